@@ -1,0 +1,24 @@
+from . import audio, compat, data, layers, models, plotting
+from .errors import (
+    AudioError,
+    AudioWarning,
+    ConfigError,
+    LabelError,
+    MissingExtraError,
+    MusicTagError,
+    PresetError,
+)
+from .labels import Labels
+from .models.crnn import CRNNTagger
+from .models.fcn import FCNTagger
+from .models.harmonic_cnn import HarmonicCNNTagger
+from .models.musicnn import MusicnnTagger
+from .models.sample_cnn import SampleCNNTagger
+from .models.self_attention import SelfAttentionTagger
+from .models.short_chunk import ShortChunkCNNTagger
+from .models.tagger import MusicTagger
+from .models.taggram import Taggram
+from .models.vgg import VGGTagger
+from .presets import list_presets, preset_info
+
+__version__: str

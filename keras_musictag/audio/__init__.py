@@ -1,0 +1,37 @@
+"""Audio in: files and arrays, checked, at the wanted rate; chunks of one size.
+
+Every function takes a path, a file object or an array and gives float32 samples,
+full scale 1, mean of the channels. Nothing is clipped, normalised or guessed.
+"""
+
+from keras_musictag.audio.arrays import (
+    check_axes,
+    check_sample_rate,
+    resample,
+    resample_blocks,
+    to_mono,
+)
+from keras_musictag.audio.chunks import ChunkPlan
+from keras_musictag.audio.files import (
+    blocks,
+    demo_path,
+    duration,
+    find_files,
+    length,
+    load,
+)
+
+__all__ = [
+    "ChunkPlan",
+    "blocks",
+    "check_axes",
+    "check_sample_rate",
+    "demo_path",
+    "duration",
+    "find_files",
+    "length",
+    "load",
+    "resample",
+    "resample_blocks",
+    "to_mono",
+]

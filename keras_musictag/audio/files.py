@@ -1,0 +1,315 @@
+"""Audio files: load them whole, stream them in blocks, measure them, find them."""
+
+import glob
+import math
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_musictag.audio.arrays import (
+    check_sample_rate,
+    is_array,
+    resample,
+    resample_blocks,
+    resampled_length,
+    to_mono,
+)
+from keras_musictag.audio.decoders import (
+    AV_SUFFIXES,
+    SOUNDFILE_SUFFIXES,
+    check_source,
+    open_sound,
+)
+from keras_musictag.errors import AudioError, AudioWarning, ConfigError
+
+_BLOCK_SECONDS = 10.0
+
+
+def load(
+    source: Any, sample_rate: int | None = None, mono: bool = True
+) -> tuple[np.ndarray, int]:
+    """Load an audio file or the sound of a video whole.
+
+    WAV, FLAC, OGG, MP3, AIFF and what else libsndfile knows is read by soundfile;
+    M4A, AAC, WMA and videos by PyAV (extra `av`). Values are those of
+    `librosa.load(source, sr=sample_rate, res_type="soxr_hq")`.
+
+    Args:
+        source: Path (`str` or `Path`) or binary file object, read from its start.
+        sample_rate: Wanted rate in Hz; `None` keeps the file's.
+        mono: Whether to take the mean of the channels.
+
+    Returns:
+        `(y, sample_rate)`: float32 array of shape `(samples,)`, or
+        `(channels, samples)` if `mono` is false, and its rate in Hz. Full scale is
+        1; peaks above it are kept.
+
+    Raises:
+        AudioError: If the file is missing, unreadable, empty, not audio, holds
+            nothing that decodes, or NaN or infinity. A file that is cut short
+            gives what it holds, with an `AudioWarning`.
+
+    Example:
+
+    ```python
+    y, sample_rate = load("song.mp3", sample_rate=16000)
+    ```
+    """
+    rate = None if sample_rate is None else check_sample_rate(sample_rate)
+    with open_sound(source) as sound:
+        blocks = _decode(sound, _BLOCK_SECONDS)
+        if mono:
+            y = np.concatenate([_mean(block) for block in blocks])
+        else:
+            y = np.ascontiguousarray(np.concatenate(list(blocks)).T)
+    if rate is None or rate == sound.sample_rate:
+        return y, sound.sample_rate
+    if mono:
+        return resample(y, sound.sample_rate, rate), rate
+    return np.stack([resample(row, sound.sample_rate, rate) for row in y]), rate
+
+
+def blocks(
+    source: Any,
+    target_rate: int,
+    *,
+    sample_rate: int | None = None,
+    block_seconds: float = _BLOCK_SECONDS,
+) -> Iterator[np.ndarray]:
+    """Stream a track at the wanted rate, so that it is never held whole.
+
+    The blocks joined are what `load(source, target_rate)` gives.
+
+    Args:
+        source: Path, binary file object, or array of shape `(samples,)` or
+            `(channels, samples)`.
+        target_rate: Wanted rate in Hz.
+        sample_rate: Rate of an array in Hz; `None` means `target_rate`. A file
+            knows its own rate, so it is not used there.
+        block_seconds: About how much to decode at a time.
+
+    Returns:
+        Iterator of float32 arrays of shape `(n,)`: the mean of the channels.
+
+    Raises:
+        AudioError: As `load` and `to_mono`; what only decoding shows is raised
+            while the blocks are read.
+        ConfigError: If `block_seconds` is not positive.
+
+    Example:
+
+    ```python
+    seconds = sum(len(block) for block in blocks("song.mp3", 16000)) / 16000
+    ```
+    """
+    target_rate = check_sample_rate(target_rate)
+    rate = target_rate if sample_rate is None else check_sample_rate(sample_rate)
+    if not (math.isfinite(block_seconds) and block_seconds > 0):
+        raise ConfigError(
+            "A block must last longer than nothing.",
+            received=f"block_seconds={block_seconds!r}",
+            advice="Pass a number of seconds, for example 10.",
+        )
+    if is_array(source):
+        y, size = to_mono(source), max(1, round(block_seconds * rate))
+        pieces = (y[i : i + size] for i in range(0, len(y), size))
+        return resample_blocks(pieces, rate, target_rate)
+    source = _checked(source)  # now, not when the first block is asked for
+    return _file_blocks(source, target_rate, block_seconds)
+
+
+def _checked(source: Any) -> Any:
+    """Check a file; what cannot seek comes back as one that can."""
+    _, file = check_source(source)
+    return source if isinstance(file, str) else file
+
+
+def _file_blocks(source: Any, target_rate: int, seconds: float) -> Iterator[np.ndarray]:
+    with open_sound(source) as sound:
+        pieces = (_mean(block) for block in _decode(sound, seconds))
+        yield from resample_blocks(pieces, sound.sample_rate, target_rate)
+
+
+def _mean(block: np.ndarray) -> np.ndarray:
+    return block[:, 0] if block.shape[1] == 1 else np.mean(block.T, axis=0)
+
+
+def _decode(sound: Any, seconds: float) -> Iterator[np.ndarray]:
+    """Decode checked blocks of `(n, channels)`; warn if the file is cut short."""
+    decoded = 0
+    for block in sound.blocks(max(1, round(seconds * sound.sample_rate))):
+        finite = np.isfinite(block).all(axis=1)
+        if not finite.all():
+            second = (decoded + int(np.argmin(finite))) / sound.sample_rate
+            raise AudioError(
+                "The audio file holds NaN or infinite samples.",
+                received=f"{sound.name}, first at {second:.3f} s",
+                advice="Make the file again, or repair the samples and pass an array.",
+            )
+        decoded += len(block)
+        yield block
+    if not decoded:
+        raise _no_samples(sound.name)
+    if sound.truncated:
+        whole = "" if sound.announced is None else f" of {sound.announced:.2f}"
+        warnings.warn(
+            f"The audio file is cut short or damaged. Received: {sound.name}, "
+            f"{decoded / sound.sample_rate:.2f}{whole} s decoded. "
+            "That part is used; copy or download it again for the rest.",
+            AudioWarning,
+            stacklevel=3,
+        )
+
+
+def _count(source: Any) -> tuple[int, int]:
+    """Give the samples per channel that decoding yields, and the rate."""
+    source = _checked(source)
+    with open_sound(source) as sound:
+        samples = sound.exact_length()
+    if samples is None:
+        with open_sound(source) as sound:
+            size = round(_BLOCK_SECONDS * sound.sample_rate)
+            samples = sum(len(block) for block in sound.blocks(size))
+    if not samples:
+        raise _no_samples(sound.name)
+    return samples, sound.sample_rate
+
+
+def _no_samples(name: str) -> AudioError:
+    return AudioError(
+        "The audio file holds no samples that can be decoded.",
+        received=name,
+        advice="It may be cut short or damaged: copy or download it again.",
+    )
+
+
+def duration(source: Any) -> float:
+    """Give the length of an audio file in seconds.
+
+    Compressed files are decoded to count their samples, in bounded memory: headers
+    may only estimate the length, and do not know that a file is cut short.
+
+    Args:
+        source: Path or binary file object.
+
+    Returns:
+        Seconds.
+
+    Raises:
+        AudioError: If the file cannot be read.
+    """
+    samples, sample_rate = _count(source)
+    return samples / sample_rate
+
+
+def length(source: Any, target_rate: int, *, sample_rate: int | None = None) -> int:
+    """Give the number of samples that `blocks` yields for a track.
+
+    Args:
+        source: Path, file object or array, as in `blocks`.
+        target_rate: Wanted rate in Hz.
+        sample_rate: Rate of an array in Hz; `None` means `target_rate`.
+
+    Returns:
+        Samples at `target_rate`.
+
+    Raises:
+        AudioError: If the source is no audio.
+    """
+    target_rate = check_sample_rate(target_rate)
+    if is_array(source):
+        rate = target_rate if sample_rate is None else check_sample_rate(sample_rate)
+        samples = len(to_mono(source))
+    else:
+        samples, rate = _count(source)
+    if rate == target_rate:
+        return samples
+    return resampled_length(samples, rate, target_rate)
+
+
+def find_files(
+    paths: str | Path | Iterable[str | Path], recursive: bool = True
+) -> list[Path]:
+    """Expand folders and globs to a list of audio files.
+
+    Args:
+        paths: One path or several. A folder gives the files in it whose suffix is
+            one of audio or video, sorted, hidden ones left out. A glob such as
+            `"~/Music/**/*.mp3"` gives what matches and has such a suffix. A file
+            is kept whatever its suffix, even if it is missing (reading it will
+            then say so).
+        recursive: Whether to look into the folders of a folder.
+
+    Returns:
+        Paths in the order given, each one once.
+
+    Raises:
+        AudioError: If a folder has no audio files or a glob matches none.
+
+    Example:
+
+    ```python
+    find_files(["album/", "song.mp3", "more/*.flac"])
+    ```
+    """
+    paths = [paths] if isinstance(paths, (str, Path)) else paths
+    found: dict[str, Path] = {}
+    for path in map(Path, paths):
+        for file in _expand(path.expanduser(), recursive):
+            found.setdefault(os.path.abspath(file), file)
+    return list(found.values())
+
+
+def _expand(path: Path, recursive: bool) -> list[Path]:
+    if path.is_dir():
+        files = [file for file in _walk(path, recursive) if _is_audio(file)]
+        kind = "folder holds"
+    elif glob.has_magic(str(path)) and not path.exists():
+        matches = map(Path, glob.glob(str(path), recursive=True))
+        files = [file for file in matches if _is_audio(file) and not file.is_dir()]
+        kind = "pattern matches"
+    else:
+        return [path]
+    if not files:
+        raise AudioError(
+            f"The {kind} no audio files.",
+            received=path,
+            advice="Check the path; known are .wav, .flac, .ogg, .mp3, .m4a and more.",
+        )
+    return sorted(files)
+
+
+def _is_audio(file: Path) -> bool:
+    known = file.suffix.lower() in SOUNDFILE_SUFFIXES | AV_SUFFIXES
+    return known and not file.name.startswith(".")
+
+
+def _walk(folder: Path, recursive: bool) -> Iterator[Path]:
+    def warn(error: OSError) -> None:
+        warnings.warn(
+            f"A folder cannot be read ({error.strerror}). Received: {error.filename}. "
+            "Its files are left out; check that it may be read.",
+            AudioWarning,
+            stacklevel=2,
+        )
+
+    for parent, _, names in os.walk(folder, onerror=warn):
+        yield from (Path(parent, name) for name in names)
+        if not recursive:
+            return
+
+
+def demo_path() -> Path:
+    """Return the path of a demo clip that comes with the package.
+
+    Ten seconds of rendered slow jazz: piano, saxophone, bass and drums; mono,
+    16 kHz, OGG.
+
+    Returns:
+        A `Path`.
+    """
+    return Path(__file__).with_name("demo.ogg")

@@ -1,0 +1,327 @@
+"""The command `keras-musictag`: reads arguments, calls the package, prints."""
+
+import enum
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from typer import Argument, Option
+from typer.core import TyperGroup
+
+import keras_musictag
+from keras_musictag import audio, errors, presets
+from keras_musictag.cli.printing import (
+    EXPECTED,
+    Format,
+    Results,
+    make_console,
+    opened,
+    progress,
+    say,
+    silenced,
+)
+from keras_musictag.labels import Labels
+
+ListFormat = enum.StrEnum("ListFormat", ["table", "json"])
+Sort = enum.StrEnum("Sort", ["score", "lift"])
+Tail = enum.StrEnum("Tail", ["drop", "pad", "overlap"])
+
+# Typer joins the lines of a paragraph; only an empty line keeps them apart.
+APP_HELP = """[bold]Examples[/bold]\n
+[cyan]keras-musictag tag --demo[/cyan]  tags a clip that comes along\n
+[cyan]keras-musictag tag song.mp3[/cyan]  tags a file of yours\n
+[cyan]keras-musictag tag --help[/cyan]  has all options, with examples\n
+[cyan]keras-musictag presets[/cyan]  lists the pretrained models"""
+TAG_HELP = """[bold]Examples[/bold]\n
+[cyan]keras-musictag tag song.mp3[/cyan]\n
+[cyan]keras-musictag tag ~/Music --output tags.csv[/cyan]  a folder, as CSV\n
+[cyan]keras-musictag tag 'album/*.flac' --format json > tags.json[/cyan]\n
+[cyan]keras-musictag tag song.mp3 --group mood --group era --sort lift[/cyan]\n
+[cyan]keras-musictag tag song.mp3 --preset vgg_mtt --taggram song.png[/cyan]\n
+[bold]Exit codes[/bold]  0: all files tagged. 1: some could not be, they are named.
+2: wrong usage. 130: stopped by Ctrl-C, what was done is written."""
+PRESETS_HELP = """[bold]Examples[/bold]\n
+[cyan]keras-musictag presets[/cyan]  the list\n
+[cyan]keras-musictag presets musicnn_mtt[/cyan]  labels, scores, licence, citation\n
+[cyan]keras-musictag presets --format json[/cyan]  everything, for programs"""
+
+
+class _Commands(TyperGroup):
+    """Shows errors that a user can mend as one message, without a traceback."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # as in `| head`: Typer ends quietly
+        except EXPECTED as error:
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(2) from error
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    epilog=APP_HELP,
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="keras-musictag")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"keras-musictag {keras_musictag.__version__}")
+        raise typer.Exit
+
+
+_VERSION = Option(
+    "--version", callback=_print_version, is_eager=True, help="Print the version."
+)
+
+
+@app.callback()
+def _root(version: Annotated[bool, _VERSION] = False) -> None:
+    """Tell what is heard in music: genres, moods, instruments, voices, eras."""
+
+
+@app.command(epilog=TAG_HELP)
+def tag(
+    paths: Annotated[
+        list[str] | None,
+        Argument(metavar="PATH", help="Audio files, folders, patterns like '*.mp3'."),
+    ] = None,
+    demo: Annotated[bool, Option("--demo", help="Tag the clip inside.")] = False,
+    preset: Annotated[
+        str, Option(help="Pretrained model, or the folder of a saved one.")
+    ] = "musicnn_msd",
+    top_k: Annotated[int, Option(min=1, help="Labels per file, at most.")] = 10,
+    min_score: Annotated[float | None, Option(help="Leave out lower scores.")] = None,
+    group: Annotated[
+        list[str] | None,
+        Option(help="Only labels of this group, such as mood; may be repeated."),
+    ] = None,
+    sort: Annotated[
+        Sort, Option(help="By score, or by lift: score over how common the label is.")
+    ] = Sort.score,
+    tail: Annotated[
+        Tail | None,
+        Option(
+            help="Last seconds, too few for a chunk: left out, filled with silence, "
+            "or scored with what is before them. The preset chooses if not given."
+        ),
+    ] = None,
+    format: Annotated[
+        Format | None, Option(help="As the suffix of --output says, else table.")
+    ] = None,
+    taggram: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE.csv|.png",
+            help="Also write the scores over time: numbers or a picture. With several "
+            "files the name of each is added: out.csv, out-song.csv.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, Option(metavar="FILE", help="Write here, not to the screen.")
+    ] = None,
+    quiet: Annotated[
+        bool, Option("--quiet", help="No progress bar, no warnings.")
+    ] = False,
+) -> None:
+    """Tag audio files with a pretrained model.
+
+    Each result is printed as soon as it is there. A file that cannot be read is
+    named, and the others go on.
+    """
+    # Whatever can be wrong is said before the backend starts, which takes seconds.
+    files = _find_files(paths or [], demo)
+    _check_choices(preset, group, taggram, output)
+    targets = _taggram_paths(taggram, files)
+    usable, failed = _split_readable(files)
+    done = 0
+    try:
+        with silenced() as stderr:
+            model = _load(preset) if usable else None
+            with (
+                opened(output) as file,
+                Results(file, format or _format_of(output), preset) as results,
+                progress(results, stderr, len(usable), quiet) as bar,
+            ):
+                task = bar.add_task("Tagging", total=len(usable))
+                outcomes = model.iter_taggrams(usable, tail=tail) if model else ()
+                for path, outcome in zip(usable, outcomes, strict=True):
+                    bar.advance(task)
+                    if isinstance(outcome, EXPECTED):
+                        say(bar.console, f"{path}: {outcome}")
+                        failed += 1
+                        continue
+                    results.add(
+                        path,
+                        outcome.top(top_k, min_score, group or None, sort),
+                        outcome.labels,
+                    )
+                    _write_taggram(outcome, targets[path], path)
+                    done += 1
+    except KeyboardInterrupt:
+        typer.echo(f"Stopped: {done} of {len(files)} files are done.", err=True)
+        raise typer.Exit(130) from None
+    if failed and len(files) > 1:
+        typer.echo(f"{failed} of {len(files)} files could not be tagged.", err=True)
+    raise typer.Exit(1 if failed else 0)
+
+
+# === Arguments ===
+
+
+def _find_files(paths: list[str], demo: bool) -> list[Path]:
+    found = audio.find_files([*paths, *([audio.demo_path()] if demo else [])])
+    if not found:
+        advice = "Name files or folders, or try: keras-musictag tag --demo"
+        problem = "There is nothing to tag."
+        raise errors.ConfigError(problem, received="no PATH", advice=advice)
+    return found
+
+
+def _check_choices(preset: str, groups, taggram, output) -> None:
+    is_folder = Path(preset).is_dir()
+    record = (presets.read_folder if is_folder else presets.preset_info)(preset)
+    Labels.from_config(record["config"]["labels"]).select(groups or None)
+    suffix = taggram.suffix.lower() if taggram else ".csv"
+    if suffix not in (".csv", ".png"):
+        raise errors.ConfigError(
+            "A taggram is written as numbers or as a picture.",
+            received=f"--taggram {taggram}",
+            advice="Give a name that ends in .csv or .png.",
+        )
+    if suffix == ".png":
+        errors.import_extra("matplotlib", "plot", f"--taggram {taggram}")
+    for option, path in (("--taggram", taggram), ("--output", output)):
+        if path and (path.is_dir() or not path.parent.is_dir()):
+            raise errors.ConfigError(
+                "The file cannot be written: it is a folder, or its folder is missing.",
+                received=f"{option} {path}",
+                advice="Name a file in a folder that exists.",
+            )
+
+
+def _split_readable(files: list[Path]) -> tuple[list[Path], int]:
+    """Name the files that are missing, empty or text; give the others."""
+    usable = []
+    for path in files:
+        try:
+            audio.blocks(path, 16000)  # checks the file, decodes nothing yet
+            usable.append(path)
+        except errors.AudioError as error:
+            typer.echo(f"{path}: {error}", err=True)
+    return usable, len(files) - len(usable)
+
+
+def _taggram_paths(target: Path | None, files: list[Path]) -> dict[Path, Path | None]:
+    """Give each file a name for its taggram, none twice."""
+    if target is None or len(files) == 1:
+        return dict.fromkeys(files, target)
+    names: dict[Path, Path | None] = {}
+    taken: set[str] = set()
+    for path in files:
+        name, count = f"{target.stem}-{path.stem}", 1
+        while name.lower() in taken:
+            count += 1
+            name = f"{target.stem}-{path.stem}-{count}"
+        taken.add(name.lower())
+        names[path] = target.with_name(name + target.suffix)
+    return names
+
+
+def _format_of(output: Path | None) -> Format:
+    suffix = output.suffix.lower().lstrip(".") if output else ""
+    return Format(suffix) if suffix in list(Format) else Format.table
+
+
+# === The model ===
+
+
+def _load(preset: str):
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from keras_musictag.models.tagger import MusicTagger
+
+    return MusicTagger.from_pretrained(preset)
+
+
+def _write_taggram(taggram, target: Path | None, track: Path) -> None:
+    if target is None:
+        return
+    if target.suffix.lower() == ".csv":
+        taggram.to_csv(target)
+        return
+    ax = taggram.plot()
+    ax.set_title(track.name, parse_math=False)
+    ax.figure.savefig(target, dpi=150)
+
+
+# === Presets ===
+
+
+@app.command("presets", epilog=PRESETS_HELP)
+def show_presets(
+    name: Annotated[str | None, Argument(help="Show all about this one.")] = None,
+    format: Annotated[ListFormat, Option(help="How to print.")] = ListFormat.table,
+) -> None:
+    """List the pretrained models, or show all about one."""
+    names = [name] if name else presets.list_presets()
+    records = [presets.preset_info(name) for name in names]
+    if format == ListFormat.json:
+        typer.echo(json.dumps(records[0] if name else records, indent=2))
+    elif name:
+        _print_preset(make_console(sys.stdout), records[0])
+    else:
+        columns = "name", "class", "trained on", "ROC-AUC", "PR-AUC", "split", "licence"
+        table = Table(*columns, "weights", box=None, pad_edge=False)
+        for record in records:
+            best = (record.get("reported") or [{}])[0]
+            scores = [f"{best[k]:.3f}" if k in best else "" for k in _SCORES]
+            facts = (record["name"], record["class"], record["trained_on"])
+            more = (best.get("split"), record["license"], _weights(record))
+            table.add_row(*facts, *scores, *more)
+        make_console(sys.stdout).print(table)
+
+
+_SCORES = ("roc_auc", "pr_auc")
+
+
+def _weights(record: dict) -> str:
+    weights = record["weights"]
+    return f"{weights['source']}, {weights['bytes'] / 1e6:.1f} MB"
+
+
+def _print_preset(console: Console, record: dict) -> None:
+    facts = [
+        ("class", record["class"]),
+        ("trained on", record["trained_on"]),
+        ("licence", record["license"]),
+        ("authors", ", ".join(record["authors"])),
+        ("weights", _weights(record)),
+    ]
+    for item in record.get("reported", []):
+        scores = ", ".join(f"{k} {item[k]:.4f}" for k in _SCORES if k in item)
+        facts += [("reported", f"{scores} ({item['dataset']}, split {item['split']})")]
+    labels = Labels.from_config(record["config"]["labels"])
+    for group in dict.fromkeys(labels.groups):
+        chosen = [n for n, g in zip(labels, labels.groups, strict=True) if g == group]
+        facts += [(group or "labels", ", ".join(chosen))]
+    say(console, f"{record['name']}: {record['description']}\n")
+    for key, text in facts:
+        say(console, f"{key:<12}{text}")
+    say(console, "\nWhere it differs from the original, and what that costs:")
+    for item in record.get("deviations", []):
+        say(console, f"- {item['what']}: {item['choice']}. {item['cost_if_changed']}")
+    say(console, f"\nCite as:\n{record['citation']}")

@@ -1,0 +1,138 @@
+"""What the commands print: results in three formats, progress, errors."""
+
+import contextlib
+import csv
+import enum
+import json
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from keras_musictag import errors
+from keras_musictag.labels import Labels
+
+Format = enum.StrEnum("Format", ["table", "json", "csv"])
+EXPECTED = (errors.MusicTagError, errors.MissingExtraError, OSError)
+ESCAPE = "backslashreplace"  # for characters that an encoding lacks
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[TextIO]:
+    """Keep what libraries write to stderr off the screen, unless they fail.
+
+    TensorFlow at its start and libmpg123 on damaged files write from C, whatever
+    their log levels: only moving the file descriptor catches that. Gives the true
+    stderr for our own messages.
+    """
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as log, open(kept, "w", errors=ESCAPE) as stderr:
+        os.dup2(log.fileno(), 2)
+        try:
+            yield stderr if sys.stderr is sys.__stderr__ else sys.stderr
+        except Exception as error:
+            if not isinstance(error, EXPECTED):
+                log.seek(0)
+                os.write(kept, log.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+
+
+def make_console(file) -> Console:
+    # Where no terminal sets the width, nothing is wrapped and nothing coloured.
+    on = file.isatty()
+    return Console(file=file, force_terminal=on, width=None if on else 200)
+
+
+def say(console: Console, message: str) -> None:
+    """Print a message as it is, above the progress bar if there is one."""
+    console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+
+def opened(output: Path | None):
+    if output is not None:
+        return open(output, "w", encoding="utf-8", errors=ESCAPE, newline="")
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors=ESCAPE)
+    return contextlib.nullcontext(sys.stdout)
+
+
+class Results:
+    """Prints track after track in one format, and ends it properly at any time."""
+
+    def __init__(self, file, format: Format, preset: str):
+        self.file, self.format, self.preset = file, format, preset
+        self.console = make_console(file)
+        self.rows = csv.writer(file, lineterminator="\n")
+        self.separator = "\n"
+
+    def __enter__(self):
+        starts = {Format.json: "[", Format.csv: "path,label,score\n"}
+        self.file.write(starts.get(self.format, ""))
+        return self
+
+    def __exit__(self, *exception):
+        self.file.write("\n]\n" if self.format == Format.json else "")
+        self.file.flush()
+
+    def add(self, path: Path, top: list[tuple[str, float]], labels: Labels) -> None:
+        """Print the labels of one track."""
+        groups = dict(zip(labels.names, labels.groups, strict=True))
+        if self.format == Format.json:
+            tags = [
+                {"label": label, "score": round(score, 6), "group": groups[label]}
+                for label, score in top
+            ]
+            track = {"path": str(path), "preset": self.preset, "tags": tags}
+            self.file.write(self.separator + json.dumps(track))
+            self.separator = ",\n"
+        elif self.format == Format.csv:
+            self.rows.writerows([path, label, f"{score:.6f}"] for label, score in top)
+        else:
+            table = Table("label", "score", "", "group", box=None)
+            for label, score in top:
+                bar = ProgressBar(total=1.0, completed=score, width=20)
+                table.add_row(label, f"{score:.3f}", bar, groups[label])
+            say(self.console, str(path))
+            self.console.print(table)
+        self.file.flush()
+
+
+@contextlib.contextmanager
+def progress(
+    results: Results, stderr: TextIO, total: int, quiet: bool
+) -> Iterator[Progress]:
+    """Show a bar on stderr, or below the tables if both share a terminal.
+
+    Our warnings become messages there; those of other packages stay unseen.
+    """
+    console, screen = Console(file=stderr), results.console
+    shown = total > 1 and not quiet and console.is_terminal
+    if shown and screen.is_terminal:  # rich keeps tables and bar apart, not raw text
+        console, shown = screen, results.format == Format.table
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    bar = Progress(
+        *columns,
+        console=console,
+        disable=not shown,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    with warnings.catch_warnings(), bar:
+        warnings.simplefilter("ignore")
+        if not quiet:
+            warnings.simplefilter("always", errors.AudioWarning)
+        warnings.showwarning = lambda text, *_, **__: say(
+            bar.console, f"Warning: {text}"
+        )
+        yield bar

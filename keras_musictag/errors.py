@@ -1,0 +1,78 @@
+"""Exceptions with one clear message: what is wrong, what was received, what to do."""
+
+import importlib
+from types import ModuleType
+
+
+class MusicTagError(ValueError):
+    """Root of the package's errors; a `ValueError`, as Keras users expect.
+
+    Args:
+        problem: What is wrong, one sentence that ends in a full stop.
+        received: The offending value, shown as `Received: ...`.
+        advice: What to do about it, one sentence.
+    """
+
+    # Optional, because Keras makes such errors anew from their message alone when
+    # they are raised inside a layer's `call`.
+    def __init__(self, problem: str, *, received: object = None, advice: str = ""):
+        self.problem, self.received, self.advice = problem, received, advice
+        parts = [problem, f"Received: {received}." if received is not None else ""]
+        super().__init__(" ".join(part for part in (*parts, advice) if part))
+
+    def __reduce__(self):
+        # Keyword-only arguments need help to cross process borders.
+        received = None if self.received is None else str(self.received)
+        return _rebuild, (type(self), self.problem, received, self.advice)
+
+
+class AudioError(MusicTagError):
+    """Audio that cannot be read, or an array that is not audio."""
+
+
+class PresetError(MusicTagError):
+    """An unknown preset, or weights that are damaged or do not fit."""
+
+
+class LabelError(MusicTagError):
+    """Labels that do not fit the model or the data."""
+
+
+class ConfigError(MusicTagError):
+    """An argument of a layer, a model or a function that cannot work."""
+
+
+class MissingExtraError(ImportError):
+    """An optional dependency is not installed; the message names the extra."""
+
+
+class AudioWarning(UserWarning):
+    """Audio that was only partly usable, or one bad item of a list."""
+
+
+def import_extra(module: str, extra: str, feature: str) -> ModuleType:
+    """Import an optional dependency, or say which extra brings it.
+
+    Args:
+        module: Name of the module to import, for example `"av"`.
+        extra: Name of the extra that installs it.
+        feature: What needs it, as the start of a sentence.
+
+    Returns:
+        The imported module.
+
+    Raises:
+        MissingExtraError: If the module is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{feature} needs the package `{module}`. "
+            f"Received: {type(error).__name__}: {error}. "
+            f'Install it with: pip install "keras-musictag[{extra}]"'
+        ) from error
+
+
+def _rebuild(cls, problem, received, advice):
+    return cls(problem, received=received, advice=advice)

@@ -1,0 +1,9 @@
+"""One file per architecture; importing this package registers all of them.
+
+Write `import keras_musictag.models` before `keras.saving.load_model` on a
+`.keras` file; `MusicTagger.from_pretrained` does it by itself.
+"""
+
+from keras_musictag.models.base import registry
+
+registry()

@@ -1,0 +1,287 @@
+"""What every pretrained model shares: registry, loading, saving, safe compiling."""
+
+import contextlib
+import importlib
+import json
+import pkgutil
+from pathlib import Path
+
+import keras
+
+from keras_musictag import presets
+from keras_musictag.errors import PresetError
+from keras_musictag.models import card
+
+_classes: dict[str, type["PretrainedModel"]] = {}
+
+
+def registry() -> dict[str, type["PretrainedModel"]]:
+    """Return every model class of the package by name, importing all of them."""
+    import keras_musictag.models as room
+
+    for module in pkgutil.iter_modules(room.__path__):
+        importlib.import_module(f"{room.__name__}.{module.name}")
+    return dict(_classes)
+
+
+@contextlib.contextmanager
+def dtype_scope(dtype):
+    """Build layers under a dtype policy; `None` keeps the global one."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(before if dtype is None else dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+class PretrainedModel(keras.Model):
+    """A functional Keras model that presets, folders and files can bring back.
+
+    A subclass passes `inputs` and `outputs` to the constructor, returns exactly
+    its constructor's arguments from `get_config` (plain JSON values), and is
+    found by its name in `registry()` from then on.
+    """
+
+    default_preset: str | None = None
+    fresh_head_layers: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, abstract: bool = False, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if abstract or cls.__name__.startswith("_"):
+            return
+        known = _classes.get(cls.__name__)
+        if known and known.__module__ != cls.__module__:
+            raise TypeError(
+                f"A model class named {cls.__name__} exists already, in "
+                f"{known.__module__}. Give the one in {cls.__module__} another name."
+            )
+        _classes[cls.__name__] = cls
+        keras.saving.register_keras_serializable(package="keras_musictag")(cls)
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: dict | None = None):
+        """Make the model that `get_config` describes, with fresh weights."""
+        return cls(**config)
+
+    # === Loading ===
+
+    @classmethod
+    def from_pretrained(cls, source=None, labels=None, problem_type=None):
+        """Load a published or saved model with its weights.
+
+        Args:
+            source: The name of a preset (see `list_presets()`), a folder made by
+                `save_pretrained`, or a `.keras` file. `None` takes the default
+                preset of the class.
+            labels: New label names for a fresh, untrained head on the pretrained
+                body. `None` keeps the head.
+            problem_type: `"multi_label_classification"`,
+                `"single_label_classification"` or `"regression"`; `None` keeps
+                what the model was saved with.
+
+        Returns:
+            The model, of the class that the preset names: `cls` or one below it.
+
+        Raises:
+            PresetError: If there is no such preset or folder, its class is
+                another one, or its weights are damaged.
+            LabelError: If `labels` are not usable.
+
+        Example:
+
+        ```python
+        import keras_musictag as kmt
+
+        model = kmt.MusicTagger.from_pretrained("musicnn_mtt")
+        mine = kmt.MusicnnTagger.from_pretrained(labels=["calm", "wild"])
+        ```
+        """
+        if source is None:
+            source = cls.default_preset
+        if str(source).endswith(".keras"):
+            return cls._from_keras_file(Path(source), labels, problem_type)
+        if isinstance(source, Path) or Path(str(source)).is_dir():
+            record = presets.read_folder(source)
+            name, weights = record["class_name"], Path(source) / presets.WEIGHTS_FILE
+        else:
+            record = presets.preset_info(source)
+            name, weights = record["class"], presets.preset_weights(record)
+        target = cls._resolve(name, source)
+        model = target._build(record["config"], labels, problem_type, source)
+        skip = target.fresh_head_layers if labels is not None else ()
+        presets.load_weights(
+            weights, model.weights, expected=record["weights"], skip=skip
+        )
+        model.origin = _provenance(record, source)
+        return model
+
+    @classmethod
+    def _resolve(cls, name: str, source) -> type["PretrainedModel"]:
+        """Find a class by name in the registry, and nowhere else."""
+        target = registry().get(name)
+        if target is None:
+            raise PresetError(
+                f"{source} needs a model class that this package does not have.",
+                received=f"class {name!r}",
+                advice="Upgrade keras-musictag, or import the module that defines it.",
+            )
+        if not issubclass(target, cls):
+            raise PresetError(
+                f"{source} is a {name}, which is no {cls.__name__}.",
+                received=f"{cls.__name__}.from_pretrained({str(source)!r})",
+                advice=f"Use {name}.from_pretrained or "
+                "MusicTagger.from_pretrained, which finds the class itself.",
+            )
+        return target
+
+    @classmethod
+    def _build(cls, config: dict, labels, problem_type, source):
+        config = dict(config)
+        if labels is not None:
+            config["labels"] = labels
+        if problem_type is not None:
+            config["problem_type"] = problem_type
+        try:
+            return cls.from_config(config)
+        except TypeError as error:
+            raise PresetError(
+                f"The configuration of {source} does not fit {cls.__name__}.",
+                received=error,
+                advice="Upgrade keras-musictag to the version that saved it.",
+            ) from error
+
+    @classmethod
+    def _from_keras_file(cls, path: Path, labels, problem_type):
+        registry()  # Keras finds a class only once its module is imported
+        try:
+            model = keras.saving.load_model(path)
+        except (OSError, ValueError, TypeError) as error:
+            raise PresetError(
+                f"{path} cannot be loaded as a Keras file.",
+                received=str(error).strip().splitlines()[0],
+                advice="Check the path; it must be a file made by `model.save`.",
+            ) from error
+        if not isinstance(model, cls):
+            raise PresetError(
+                f"{path} does not hold a {cls.__name__}.",
+                received=type(model).__name__,
+                advice="Use keras.saving.load_model for models of other packages.",
+            )
+        if labels is None and problem_type is None:
+            return model
+        config = model.get_config()
+        fresh = type(model)._build(config, labels, problem_type, path)
+        skip = type(model).fresh_head_layers if labels is not None else ()
+        keep = tuple(f"{name}/" for name in skip)
+        values = {v.path: v for v in model.weights}
+        for variable in fresh.weights:
+            if not variable.path.startswith(keep):
+                variable.assign(values[variable.path].value)
+        return fresh
+
+    # === Saving ===
+
+    def save_pretrained(self, folder) -> Path:
+        """Save the model as a folder that `from_pretrained` reads.
+
+        The folder holds `config.json`, `model.safetensors` (keys are variable
+        paths, without the optimizer) and `README.md`, the model card.
+
+        Args:
+            folder: Where to write; made if missing.
+
+        Returns:
+            The folder as a `Path`.
+
+        Raises:
+            PresetError: If the folder cannot be written.
+
+        Example:
+
+        ```python
+        import keras_musictag as kmt
+
+        model = kmt.MusicnnTagger.from_pretrained(labels=["calm", "wild"])
+        model.save_pretrained("my_tagger")
+        again = kmt.MusicTagger.from_pretrained("my_tagger")
+        ```
+        """
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            weights = presets.save_weights(folder / presets.WEIGHTS_FILE, self.weights)
+        except OSError as error:
+            raise PresetError(
+                f"The model cannot be saved to {folder}.",
+                received=error,
+                advice="Pass a folder that can be written.",
+            ) from error
+        record = {
+            "library_name": "keras-musictag",
+            "class_name": type(self).__name__,
+            **self._describe(),
+            "config": json.loads(json.dumps(self.get_config())),
+            "weights": weights,
+            "origin": getattr(self, "origin", None),
+        }
+        return presets.write_folder(folder, record, card.model_card(record))
+
+    def _describe(self) -> dict:
+        """Extra entries of `config.json`, in the Hub's words."""
+        return {}
+
+    # === Compiling ===
+
+    def default_compile(self) -> dict:
+        """Return the `compile` arguments that fit this model's problem type."""
+        raise TypeError(f"{type(self).__name__} has no default loss; call compile().")
+
+    def compile(self, optimizer=None, loss=None, metrics=None, **kwargs):
+        """Configure training; what is left out follows the problem type.
+
+        Args:
+            optimizer: A Keras optimizer; Adam with 1e-3 if `None`.
+            loss: A Keras loss; the one of the problem type if `None`.
+            metrics: Keras metrics; those of the problem type if both `loss` and
+                `metrics` are `None`.
+            **kwargs: Passed to `keras.Model.compile`.
+        """
+        chosen = {"optimizer": optimizer, "loss": loss, "metrics": metrics}
+        if None in (optimizer, loss):
+            default = self.default_compile()
+            if loss is not None:
+                default.pop("metrics")
+            for key, value in default.items():
+                if chosen[key] is None:
+                    chosen[key] = value
+        super().compile(**chosen, **kwargs)
+        self._jit_choice = kwargs.get("jit_compile", "auto")
+        self._by_default = all(v is None for v in (optimizer, loss, metrics))
+        self._compiled_trainables = self._trainable_paths()
+
+    def get_compile_config(self):
+        """Return the compile arguments, `jit_compile` as given by the user."""
+        config = super().get_compile_config()
+        if config and config.get("jit_compile") is not None:
+            # Keras stores what "auto" meant on this machine; others differ.
+            config["jit_compile"] = self._jit_choice
+        return config
+
+    def _ensure_compiled(self) -> None:
+        """Compile by default, again when `trainable` changed since."""
+        stale = self.compiled and self._by_default
+        stale = stale and self._compiled_trainables != self._trainable_paths()
+        if not self.compiled or stale:
+            self.compile()
+
+    def _trainable_paths(self) -> tuple[str, ...]:
+        return tuple(v.path for v in self.trainable_variables)
+
+
+def _provenance(record: dict, source) -> dict | None:
+    """What a saved copy keeps of where its weights came from."""
+    if "class_name" in record:  # a saved folder
+        return record.get("origin")
+    keys = ("license", "authors", "citation", "trained_on")
+    return {"preset": record["name"], **{k: record[k] for k in keys if k in record}}

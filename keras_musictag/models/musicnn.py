@@ -1,0 +1,268 @@
+"""Musicnn: musically motivated convolutions (Pons et al. 2018)."""
+
+import keras
+from keras import layers, ops
+
+from keras_musictag import audio
+from keras_musictag.errors import ConfigError
+from keras_musictag.layers import LogMelSpectrogram
+from keras_musictag.layers.residual import NORM
+from keras_musictag.models.base import dtype_scope
+from keras_musictag.models.tagger import MusicTagger
+
+
+class MusicnnTagger(MusicTagger):
+    """Musicnn: filters shaped for timbre and for rhythm, then a dense network.
+
+    Five convolutions read the log-mel spectrogram: two tall ones that see
+    timbre wherever it lies in frequency, three long ones that see rhythm. Three
+    residual convolutions over time follow; maximum and mean over time go
+    through a dense layer to the scores.
+
+    The same network was published twice, with details that the trained weights
+    depend on:
+
+    | | `variant="pons"` | `variant="won"` |
+    |---|---|---|
+    | from | the `musicnn` package, 2019 | Won et al., 2020 |
+    | spectrogram | `"musicnn"`: Slaney mel, logarithm | `"torchaudio"`: HTK mel, dB |
+    | chunk | 187 frames and the audio around them | 48,000 samples: 188 frames |
+    | after each layer | ReLU, then normalisation | normalisation, then ReLU |
+    | timbre | 0.4, then 0.7 of the bands | 0.7, then 0.4 of the bands |
+    | rhythm | convolved, then maximum over bands | mean over bands, then convolved |
+    | its lengths | 128, 64, 32 frames | 129, 65, 33 frames |
+    | pooled | maximum and mean in turn, normalised | all maxima, then all means |
+
+    The defaults are the sizes of `musicnn_mtt` and `musicnn_msd`. Won's models for
+    MagnaTagATune and MTG-Jamendo have the same sizes, the one for the Million Song
+    Dataset has `midend_filters=512, dense_units=500`.
+
+    Args:
+        labels: Label names in output order, or `Labels`.
+        variant: `"pons"` or `"won"`, see above.
+        problem_type: See `MusicTagger`.
+        sample_rate: Of the waveform, in Hz.
+        n_fft: Window of the spectrogram, in samples.
+        hop_length: Between frames, in samples.
+        n_mels: Mel bands.
+        chunk_frames: Frames per chunk of `"pons"`; `None` means 187, 3 seconds.
+        chunk_samples: Samples per chunk of `"won"`; `None` means 48,000, 3 seconds.
+        timbral_filters: Channels of each of the two timbral branches.
+        temporal_filters: Channels of each of the three temporal branches.
+        midend_filters: Channels of the three convolutions over time.
+        dense_units: Size of the `penultimate` embedding.
+        tail: What becomes of an incomplete last chunk: `"drop"`, `"pad"` or
+            `"overlap"`. `None` means `"drop"` for `"pons"`, as in the original, and
+            `"overlap"` for `"won"`, whose authors evaluate 16 equally spaced, always
+            complete chunks per track (`audio.ChunkPlan.spaced`).
+        dropout: Rate before both dense layers; before the last one for `"won"`.
+        dtype: Dtype policy of the layers; the global one if `None`.
+        name: Name of the model.
+
+    Call:
+        float32 `(batch, chunk_samples)`, 48,128 samples by default (48,000 for
+        `"won"`), to `(batch, n_labels)`.
+
+    Raises:
+        ConfigError: If an argument belongs to the other variant.
+
+    References:
+        - Pons et al., "End-to-end learning for music audio tagging at scale",
+          ISMIR 2018.
+        - Pons and Serra, "musicnn: pre-trained convolutional neural networks
+          for music audio tagging", ISMIR late-breaking 2019.
+        - Won et al., "Evaluation of CNN-based automatic music tagging models",
+          SMC 2020.
+
+    Example:
+
+    ```python
+    import keras_musictag as kmt
+
+    model = kmt.MusicnnTagger.from_pretrained("musicnn_mtt")
+    model.tag(kmt.audio.demo_path(), top_k=5)
+    ```
+    """
+
+    def __init__(
+        self,
+        labels,
+        *,
+        variant: str = "pons",
+        problem_type: str = "multi_label_classification",
+        sample_rate: int = 16000,
+        n_fft: int = 512,
+        hop_length: int = 256,
+        n_mels: int = 96,
+        chunk_frames: int | None = None,
+        chunk_samples: int | None = None,
+        timbral_filters: int = 204,
+        temporal_filters: int = 51,
+        midend_filters: int = 64,
+        dense_units: int = 200,
+        tail: str | None = None,
+        dropout: float = 0.5,
+        dtype=None,
+        name: str = "musicnn_tagger",
+    ):
+        _check_variant(variant, chunk_frames, chunk_samples)
+        won = variant == "won"
+        if won:
+            length = 48000 if chunk_samples is None else chunk_samples
+            chunking = audio.ChunkPlan(length, length, tail=tail or "overlap")
+        else:
+            frames = 187 if chunk_frames is None else chunk_frames
+            chunking = audio.ChunkPlan.for_frames(
+                frames, n_fft, hop_length, tail=tail or "drop"
+            )
+        # === Functional Model ===
+        with dtype_scope(dtype):
+            frontend = LogMelSpectrogram.from_convention(
+                "torchaudio" if won else "musicnn",
+                sample_rate=sample_rate,
+                n_fft=n_fft,
+                hop_length=hop_length,
+                n_mels=n_mels,
+                center=won,  # the chunks of Pons bring their neighbours along
+                name="frontend",
+            )
+            shape = frontend.compute_output_shape((None, chunking.chunk_samples))[1:]
+            backbone, endpoints = _backbone(
+                shape,
+                won,
+                timbral_filters,
+                temporal_filters,
+                midend_filters,
+                dense_units,
+                dropout,
+            )
+        super().__init__(
+            frontend=frontend,
+            backbone=backbone,
+            endpoints=endpoints,
+            labels=labels,
+            sample_rate=sample_rate,
+            chunking=chunking,
+            problem_type=problem_type,
+            dropout=dropout,
+            dtype=dtype,
+            name=name,
+        )
+        # === Config ===
+        self.settings = {
+            "variant": variant,
+            "n_fft": n_fft,
+            "hop_length": hop_length,
+            "n_mels": n_mels,
+            "chunk_frames": None if won else shape[0],
+            "chunk_samples": chunking.chunk_samples if won else None,
+            "timbral_filters": timbral_filters,
+            "temporal_filters": temporal_filters,
+            "midend_filters": midend_filters,
+            "dense_units": dense_units,
+        }
+
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), **self.settings}
+
+
+def _backbone(shape, won: bool, timbral, temporal, midend, dense, dropout):
+    inputs = keras.Input(shape, name="spectrogram")
+    x = layers.Reshape((*shape, 1), name="add_channel")(inputs)
+    x = _norm("input_norm", won)(x)
+    timbre = _timbral_branches(x, shape[1], timbral, won)
+    rhythm = _temporal_branches(x, temporal, won)
+    front = layers.Concatenate(name="front")([timbre, rhythm])
+    cnn1 = _over_time(front, midend, "midend_1", won)
+    cnn2 = _over_time(cnn1, midend, "midend_2", won)
+    cnn2 = layers.Add(name="sum_2")([cnn1, cnn2])
+    cnn3 = _over_time(cnn2, midend, "midend_3", won)
+    cnn3 = layers.Add(name="sum_3")([cnn2, cnn3])
+    x = layers.Concatenate(name="all_features")([front, cnn1, cnn2, cnn3])
+    max_pool = layers.GlobalMaxPooling1D(name="max_pool")(x)
+    mean_pool = layers.GlobalAveragePooling1D(name="mean_pool")(x)
+    if won:
+        x = layers.Concatenate(name="pooled")([max_pool, mean_pool])
+    else:
+        # The trained weights expect maximum and mean of each channel side by side.
+        x = ops.stack([max_pool, mean_pool], axis=-1)
+        x = layers.Flatten(name="interleave")(x)
+        x = _norm("pool_norm", won)(x)
+        x = layers.Dropout(dropout, name="pool_dropout")(x)
+    x = layers.Dense(dense, name="dense")(x)
+    x = _norm_and_relu(x, "dense", won)
+    endpoints = {
+        "timbral": timbre,
+        "temporal": rhythm,
+        "cnn1": cnn1,
+        "cnn2": cnn2,
+        "cnn3": cnn3,
+        "mean_pool": mean_pool,
+        "max_pool": max_pool,
+    }
+    return keras.Model(inputs, x, name="backbone"), endpoints
+
+
+def _timbral_branches(x, n_mels: int, filters: int, won: bool):
+    """See a whole share of the bands at once, wherever it fits best."""
+    x = layers.ZeroPadding2D(((3, 3), (0, 0)), name="timbral_padding")(x)
+    branches = []
+    for share in (0.7, 0.4) if won else (0.4, 0.7):
+        name = f"timbral_{round(share * 100)}"
+        kernel = (7, int(share * n_mels))
+        y = layers.Conv2D(filters, kernel, name=f"{name}_conv")(x)
+        branches.append(ops.max(_norm_and_relu(y, name, won), axis=2))
+    return layers.Concatenate(name="timbral")(branches)
+
+
+def _temporal_branches(x, filters: int, won: bool):
+    """See long stretches of time, whatever the band."""
+    if won:
+        x = ops.mean(x, axis=2)
+    branches = []
+    for frames in (129, 65, 33) if won else (128, 64, 32):
+        name = f"temporal_{frames}"
+        if won:
+            y = layers.Conv1D(filters, frames, padding="same", name=f"{name}_conv")(x)
+            y = _norm_and_relu(y, name, won)
+        else:
+            y = layers.Conv2D(
+                filters, (frames, 1), padding="same", name=f"{name}_conv"
+            )(x)
+            y = ops.max(_norm_and_relu(y, name, won), axis=2)
+        branches.append(y)
+    return layers.Concatenate(name="temporal")(branches)
+
+
+def _over_time(x, filters: int, name: str, won: bool):
+    x = layers.Conv1D(filters, 7, padding="same", name=f"{name}_conv")(x)
+    return _norm_and_relu(x, name, won)
+
+
+def _norm_and_relu(x, name: str, won: bool):
+    norm, relu = _norm(f"{name}_norm", won), layers.ReLU(name=f"{name}_relu")
+    # The order matters: after the ReLU, a negative scale turns values below zero.
+    return relu(norm(x)) if won else norm(relu(x))
+
+
+def _norm(name: str, won: bool):
+    """Normalise with the constants of PyTorch (Won) or of Keras (Pons)."""
+    return layers.BatchNormalization(name=name, **(NORM if won else {}))
+
+
+def _check_variant(variant: str, chunk_frames, chunk_samples) -> None:
+    if variant not in ("pons", "won"):
+        raise ConfigError(
+            "Unknown `variant` of Musicnn.",
+            received=f"variant={variant!r}",
+            advice="Choose 'pons' (the musicnn package) or 'won' (Won et al. 2020).",
+        )
+    if (chunk_frames if variant == "won" else chunk_samples) is not None:
+        raise ConfigError(
+            "Chunks are set by `chunk_frames` with variant='pons', by "
+            "`chunk_samples` with variant='won'.",
+            received=f"variant={variant!r}, chunk_frames={chunk_frames!r}, "
+            f"chunk_samples={chunk_samples!r}",
+            advice="Leave the other one out.",
+        )

@@ -1,0 +1,95 @@
+"""What users hand over as music: paths, open files, arrays, lists of these."""
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+
+from keras_musictag import audio
+from keras_musictag.errors import AudioError
+
+
+def is_file(x) -> bool:
+    """Whether `x` is a path or an open file."""
+    return isinstance(x, (str, os.PathLike)) or hasattr(x, "read")
+
+
+def is_array(x) -> bool:
+    """Whether `x` is a NumPy array or a tensor of any backend."""
+    return hasattr(x, "__array__") and hasattr(x, "shape")
+
+
+def are_tracks(x) -> bool:
+    """Whether `x` is music rather than a data set of ready batches."""
+    return is_file(x) or is_array(x) or isinstance(x, (list, tuple))
+
+
+def listed(source) -> tuple[list, bool]:
+    """Return `(list of tracks, whether it was a single one)`.
+
+    Raises:
+        AudioError: If `source` is neither music nor a list of it.
+    """
+    if is_file(source) or is_array(source):
+        return [source], True
+    if isinstance(source, (list, tuple)):
+        _check_items(source)
+        return list(source), False
+    raise AudioError(
+        "Music must be a path, an open file, an array or a list of these.",
+        received=f"{type(source).__name__}",
+        advice="Pass for example 'song.mp3', or samples with sample_rate=.",
+    )
+
+
+def batch(x) -> list:
+    """Return the tracks of `x`, where a 2-D array holds one track per row.
+
+    Raises:
+        AudioError: If an array looks like `(samples, channels)` or a list holds
+            something else than music.
+    """
+    if not is_array(x):
+        return listed(x)[0]
+    if len(x.shape) != 2:
+        return [x]
+    if x.shape[0] == 0:
+        raise AudioError(
+            "There are no tracks in the array.",
+            received=f"shape {tuple(x.shape)}",
+            advice="Pass (samples,) or (batch, samples).",
+        )
+    audio.check_axes(x.shape)
+    return [x[i] for i in range(x.shape[0])]
+
+
+def cut(
+    track, sample_rate: int, target_rate: int, plan: audio.ChunkPlan
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Decode, resample and cut one track lazily.
+
+    Args:
+        track: A path, an open file or an array.
+        sample_rate: Of an array, in Hz; files know theirs.
+        target_rate: That the chunks shall have, in Hz.
+        plan: How to cut.
+
+    Yields:
+        `(start, chunk)`: position in samples and float32 `(chunk_samples,)`.
+    """
+    length = None
+    if plan.n_spaced is not None:
+        length = audio.length(track, target_rate, sample_rate=sample_rate)
+    blocks = audio.blocks(track, target_rate, sample_rate=sample_rate)
+    yield from plan.chunks(blocks, length)
+
+
+def _check_items(items) -> None:
+    for index, item in enumerate(items):
+        if not (is_file(item) or is_array(item)):
+            raise AudioError(
+                f"Item {index} of the list is not music.",
+                received=f"{type(item).__name__} {str(item)[:40]!r}",
+                advice="A list holds paths or arrays; turn numbers into an array "
+                "with np.asarray(samples, 'float32').",
+            )

@@ -1,0 +1,590 @@
+"""`MusicTagger`: a Keras model from a waveform to label scores, and its methods."""
+
+import warnings
+from collections.abc import Iterable, Iterator
+
+import keras
+import numpy as np
+
+from keras_musictag import audio
+from keras_musictag.data import crops
+from keras_musictag.errors import AudioWarning, ConfigError
+from keras_musictag.labels import Labels
+from keras_musictag.models import sources
+from keras_musictag.models.base import PretrainedModel, dtype_scope
+from keras_musictag.models.inference import TrackError, TrackOutput, score_tracks
+from keras_musictag.models.taggram import Taggram, aggregate_scores
+
+PROBLEM_TYPES = {
+    "multi_label_classification": "sigmoid",
+    "single_label_classification": "softmax",
+    "regression": "linear",
+}
+BATCH_SIZE = 16
+
+
+class MusicTagger(PretrainedModel, abstract=True):
+    """Base of all taggers: audio in, one score per label out.
+
+    A tagger is a functional `keras.Model` made of three parts: `frontend`
+    (waveform to spectrogram), `backbone` (to an embedding, with named
+    endpoints) and `head` (to scores). Calling it takes exactly one chunk,
+    float32 of shape `(batch, chunk_samples)` at `sample_rate`, and gives
+    `(batch, n_labels)`. `predict`, `tag`, `taggram` and `embed` take tracks of
+    any length: they resample, cut chunks and bring the scores together.
+
+    Args:
+        frontend: Layer from `(batch, chunk_samples)` to features.
+        backbone: Keras model from features to an embedding `(batch, units)`.
+        endpoints: Named symbolic tensors inside the backbone, for `embed`.
+        labels: Label names in output order, or `Labels`.
+        sample_rate: Of the waveform, in Hz.
+        chunking: An `audio.ChunkPlan`: how a track is cut into chunks.
+        problem_type: `"multi_label_classification"` (sigmoid),
+            `"single_label_classification"` (softmax) or `"regression"`.
+        dropout: Rate before the last dense layer.
+        dtype: Dtype policy of the layers; the global one if `None`.
+        name: Name of the model.
+
+    Attributes:
+        labels: The `Labels`, in output order.
+        sample_rate: In Hz.
+        chunking: The `audio.ChunkPlan`; may be replaced.
+        frontend, backbone, head: The three parts.
+    """
+
+    default_preset = "musicnn_msd"
+    fresh_head_layers = ("logits",)
+
+    def __init__(
+        self,
+        *,
+        frontend,
+        backbone,
+        endpoints: dict,
+        labels,
+        sample_rate: int,
+        chunking: audio.ChunkPlan,
+        problem_type: str = "multi_label_classification",
+        dropout: float = 0.0,
+        dtype=None,
+        name: str | None = None,
+    ):
+        labels = Labels.from_config(labels)
+        _check_problem_type(problem_type)
+        # === Functional Model ===
+        with dtype_scope(dtype):
+            head = _make_head(backbone.output.shape[-1], labels, problem_type, dropout)
+            waveform = keras.Input((chunking.chunk_samples,), name="waveform")
+            scores = head(backbone(frontend(waveform)))
+        super().__init__(inputs=waveform, outputs=scores, name=name)
+        # === Config ===
+        self.frontend, self.backbone, self.head = frontend, backbone, head
+        self.labels = labels
+        self.problem_type = problem_type
+        self.sample_rate = audio.check_sample_rate(sample_rate)
+        self.chunking = chunking
+        self.dropout = dropout
+        self.policy = dtype
+        self._features = _FeatureModels(self, endpoints)
+
+    # === What a track sounds like ===
+
+    def predict(
+        self,
+        x,
+        sample_rate: int | None = None,
+        batch_size: int | None = None,
+        aggregate: str | None = "mean",
+        verbose=0,
+        *,
+        chunking: audio.ChunkPlan | None = None,
+        tail: str | None = None,
+        on_error: str = "warn",
+        **kwargs,
+    ):
+        """Score whole tracks.
+
+        Each track is cut into chunks, chunks of all tracks fill batches
+        together, and the scores of a track's chunks are brought together.
+        Data sets (`tf.data`, `PyDataset`, `DataLoader`, generators of batches)
+        pass through to Keras as single chunks.
+
+        Args:
+            x: One track `(samples,)`, equally long tracks `(batch, samples)`, a
+                list of tracks of any lengths, a path, or a list of paths.
+            sample_rate: Of the arrays, in Hz; `None` means the model's own.
+                Files know theirs.
+            batch_size: Chunks per forward pass; 16 if `None`.
+            aggregate: `"mean"`, `"max"` or `"median"` over the chunks of a track;
+                `None` gives the chunks themselves.
+            verbose: 1 shows a progress bar of tracks.
+            chunking: Another `audio.ChunkPlan` for this call.
+            tail: Another treatment of the last, incomplete chunk for this call:
+                `"drop"`, `"pad"` or `"overlap"`.
+            on_error: In a list, `"warn"` gives a bad track NaN scores and an
+                `AudioWarning`; `"raise"` stops at it.
+            **kwargs: For data sets: arguments of `keras.Model.predict`.
+
+        Returns:
+            float32 array `(tracks, n_labels)`; with `aggregate=None` a list of
+            `(chunks, n_labels)` arrays.
+
+        Raises:
+            AudioError: If a track is not usable audio.
+
+        Example:
+
+        ```python
+        import numpy as np
+        import keras_musictag as kmt
+
+        model = kmt.MusicnnTagger.from_pretrained()
+        x = np.random.uniform(-0.1, 0.1, 10 * 44100).astype("float32")
+        model.predict(x, sample_rate=44100).shape  # (1, 50)
+        ```
+        """
+        if not sources.are_tracks(x):
+            return super().predict(x, batch_size=batch_size, verbose=verbose, **kwargs)
+        tracks = sources.batch(x)
+        rows: list[np.ndarray] = []
+        bar = keras.utils.Progbar(len(tracks), unit_name="track") if verbose else None
+        for output in self._run(
+            tracks, "scores", sample_rate, batch_size, chunking, tail
+        ):
+            if self._usable(output, tracks, on_error):
+                scores = output.outputs["scores"]
+                rows.append(_over_chunks(scores, aggregate))
+            else:
+                shape = (len(self.labels),) if aggregate else (0, len(self.labels))
+                rows.append(np.full(shape, np.nan, "float32"))
+            if bar:
+                bar.add(1)
+        return np.stack(rows) if aggregate is not None else rows
+
+    def tag(
+        self,
+        source,
+        sample_rate: int | None = None,
+        top_k: int | None = 10,
+        min_score: float | None = None,
+        groups: Iterable[str] | str | None = None,
+        *,
+        sort: str = "score",
+        aggregate: str = "mean",
+        **options,
+    ):
+        """Name what is heard in a track.
+
+        Args:
+            source: A path, an open file, one track as an array `(samples,)` or
+                `(channels, samples)`, or a list of these.
+            sample_rate: Of arrays, in Hz; `None` means the model's own.
+            top_k: How many labels at most; `None` for all.
+            min_score: Leave out labels whose score is lower.
+            groups: Only labels of these groups, such as `"genre"`.
+            sort: `"score"`, or `"lift"`: score over the label's prior, since the
+                scores of rare labels stay low.
+            aggregate: `"mean"`, `"max"` or `"median"` over the chunks.
+            **options: `batch_size`, `chunking`, `tail`, `on_error` as in
+                `predict`.
+
+        Returns:
+            List of `(label, score)`, best first; for a list of sources a list of
+            such lists, with `None` for a bad one.
+
+        Raises:
+            AudioError: If a single source is not usable audio.
+            LabelError: If no label belongs to `groups`.
+
+        Example:
+
+        ```python
+        import keras_musictag as kmt
+
+        model = kmt.MusicnnTagger.from_pretrained()
+        model.tag(kmt.audio.demo_path(), top_k=3)
+        ```
+        """
+        self.labels.select(groups)  # a wrong group costs no decoding
+        taggrams = self.taggram(source, sample_rate, **options)
+        single = isinstance(taggrams, Taggram)
+        tags = [
+            t and t.top(top_k, min_score, groups, sort, aggregate)
+            for t in ([taggrams] if single else taggrams)
+        ]
+        return tags[0] if single else tags
+
+    def taggram(self, source, sample_rate: int | None = None, **options):
+        """Score a track chunk by chunk.
+
+        Args:
+            source: As in `tag`.
+            sample_rate: Of arrays, in Hz; `None` means the model's own.
+            **options: As in `tag`.
+
+        Returns:
+            A `Taggram` with `times` (seconds), `labels` and `scores`
+            `(chunks, n_labels)`; a list with `None` for bad ones if `source` is
+            a list.
+
+        Raises:
+            AudioError: If a single source is not usable audio.
+        """
+        on_error = options.pop("on_error", "warn")
+        _check_on_error(on_error)
+        tracks, single = sources.listed(source)
+        results: list[Taggram | None] = []
+        for index, result in enumerate(
+            self.iter_taggrams(tracks, sample_rate, **options)
+        ):
+            if isinstance(result, Taggram):
+                results.append(result)
+                continue
+            if single or on_error == "raise":
+                raise result
+            _warn_about(index, tracks[index], result)
+            results.append(None)
+        return results[0] if single else results
+
+    def iter_taggrams(
+        self,
+        tracks: Iterable,
+        sample_rate: int | None = None,
+        *,
+        batch_size: int | None = None,
+        chunking: audio.ChunkPlan | None = None,
+        tail: str | None = None,
+    ) -> Iterator[Taggram | TrackError]:
+        """Score many tracks lazily: each result comes when it is ready.
+
+        Args:
+            tracks: Paths, open files or arrays; may be a generator.
+            sample_rate, batch_size, chunking, tail: As in `predict`.
+
+        Yields:
+            For each track, in order, its `Taggram`, or the error that
+            says why there is none.
+        """
+        for output in self._run(
+            tracks, "scores", sample_rate, batch_size, chunking, tail
+        ):
+            if output.error is not None:
+                yield output.error
+            else:
+                times = output.starts / self.sample_rate
+                yield Taggram(times, self.labels, output.outputs["scores"])
+
+    def embed(
+        self,
+        source,
+        sample_rate: int | None = None,
+        *,
+        layer: str | list[str] = "penultimate",
+        aggregate: str | None = "mean",
+        batch_size: int | None = None,
+        chunking: audio.ChunkPlan | None = None,
+        tail: str | None = None,
+        on_error: str = "warn",
+    ):
+        """Return what the network computes inside: features for other uses.
+
+        Args:
+            source: As in `tag`.
+            sample_rate: Of arrays, in Hz; `None` means the model's own.
+            layer: The name of an endpoint, or several; `endpoints` lists them.
+            aggregate: `"mean"`, `"max"` or `"median"` over the chunks and, for
+                endpoints that have frames, over the frames; `None` gives
+                `(chunks, ...)` as the network has it.
+            batch_size, chunking, tail, on_error: As in `predict`.
+
+        Returns:
+            float32 array, `(units,)` for `"penultimate"`; a dict of arrays if
+            `layer` is a list; a list of these, with `None` for bad ones, if
+            `source` is a list.
+
+        Raises:
+            ConfigError: If there is no such endpoint.
+            AudioError: If a single source is not usable audio.
+
+        Example:
+
+        ```python
+        import keras_musictag as kmt
+
+        model = kmt.MusicnnTagger.from_pretrained()
+        model.embed(kmt.audio.demo_path()).shape  # (200,)
+        ```
+        """
+        tracks, single = sources.listed(source)
+        names = (layer,) if isinstance(layer, str) else tuple(layer)
+        results: list = []
+        for output in self._run(tracks, names, sample_rate, batch_size, chunking, tail):
+            if not self._usable(output, tracks, "raise" if single else on_error):
+                results.append(None)
+                continue
+            values = {
+                name: _over_chunks(array, aggregate, over_frames=True)
+                for name, array in output.outputs.items()
+            }
+            results.append(values[layer] if isinstance(layer, str) else values)
+        return results[0] if single else results
+
+    @property
+    def endpoints(self) -> list[str]:
+        """Names that `embed(layer=...)` takes, from the input to the scores."""
+        return self._features.names
+
+    def stream(
+        self, blocks: Iterable, sample_rate: int | None = None
+    ) -> Iterator[tuple[float, np.ndarray]]:
+        """Score audio while it arrives, in bounded memory.
+
+        Args:
+            blocks: Iterable of mono blocks `(samples,)` of any lengths, or of
+                `(channels, samples)`.
+            sample_rate: Of the blocks, in Hz; `None` means the model's own.
+
+        Yields:
+            `(time, scores)`: the start of a chunk in seconds and its scores
+            `(n_labels,)`, as soon as the chunk is complete.
+
+        Raises:
+            AudioError: If a block is not usable audio.
+        """
+        rate = self.sample_rate if sample_rate is None else sample_rate
+        mono = audio.resample_blocks(blocks, rate, self.sample_rate)
+        forward = self._features.forward(("scores",))
+        for start, chunk in self.chunking.chunks(mono):
+            yield start / self.sample_rate, forward(chunk[None])["scores"][0]
+
+    # === Training ===
+
+    def default_compile(self) -> dict:
+        """Return optimizer, loss and metrics that fit `problem_type`."""
+        return {
+            "optimizer": keras.optimizers.Adam(1e-3),
+            **_default_objective(self.problem_type, len(self.labels)),
+        }
+
+    def fit(self, x=None, y=None, **kwargs):
+        """Train; as `keras.Model.fit`, with two conveniences.
+
+        The model is compiled by default if it is not yet. Arrays, lists of
+        arrays and `PyDataset`s whose items are longer than a chunk are cropped
+        at random, anew in each epoch (for `tf.data` map `kmt.data.crop`);
+        validation data is cropped in the middle.
+
+        Args:
+            x: Waveforms `(items, samples)` at the model's rate, a list of
+                `(samples,)` arrays, or a data set.
+            y: Targets `(items, n_labels)`; integer classes `(items,)` for
+                single-label models. Left out for data sets.
+            **kwargs: Arguments of `keras.Model.fit`.
+
+        Returns:
+            Keras' `History`.
+
+        Raises:
+            LabelError: If the targets do not fit the labels.
+        """
+        self._ensure_compiled()
+        x, y, kwargs = crops.for_fit(x, y, kwargs, **self._item_shape())
+        return super().fit(x, y, **kwargs)
+
+    def evaluate(self, x=None, y=None, **kwargs):
+        """Score one chunk per item, the middle one; as `keras.Model.evaluate`.
+
+        Args:
+            x, y: As in `fit`.
+            **kwargs: Arguments of `keras.Model.evaluate`.
+
+        Returns:
+            The loss and metrics, as Keras gives them.
+        """
+        self._ensure_compiled()
+        x, y, kwargs = crops.for_evaluate(x, y, kwargs, **self._item_shape())
+        return super().evaluate(x, y, **kwargs)
+
+    def _item_shape(self) -> dict:
+        single = self.problem_type == "single_label_classification"
+        return {
+            "chunk_samples": self.chunking.chunk_samples,
+            "n_targets": None if single else len(self.labels),
+        }
+
+    # === Inner parts ===
+
+    def get_config(self) -> dict:
+        """Return the constructor's arguments that all taggers share."""
+        return {
+            "labels": self.labels.to_config(),
+            "problem_type": self.problem_type,
+            "sample_rate": self.sample_rate,
+            "tail": self.chunking.tail,
+            "dropout": self.dropout,
+            "dtype": self.policy,
+            "name": self.name,
+        }
+
+    def _describe(self) -> dict:
+        names = list(self.labels)
+        return {
+            "id2label": {str(i): name for i, name in enumerate(names)},
+            "label2id": {name: i for i, name in enumerate(names)},
+            "problem_type": self.problem_type,
+            "sampling_rate": self.sample_rate,
+        }
+
+    def _run(
+        self, tracks, names, sample_rate, batch_size, chunking, tail
+    ) -> Iterator[TrackOutput]:
+        """Score tracks with the named outputs, one `TrackOutput` each, in order."""
+        plan = chunking or self.chunking
+        if tail is not None:
+            plan = plan.replace(tail=tail)
+        rate = self.sample_rate if sample_rate is None else sample_rate
+        rate = audio.check_sample_rate(rate)
+        names = (names,) if isinstance(names, str) else names
+        forward = self._features.forward(names)
+
+        def cut(track):
+            return sources.cut(track, rate, self.sample_rate, plan)
+
+        # An eager or op-by-op graph takes any batch; a compiled one wants few.
+        fixed = keras.backend.backend() == "jax" or bool(self.jit_compile)
+        size = _check_batch_size(batch_size)
+        return score_tracks(tracks, cut, forward, size, fixed)
+
+    def _usable(self, output: TrackOutput, tracks, on_error: str) -> bool:
+        _check_on_error(on_error)
+        if output.error is None:
+            return True
+        if on_error == "raise" or len(tracks) == 1:
+            raise output.error
+        _warn_about(output.position, tracks[output.position], output.error)
+        return False
+
+
+class _FeatureModels:
+    """Sub-models that share a tagger's layers and end at named endpoints.
+
+    A plain object, so that Keras does not take them for parts of the tagger.
+    """
+
+    def __init__(self, tagger: MusicTagger, endpoints: dict):
+        self.tagger = tagger
+        embedding = tagger.backbone.output
+        self.tensors = {**endpoints, "penultimate": embedding, "scores": None}
+        self.names = list(self.tensors)
+        self.models: dict[tuple[str, ...], keras.Model] = {}
+
+    def forward(self, names: tuple[str, ...]):
+        """Return a function from a batch to a dict of NumPy arrays."""
+        if names == ("scores",):
+            tagger = self.tagger
+            return lambda batch: {"scores": _numpy(tagger.predict_on_batch(batch))}
+        model = self._model(names)
+        return lambda batch: {
+            name: _numpy(value) for name, value in model.predict_on_batch(batch).items()
+        }
+
+    def _model(self, names: tuple[str, ...]) -> keras.Model:
+        unknown = [name for name in names if name not in self.tensors]
+        if unknown or not names:
+            raise ConfigError(
+                f"{type(self.tagger).__name__} has no such endpoint.",
+                received=f"layer={unknown or list(names)}",
+                advice=f"Choose from {self.names}.",
+            )
+        if names not in self.models:
+            self.models[names] = self._build(names)
+        return self.models[names]
+
+    def _build(self, names: tuple[str, ...]) -> keras.Model:
+        tagger = self.tagger
+        inner = {n: self.tensors[n] for n in names if n != "scores"}
+        inner["_embedding"] = tagger.backbone.output
+        features = tagger.frontend(tagger.input)
+        outputs = keras.Model(tagger.backbone.input, inner)(features)
+        embedding = outputs.pop("_embedding")
+        if "scores" in names:
+            outputs["scores"] = tagger.head(embedding)
+        return keras.Model(tagger.input, {name: outputs[name] for name in names})
+
+
+def _make_head(units: int, labels: Labels, problem_type: str, dropout: float):
+    inputs = x = keras.Input((units,), name="embedding")
+    x = keras.layers.Dropout(dropout, name="head_dropout")(x)
+    x = keras.layers.Dense(len(labels), name="logits")(x)
+    # float32 whatever the policy: half precision rounds scores visibly.
+    activation = PROBLEM_TYPES[problem_type]
+    scores = keras.layers.Activation(activation, dtype="float32", name="scores")(x)
+    return keras.Model(inputs, scores, name="head")
+
+
+def _default_objective(problem_type: str, n_labels: int) -> dict:
+    if problem_type == "single_label_classification":
+        return {
+            "loss": keras.losses.SparseCategoricalCrossentropy(),
+            "metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        }
+    if problem_type == "regression":
+        metrics = [keras.metrics.MeanAbsoluteError(name="mae")]
+        return {"loss": keras.losses.MeanSquaredError(), "metrics": metrics}
+    auc = {"multi_label": True, "num_labels": n_labels}
+    return {
+        "loss": keras.losses.BinaryCrossentropy(),
+        "metrics": [
+            keras.metrics.AUC(name="roc_auc", **auc),
+            keras.metrics.AUC(name="pr_auc", curve="PR", **auc),
+        ],
+    }
+
+
+def _over_chunks(values: np.ndarray, how: str | None, over_frames: bool = False):
+    """Aggregate `(chunks, ...)`; with frames `(chunks, frames, ...)` over both."""
+    if how is None:
+        return values
+    if over_frames and values.ndim > 2:
+        values = values.reshape(-1, *values.shape[2:])
+    return aggregate_scores(values, how)
+
+
+def _numpy(tensor) -> np.ndarray:
+    return np.asarray(tensor, dtype="float32")
+
+
+def _warn_about(index: int, track, error: TrackError) -> None:
+    name = track if isinstance(track, str) or hasattr(track, "name") else "array"
+    warnings.warn(f"item {index} ({name}): {error}", AudioWarning, stacklevel=3)
+
+
+def _check_problem_type(problem_type: str) -> None:
+    if problem_type not in PROBLEM_TYPES:
+        raise ConfigError(
+            "Unknown `problem_type`.",
+            received=f"problem_type={problem_type!r}",
+            advice=f"Choose from {sorted(PROBLEM_TYPES)}.",
+        )
+
+
+def _check_on_error(on_error: str) -> None:
+    if on_error not in ("warn", "raise"):
+        raise ConfigError(
+            "`on_error` must be 'warn' or 'raise'.",
+            received=f"on_error={on_error!r}",
+            advice="Use 'warn' to go on with the other tracks.",
+        )
+
+
+def _check_batch_size(batch_size: int | None) -> int:
+    if batch_size is None:
+        return BATCH_SIZE
+    if isinstance(batch_size, bool) or int(batch_size) != batch_size or batch_size < 1:
+        raise ConfigError(
+            "`batch_size` must be a positive integer.",
+            received=f"batch_size={batch_size!r}",
+            advice=f"Leave it out for {BATCH_SIZE}.",
+        )
+    return int(batch_size)

@@ -1,0 +1,162 @@
+"""Scores over time: what a tagger says about one track."""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from keras_musictag.errors import ConfigError, LabelError
+from keras_musictag.labels import Labels
+
+AGGREGATES: dict[str, Callable] = {
+    "mean": np.mean,
+    "max": np.max,
+    "median": np.median,
+}
+
+
+def aggregate_scores(scores: np.ndarray, how: str, axis: int = 0) -> np.ndarray:
+    """Bring the scores of many chunks down to one.
+
+    Args:
+        scores: Array whose `axis` runs over chunks.
+        how: `"mean"`, `"max"` or `"median"`.
+        axis: The axis to take away.
+
+    Returns:
+        Array with that axis removed, same dtype.
+
+    Raises:
+        ConfigError: If `how` is unknown.
+    """
+    if how not in AGGREGATES:
+        raise ConfigError(
+            "`aggregate` must name a way to bring chunks together.",
+            received=f"aggregate={how!r}",
+            advice=f"Choose from {sorted(AGGREGATES)}, or None for all chunks.",
+        )
+    return AGGREGATES[how](scores, axis=axis).astype(scores.dtype, copy=False)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Taggram:
+    """The scores of one track, chunk by chunk.
+
+    Args:
+        times: Start of each chunk in seconds, shape `(chunks,)`.
+        labels: The label names in output order.
+        scores: Scores, shape `(chunks, n_labels)`, float32.
+
+    Example:
+
+    ```python
+    import keras_musictag as kmt
+
+    taggram = kmt.MusicnnTagger.from_pretrained().taggram(kmt.audio.demo_path())
+    taggram.top(3)
+    taggram.to_csv("taggram.csv")
+    ```
+    """
+
+    times: np.ndarray
+    labels: Labels
+    scores: np.ndarray
+
+    def aggregate(self, how: str = "mean") -> np.ndarray:
+        """Return one score per label, shape `(n_labels,)`, in output order.
+
+        Args:
+            how: `"mean"`, `"max"` or `"median"` over the chunks.
+        """
+        return aggregate_scores(self.scores, how)
+
+    def top(
+        self,
+        top_k: int | None = 10,
+        min_score: float | None = None,
+        groups: Iterable[str] | str | None = None,
+        sort: str = "score",
+        aggregate: str = "mean",
+    ) -> list[tuple[str, float]]:
+        """Return the labels that fit the track best.
+
+        Args:
+            top_k: How many at most; `None` for all.
+            min_score: Leave out labels whose score is lower.
+            groups: Only labels of these groups, such as `"genre"`.
+            sort: `"score"`, or `"lift"`: score over the label's prior, which
+                brings up rare labels. The numbers returned are scores either way.
+            aggregate: How the chunks come together.
+
+        Returns:
+            List of `(label, score)`, best first.
+
+        Raises:
+            LabelError: If a group is unknown, or `sort="lift"` and the labels
+                have no priors.
+            ConfigError: If another argument is out of range.
+        """
+        if top_k is not None and (isinstance(top_k, bool) or int(top_k) < 1):
+            raise ConfigError(
+                "`top_k` must be at least 1.",
+                received=f"top_k={top_k!r}",
+                advice="Pass a number such as 10, or None for all labels.",
+            )
+        scores = self.aggregate(aggregate)
+        keys = self._sort_keys(scores, sort)
+        chosen = [
+            i
+            for i in self.labels.select(groups)
+            if min_score is None or scores[i] >= min_score
+        ]
+        # Ties go to the later label, as a reversed ascending sort has it.
+        chosen.sort(key=lambda i: (keys[i], i), reverse=True)
+        return [(self.labels[i], float(scores[i])) for i in chosen[:top_k]]
+
+    def _sort_keys(self, scores: np.ndarray, sort: str) -> np.ndarray:
+        if sort == "score":
+            return scores
+        if sort != "lift":
+            raise ConfigError(
+                "`sort` must be 'score' or 'lift'.",
+                received=f"sort={sort!r}",
+                advice="Use sort='lift' to compare each score to its label's prior.",
+            )
+        if self.labels.priors is None:
+            raise LabelError(
+                "sort='lift' needs labels with priors.",
+                received="labels without priors",
+                advice="Use sort='score', or give the labels priors.",
+            )
+        return scores / np.maximum(self.labels.priors, 1e-6)
+
+    def to_dataframe(self):
+        """Return a `pandas.DataFrame`: one row per chunk, indexed by seconds."""
+        from keras_musictag.errors import import_extra
+
+        pandas = import_extra("pandas", "train", "Taggram.to_dataframe()")
+        index = pandas.Index(self.times, name="time")
+        return pandas.DataFrame(self.scores, index=index, columns=list(self.labels))
+
+    def to_csv(self, path) -> None:
+        """Write a CSV file: a `time` column in seconds, then one per label."""
+        import csv
+
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["time", *self.labels])
+            for time, row in zip(self.times, self.scores, strict=True):
+                writer.writerow([f"{time:.3f}", *(f"{score:.6f}" for score in row)])
+
+    def plot(self, top_k: int = 20, ax=None):
+        """Draw the strongest labels over time; returns the matplotlib axes.
+
+        Args:
+            top_k: How many labels to show, best first from the top.
+            ax: Axes to draw into; made if `None`.
+        """
+        from keras_musictag import plotting
+
+        names = [label for label, _ in self.top(top_k)]
+        columns = [self.labels.index(name) for name in names]
+        return plotting.plot_taggram(self.times, names, self.scores[:, columns], ax=ax)

@@ -1,0 +1,26 @@
+"""Published models as data: one JSON file per preset, bundled weights beside it."""
+
+from keras_musictag.presets.records import (
+    CARD_FILE,
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    list_presets,
+    preset_info,
+    preset_weights,
+    read_folder,
+    write_folder,
+)
+from keras_musictag.presets.weights import load_weights, save_weights
+
+__all__ = [
+    "CARD_FILE",
+    "CONFIG_FILE",
+    "WEIGHTS_FILE",
+    "list_presets",
+    "load_weights",
+    "preset_info",
+    "preset_weights",
+    "read_folder",
+    "save_weights",
+    "write_folder",
+]

@@ -1,0 +1,133 @@
+"""Reading preset records and saved folders; none of it knows a model class."""
+
+import difflib
+import fnmatch
+import functools
+import importlib.resources
+import json
+from pathlib import Path
+
+from keras_musictag.errors import PresetError
+
+CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
+
+
+def list_presets(pattern: str = "*") -> list[str]:
+    """List the names of the published models.
+
+    Args:
+        pattern: A shell-style wildcard, for example `"musicnn*"`.
+
+    Returns:
+        The matching names, sorted.
+
+    Example:
+
+    ```python
+    import keras_musictag as kmt
+
+    kmt.list_presets("vgg*")  # ['vgg_msd', 'vgg_mtt']
+    ```
+    """
+    return [name for name in _names() if fnmatch.fnmatchcase(name, pattern)]
+
+
+def preset_info(name: str) -> dict:
+    """Return everything that is known about one preset.
+
+    Args:
+        name: A name from `list_presets()`.
+
+    Returns:
+        A dict with `class`, `config` (the constructor's arguments, with the
+        labels in output order), `weights` (file, bytes, sha256), `license`,
+        `authors`, `citation`, `trained_on`, `reported` scores with their named
+        split, `origin` and `deviations`.
+
+    Raises:
+        PresetError: If there is no such preset; the message has the nearest.
+
+    Example:
+
+    ```python
+    import keras_musictag as kmt
+
+    kmt.preset_info("musicnn_msd")["reported"]
+    ```
+    """
+    if name not in _names():
+        near = difflib.get_close_matches(str(name).lower(), _names(), n=3, cutoff=0.4)
+        raise PresetError(
+            "There is no such preset, and no such folder.",
+            received=repr(name),
+            advice=f"Did you mean {' or '.join(near)}?"
+            if near
+            else f"Choose from {', '.join(_names())}, or pass a saved folder.",
+        )
+    return json.loads(_folder().joinpath(f"{name}.json").read_text("utf-8"))
+
+
+def preset_weights(record: dict) -> Path:
+    """Return the path of a preset's bundled weights file."""
+    return Path(str(_folder().joinpath(record["weights"]["file"])))
+
+
+def write_folder(folder, record: dict, card: str) -> Path:
+    """Write `config.json` and the card of a saved model; weights come first.
+
+    Args:
+        folder: An existing folder that already holds the weights file.
+        record: What `config.json` shall hold.
+        card: The text of the model card.
+
+    Returns:
+        The folder.
+    """
+    folder = Path(folder)
+    text = json.dumps(record, indent=2, ensure_ascii=False)
+    (folder / CONFIG_FILE).write_text(text + "\n", "utf-8")
+    (folder / CARD_FILE).write_text(card, "utf-8")
+    return folder
+
+
+def read_folder(folder) -> dict:
+    """Read the `config.json` of a saved model.
+
+    Args:
+        folder: A folder made by `save_pretrained`.
+
+    Returns:
+        The record.
+
+    Raises:
+        PresetError: If the folder does not hold a saved model.
+    """
+    path = Path(folder) / CONFIG_FILE
+    try:
+        record = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise PresetError(
+            f"{folder} does not hold a saved model: its {CONFIG_FILE} cannot be read.",
+            received=error,
+            advice="Pass a folder made by `save_pretrained`, or a preset's name.",
+        ) from error
+    wanted = {"class_name": str, "config": dict, "weights": dict}
+    values = record if isinstance(record, dict) else {}
+    bad = [k for k, t in wanted.items() if not isinstance(values.get(k), t)]
+    if bad:
+        raise PresetError(
+            f"{path} is not the description of a saved model of this package.",
+            received=f"no usable {', '.join(bad)}",
+            advice="Pass a folder made by `save_pretrained`, or a preset's name.",
+        )
+    return record
+
+
+def _folder():
+    return importlib.resources.files("keras_musictag.presets")
+
+
+@functools.cache
+def _names() -> tuple[str, ...]:
+    files = (entry.name for entry in _folder().iterdir())
+    return tuple(sorted(f.removesuffix(".json") for f in files if f.endswith(".json")))

@@ -1,0 +1,133 @@
+"""What every registered architecture must do, swept from the registry."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_musictag.errors import MusicTagError
+from keras_musictag.models import registry
+from keras_musictag.models.tagger import MusicTagger
+
+LABELS = ["rock", "jazz", "piano"]
+NAMES = sorted(n for n, c in registry().items() if issubclass(c, MusicTagger))
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def model(request):
+    keras.utils.set_random_seed(0)
+    return registry()[request.param](LABELS)
+
+
+@pytest.fixture(scope="module")
+def chunks(model):
+    rng = np.random.default_rng(0)
+    return rng.normal(0, 0.1, (3, model.chunking.chunk_samples)).astype("float32")
+
+
+def scores_of(model, x):
+    return keras.ops.convert_to_numpy(model(x, training=False))
+
+
+def test_a_chunk_gives_one_score_per_label(model, chunks):
+    scores = scores_of(model, chunks)
+    assert scores.shape == (3, 3)
+    assert scores.dtype == np.float32
+    assert np.all((scores >= 0) & (scores <= 1))
+    np.testing.assert_allclose(scores_of(model, chunks[:1]), scores[:1], atol=1e-5)
+
+
+def test_config_is_plain_and_complete(model):
+    config = json.loads(json.dumps(model.get_config()))
+    again = type(model).from_config(config)
+    assert again.get_config() == model.get_config()
+    assert again.chunking == model.chunking
+
+
+def test_variable_paths_are_unique_and_stable(model):
+    paths = [v.path for v in model.weights]
+    assert len(set(paths)) == len(paths)
+    again = type(model).from_config(model.get_config())
+    assert [v.path for v in again.weights] == paths
+    assert {v.path for v in model.head.weights} == {"logits/kernel", "logits/bias"}
+
+
+def test_layer_names_are_unique_across_the_parts(model):
+    parts = (model.backbone, model.head)
+    names = [layer.name for part in parts for layer in part.layers if layer.weights]
+    assert len(set(names)) == len(names)
+
+
+def test_saved_folder_brings_back_the_same_scores(model, chunks, tmp_path):
+    folder = model.save_pretrained(tmp_path / "saved")
+    files = sorted(path.name for path in folder.iterdir())
+    assert files == ["README.md", "config.json", "model.safetensors"]
+    again = MusicTagger.from_pretrained(folder)
+    assert type(again) is type(model)
+    np.testing.assert_array_equal(scores_of(again, chunks), scores_of(model, chunks))
+
+
+def test_keras_file_brings_back_the_same_scores(model, chunks, tmp_path):
+    path = tmp_path / "model.keras"
+    model.save(path)
+    again = type(model).from_pretrained(path)
+    np.testing.assert_array_equal(scores_of(again, chunks), scores_of(model, chunks))
+    assert again.labels == model.labels
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision_keeps_float32_scores(model, chunks, policy):
+    half = type(model).from_config({**model.get_config(), "dtype": policy})
+    for variable, value in zip(half.weights, model.weights, strict=True):
+        variable.assign(value.value)
+    scores = scores_of(half, chunks)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, scores_of(model, chunks), atol=0.06)
+    assert half.backbone.dtype_policy.compute_dtype == policy.removeprefix("mixed_")
+
+
+def test_neighbours_in_a_batch_do_not_matter(model, chunks):
+    length = model.chunking.chunk_samples
+    tracks = [
+        chunks[0],
+        np.concatenate([chunks[1], chunks[2]]),
+        chunks[0][: length // 2],
+    ]
+    together = model.predict(tracks, batch_size=4)
+    alone = np.concatenate([model.predict(track, batch_size=1) for track in tracks])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    np.testing.assert_array_equal(together, model.predict(tracks, batch_size=4))
+
+
+def test_one_sample_is_enough(model):
+    scores = model.predict(np.array([0.5], "float32"), batch_size=4)
+    assert scores.shape == (1, 3)
+    assert np.isfinite(scores).all()
+
+
+def test_endpoints_have_features(model, chunks):
+    features = model.embed(chunks[0], layer=model.endpoints, aggregate=None)
+    assert "penultimate" in features
+    for name, value in features.items():
+        assert value.shape[0] == 1, name
+        assert np.isfinite(value).all(), name
+    assert features["penultimate"].ndim == 2
+
+
+def test_every_part_learns(model, chunks):
+    copy = type(model).from_config(model.get_config())
+    before = [keras.ops.convert_to_numpy(v.value) for v in copy.trainable_variables]
+    copy.compile(metrics=[])
+    history = copy.fit(chunks, np.eye(3, dtype="float32"), batch_size=3, verbose=0)
+    assert np.isfinite(history.history["loss"][0])
+    for variable, old in zip(copy.trainable_variables, before, strict=True):
+        new = keras.ops.convert_to_numpy(variable.value)
+        assert not np.array_equal(new, old), variable.path
+
+
+def test_bad_waveforms_are_refused(model):
+    with pytest.raises((MusicTagError, ValueError), match="shape|rank|expected"):
+        model(np.zeros((2, model.chunking.chunk_samples, 2), "float32"))
+    with pytest.raises(MusicTagError, match="NaN"):
+        model.predict(np.full(1000, np.nan, "float32"))

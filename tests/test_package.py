@@ -1,0 +1,53 @@
+"""The package as a whole: names, imports, the lazy stub."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import keras_musictag as kmt
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = "keras tensorflow jax torch librosa matplotlib pandas soundfile".split()
+
+
+def run(code: str) -> str:
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_importing_is_light():
+    code = (
+        "import sys, json, keras_musictag\n"
+        f"print(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+    )
+    assert json.loads(run(code)) == []
+
+
+def test_importing_is_fast():
+    code = (
+        "import time; t = time.process_time(); import keras_musictag\n"
+        "print(time.process_time() - t)"
+    )
+    assert min(float(run(code)) for _ in range(3)) < 0.3
+
+
+def test_presets_need_no_backend():
+    code = (
+        "import sys, json, keras_musictag as kmt\n"
+        "kmt.preset_info(kmt.list_presets()[0])\n"
+        f"print(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+    )
+    assert json.loads(run(code)) == []
+
+
+def test_every_public_name_is_there_and_documented():
+    for name in kmt.__all__:
+        assert getattr(kmt, name).__doc__, name
+
+
+def test_the_stub_is_fresh():
+    command = [sys.executable, ROOT / "tools" / "generate_api.py", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

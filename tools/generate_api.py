@@ -1,0 +1,57 @@
+"""Write the lazy-import stub of the package from the registry of models.
+
+python tools/generate_api.py           # write keras_musictag/__init__.pyi
+python tools/generate_api.py --check   # fail if it is stale
+"""
+
+import sys
+from pathlib import Path
+
+from keras_musictag.models import registry
+
+STUB = Path(__file__).resolve().parent.parent / "keras_musictag" / "__init__.pyi"
+ROOMS = ("audio", "compat", "data", "layers", "models", "plotting")
+NAMES = {
+    "errors": (
+        "AudioError",
+        "AudioWarning",
+        "ConfigError",
+        "LabelError",
+        "MissingExtraError",
+        "MusicTagError",
+        "PresetError",
+    ),
+    "labels": ("Labels",),
+    "models.tagger": ("MusicTagger",),
+    "models.taggram": ("Taggram",),
+    "presets": ("list_presets", "preset_info"),
+}
+
+
+def stub() -> str:
+    """Return the text of the stub: rooms, then names by module."""
+    names = {module: list(items) for module, items in NAMES.items()}
+    for name, model in registry().items():
+        module = model.__module__.removeprefix("keras_musictag.")
+        names.setdefault(module, []).append(name)
+    lines = [f"from . import {', '.join(ROOMS)}"]
+    for module in sorted(names):
+        items = sorted(names[module])
+        line = f"from .{module} import {', '.join(items)}"
+        if len(line) > 88:
+            line = f"from .{module} import (\n    " + ",\n    ".join(items) + ",\n)"
+        lines.append(line)
+    return "\n".join([*lines, "", "__version__: str", ""])
+
+
+def main() -> None:
+    text = stub()
+    if "--check" in sys.argv:
+        if STUB.read_text("utf-8") != text:
+            raise SystemExit(f"{STUB.name} is stale: run python tools/generate_api.py")
+        return
+    STUB.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
