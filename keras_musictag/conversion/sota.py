@@ -86,8 +86,8 @@ def musicnn_names(config: Mapping) -> Names:
     """Sources of the variables of `MusicnnTagger(variant="won")`."""
     names = norm("input_norm", "spec_bn")
     for branch, layer in enumerate(("timbral_70", "timbral_40")):
-        names |= conv_2d(f"{layer}_conv", f"layers.{branch}.conv")
-        names |= norm(f"{layer}_norm", f"layers.{branch}.bn")
+        names |= conv_2d(f"{layer}/conv", f"layers.{branch}.conv")
+        names |= norm(f"{layer}/norm", f"layers.{branch}.bn")
     for branch, frames in enumerate((129, 65, 33), 2):
         names |= conv_1d(f"temporal_{frames}_conv", f"layers.{branch}.conv")
         names |= norm(f"temporal_{frames}_norm", f"layers.{branch}.bn")

@@ -88,12 +88,16 @@ def assign_variables(
 
 def musicnn_names() -> dict[str, str]:
     """Checkpoint name for each variable path of `MusicnnTagger`."""
-    convs = ["timbral_40", "timbral_70", "temporal_128", "temporal_64", "temporal_32"]
-    convs += ["midend_1", "midend_2", "midend_3"]
-    norms = ["input_norm", *(f"{c}_norm" for c in convs), "pool_norm", "dense_norm"]
-    names = _norms(norms)
+    branches = ["timbral_40", "timbral_70"]
+    branches += ["temporal_128", "temporal_64", "temporal_32"]
+    convs = [f"{branch}/conv" for branch in branches]
+    norms = ["input_norm", *(f"{branch}/norm" for branch in branches)]
+    for block in (1, 2, 3):
+        convs.append(f"midend_{block}_conv")
+        norms.append(f"midend_{block}_norm")
+    names = _norms([*norms, "pool_norm", "dense_norm"])
     for number, conv in enumerate(convs):
-        names |= _layer(f"{conv}_conv", _numbered("conv2d", number))
+        names |= _layer(conv, _numbered("conv2d", number))
     return names | _layer("dense", "dense") | _layer("logits", "dense_1")
 
 

@@ -1,5 +1,6 @@
 """Keras layers for music, written with `keras.ops` only."""
 
+from keras_musictag.layers.frequency_max import FrequencyMaxConv2D
 from keras_musictag.layers.harmonic import HarmonicSTFT
 from keras_musictag.layers.mel import LogMelSpectrogram, mel_filterbank
 from keras_musictag.layers.residual import ConvBlock2D, Residual2D
@@ -10,6 +11,7 @@ from keras_musictag.layers.transformer import FixedToken, TransformerEncoderBloc
 __all__ = [
     "ConvBlock2D",
     "FixedToken",
+    "FrequencyMaxConv2D",
     "HarmonicSTFT",
     "LogMelSpectrogram",
     "Residual2D",

@@ -5,10 +5,16 @@ from keras import layers, ops
 
 from keras_musictag import audio
 from keras_musictag.errors import ConfigError
-from keras_musictag.layers import LogMelSpectrogram
+from keras_musictag.layers import FrequencyMaxConv2D, LogMelSpectrogram
 from keras_musictag.layers.residual import NORM
 from keras_musictag.models.base import dtype_scope
 from keras_musictag.models.tagger import MusicTagger
+
+# The tall filters in the order of their channels: name, share of the mel bands.
+TIMBRAL = {
+    "pons": (("timbral_40", 0.4), ("timbral_70", 0.7)),
+    "won": (("timbral_70", 0.7), ("timbral_40", 0.4)),
+}
 
 
 class MusicnnTagger(MusicTagger):
@@ -207,12 +213,10 @@ def _backbone(shape, won: bool, timbral, temporal, midend, dense, dropout):
 def _timbral_branches(x, n_mels: int, filters: int, won: bool):
     """See a whole share of the bands at once, wherever it fits best."""
     x = layers.ZeroPadding2D(((3, 3), (0, 0)), name="timbral_padding")(x)
-    branches = []
-    for share in (0.7, 0.4) if won else (0.4, 0.7):
-        name = f"timbral_{round(share * 100)}"
-        kernel = (7, int(share * n_mels))
-        y = layers.Conv2D(filters, kernel, name=f"{name}_conv")(x)
-        branches.append(ops.max(_norm_and_relu(y, name, won), axis=2))
+    branches = [
+        _frequency_max(filters, (7, int(share * n_mels)), "valid", name, won)(x)
+        for name, share in TIMBRAL["won" if won else "pons"]
+    ]
     return layers.Concatenate(name="timbral")(branches)
 
 
@@ -227,12 +231,16 @@ def _temporal_branches(x, filters: int, won: bool):
             y = layers.Conv1D(filters, frames, padding="same", name=f"{name}_conv")(x)
             y = _norm_and_relu(y, name, won)
         else:
-            y = layers.Conv2D(
-                filters, (frames, 1), padding="same", name=f"{name}_conv"
-            )(x)
-            y = ops.max(_norm_and_relu(y, name, won), axis=2)
+            y = _frequency_max(filters, (frames, 1), "same", name, won)(x)
         branches.append(y)
     return layers.Concatenate(name="temporal")(branches)
+
+
+def _frequency_max(filters: int, kernel: tuple, padding: str, name: str, won: bool):
+    norm = NORM if won else {}
+    return FrequencyMaxConv2D(
+        filters, kernel, padding=padding, norm_first=won, name=name, **norm
+    )
 
 
 def _over_time(x, filters: int, name: str, won: bool):

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from keras_musictag import audio
-from keras_musictag.layers import LogMelSpectrogram
+from keras_musictag.layers import FrequencyMaxConv2D, LogMelSpectrogram
 from keras_musictag.models.tagger import MusicTagger
 
 DATA = Path(__file__).parent / "data"
@@ -303,9 +303,16 @@ def layer_outputs(tagger, patches):
     """
     layers = {layer.name: layer.output for layer in tagger.backbone.layers}
     for layer in tagger.backbone.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
+        if isinstance(layer, keras.layers.BatchNormalization | FrequencyMaxConv2D):
             layers[f"{layer.name}.input"] = layer.input
     outputs = keras.Model(tagger.backbone.input, layers).predict_on_batch(patches)
+    for layer in tagger.backbone.layers:
+        if isinstance(layer, FrequencyMaxConv2D):  # its steps in their usual order
+            convolved = layer.conv(outputs[f"{layer.name}.input"])
+            rectified = keras.ops.relu(convolved)
+            outputs[f"{layer.name}_conv"] = convolved
+            outputs[f"{layer.name}_norm.input"] = rectified
+            outputs[f"{layer.name}_norm"] = layer.norm(rectified)
     embedding = keras.ops.convert_to_tensor(tagger.backbone.predict_on_batch(patches))
     outputs["logits"] = tagger.head.get_layer("logits")(embedding)
     outputs["scores"] = tagger.head(embedding)
