@@ -5,7 +5,10 @@ import math
 import keras
 import numpy as np
 
+from keras_musictag.checks import check_choice
 from keras_musictag.errors import AudioError, ConfigError, LabelError
+
+POSITIONS = ("random", "middle")
 
 
 def crop(chunk_samples: int, *, position: str = "random", seed: int | None = None):
@@ -32,7 +35,7 @@ def crop(chunk_samples: int, *, position: str = "random", seed: int | None = Non
     data = data.map(kmt.data.crop(48128)).batch(4)
     ```
     """
-    _check_position(position)
+    check_choice(position, POSITIONS, name="position")
 
     def apply(waveform, *rest):
         import tensorflow as tf
@@ -93,7 +96,7 @@ class RandomCrops(keras.utils.PyDataset):
         seed: int | None = None,
         **kwargs,
     ):
-        _check_position(position)
+        check_choice(position, POSITIONS, name="position")
         self.inner = x if isinstance(x, keras.utils.PyDataset) else None
         if self.inner is not None:
             # The inner data set may be slow to read: keep its workers.
@@ -275,12 +278,3 @@ def _check_items(x, y, n_targets: int | None) -> None:
 
 def _as_tuple(batch) -> tuple:
     return batch if isinstance(batch, tuple) else (batch,)
-
-
-def _check_position(position: str) -> None:
-    if position not in ("random", "middle"):
-        raise ConfigError(
-            "`position` must be 'random' or 'middle'.",
-            received=f"position={position!r}",
-            advice="Use 'middle' for evaluation.",
-        )

@@ -1,8 +1,9 @@
 """Keras layers for music, written with `keras.ops` only."""
 
+from keras_musictag.layers.filterbank import mel_filterbank
 from keras_musictag.layers.frequency_max import FrequencyMaxConv2D
 from keras_musictag.layers.harmonic import HarmonicSTFT
-from keras_musictag.layers.mel import LogMelSpectrogram, mel_filterbank
+from keras_musictag.layers.mel import LogMelSpectrogram
 from keras_musictag.layers.residual import ConvBlock2D, Residual2D
 from keras_musictag.layers.squeeze_excitation import SqueezeExcitation
 from keras_musictag.layers.stft import STFT

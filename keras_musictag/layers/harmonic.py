@@ -4,8 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_musictag.checks import check_positive, check_positive_int
 from keras_musictag.errors import ConfigError
-from keras_musictag.layers.stft import STFT, check_positive, check_positive_int
+from keras_musictag.layers.stft import STFT
 
 
 @keras.saving.register_keras_serializable(package="keras_musictag")
@@ -107,7 +108,7 @@ class HarmonicSTFT(keras.layers.Layer):
         centres = np.outer(multiples, fundamentals).reshape(-1)
         bins = np.linspace(0.0, sample_rate / 2, n_fft // 2 + 1)
         self._centres = centres.astype("float32")
-        self._distances = np.float32(bins)[:, None] - self._centres
+        self._distances = bins.astype("float32")[:, None] - self._centres
 
     def __call__(self, inputs, *args, **kwargs):
         # Checked here because Keras turns errors from inside `call` into its own.

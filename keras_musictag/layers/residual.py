@@ -136,6 +136,15 @@ class Residual2D(layers.Layer):
     def build(self, input_shape):
         output_shape = self.compute_output_shape(input_shape)
         padded = self.padding.compute_output_shape(input_shape)
+        # Strides mean nothing where one position is left. Going without them there
+        # avoids a fault of TensorFlow's CPU convolutions in bfloat16 (NaN).
+        single = [n == 1 for n in output_shape[1:3]]
+        self._kept = [self.kernel_size if one else None for one in single]
+        for conv in (self.conv_1, self.conv_3):
+            conv.strides = tuple(
+                1 if one else step
+                for one, step in zip(single, self.strides, strict=True)
+            )
         self.conv_1.build(padded)
         self.norm_1.build(output_shape)
         self.conv_2.build(output_shape)
@@ -148,7 +157,8 @@ class Residual2D(layers.Layer):
         self.built = True
 
     def call(self, x, training=None):
-        padded = self.padding(x)
+        rows, columns = self._kept
+        padded = self.padding(x)[:, :rows, :columns]
         y = ops.relu(self.norm_1(self.conv_1(padded), training=training))
         y = self.norm_2(self.conv_2(y), training=training)
         if self.conv_3 is not None:
@@ -156,9 +166,12 @@ class Residual2D(layers.Layer):
         return ops.relu(x + y)
 
     def compute_output_shape(self, input_shape):
-        return self.conv_1.compute_output_shape(
-            self.padding.compute_output_shape(input_shape)
+        batch, *size, _ = self.padding.compute_output_shape(input_shape)
+        left = (
+            n and (n - self.kernel_size) // step + 1
+            for n, step in zip(size, self.strides, strict=True)
         )
+        return (batch, *left, self.filters)
 
     def get_config(self):
         return {

@@ -1,12 +1,10 @@
 """Short-time Fourier transform of a waveform, as a layer without weights."""
 
-import math
-import numbers
-
 import keras
 import numpy as np
 from keras import ops
 
+from keras_musictag.checks import check_choice, check_positive_int
 from keras_musictag.errors import ConfigError
 
 WINDOWS = ("hann", "hamming", "povey", "ones")
@@ -323,72 +321,3 @@ def safe_sqrt(x):
     """
     heard = x > TINY
     return ops.where(heard, ops.sqrt(ops.where(heard, x, 1.0)), 0.0)
-
-
-def check_positive_int(value, *, name):
-    """Return `value` as an int, or refuse it.
-
-    Args:
-        value: What the caller gave.
-        name: The argument's name, for the message.
-
-    Returns:
-        An int of at least 1.
-
-    Raises:
-        ConfigError: If it is not a whole number of at least 1.
-    """
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or value < 1:
-        raise ConfigError(
-            f"`{name}` must be a whole number of at least 1.",
-            received=f"{name}={value!r}",
-            advice="Give it as an int.",
-        )
-    return int(value)
-
-
-def check_positive(value, *, name):
-    """Return `value` as a float, or refuse it.
-
-    Args:
-        value: What the caller gave.
-        name: The argument's name, for the message.
-
-    Returns:
-        A float above 0.
-
-    Raises:
-        ConfigError: If it is not a finite number above 0.
-    """
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:
-        raise ConfigError(
-            f"`{name}` must be a number above 0.",
-            received=f"{name}={value!r}",
-            advice="Give a finite number above 0.",
-        )
-    return float(value)
-
-
-def check_choice(value, choices, *, name):
-    """Return `value` if it is one of `choices`, or refuse it.
-
-    Args:
-        value: What the caller gave.
-        choices: The values allowed.
-        name: The argument's name, for the message.
-
-    Returns:
-        `value`.
-
-    Raises:
-        ConfigError: If it is not one of them.
-    """
-    if value not in choices:
-        raise ConfigError(
-            f"Unknown `{name}`.",
-            received=f"{name}={value!r}",
-            advice="Use one of " + ", ".join(repr(choice) for choice in choices) + ".",
-        )
-    return value

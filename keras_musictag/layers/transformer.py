@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from keras_musictag.checks import check_positive_int
 from keras_musictag.errors import ConfigError
-from keras_musictag.layers.stft import check_positive_int
 
 
 @keras.saving.register_keras_serializable(package="keras_musictag")

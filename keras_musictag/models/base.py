@@ -10,7 +10,7 @@ import keras
 
 from keras_musictag import presets
 from keras_musictag.errors import PresetError
-from keras_musictag.models import card
+from keras_musictag.models import card, upstream
 
 _classes: dict[str, type["PretrainedModel"]] = {}
 
@@ -67,8 +67,19 @@ class PretrainedModel(keras.Model):
     # === Loading ===
 
     @classmethod
-    def from_pretrained(cls, source=None, labels=None, problem_type=None):
+    def from_pretrained(
+        cls,
+        source=None,
+        labels=None,
+        problem_type=None,
+        *,
+        cache_dir=None,
+        local_files_only: bool = False,
+    ):
         """Load a published or saved model with its weights.
+
+        Presets whose weights are not in the package are downloaded from their
+        authors' repository at first use, checked, converted and kept in the cache.
 
         Args:
             source: The name of a preset (see `list_presets()`), a folder made by
@@ -79,13 +90,16 @@ class PretrainedModel(keras.Model):
             problem_type: `"multi_label_classification"`,
                 `"single_label_classification"` or `"regression"`; `None` keeps
                 what the model was saved with.
+            cache_dir: Where fetched weights are kept; `None` takes the environment
+                variable `KMT_CACHE`, and without it `~/.cache/keras_musictag`.
+            local_files_only: If `True`, nothing is ever downloaded.
 
         Returns:
             The model, of the class that the preset names: `cls` or one below it.
 
         Raises:
             PresetError: If there is no such preset or folder, its class is
-                another one, or its weights are damaged.
+                another one, or its weights are damaged or cannot be fetched.
             LabelError: If `labels` are not usable.
 
         Example:
@@ -103,16 +117,22 @@ class PretrainedModel(keras.Model):
             return cls._from_keras_file(Path(source), labels, problem_type)
         if isinstance(source, Path) or Path(str(source)).is_dir():
             record = presets.read_folder(source)
-            name, weights = record["class_name"], Path(source) / presets.WEIGHTS_FILE
+            target = cls._resolve(record["class_name"], source)
         else:
             record = presets.preset_info(source)
-            name, weights = record["class"], presets.preset_weights(record)
-        target = cls._resolve(name, source)
+            target = cls._resolve(record["class"], source)
         model = target._build(record["config"], labels, problem_type, source)
+        expected = record["weights"]
+        if expected.get("source") == "upstream":
+            weights, expected = upstream.converted_weights(
+                target, record, cache_dir, local_files_only
+            )
+        elif "class_name" in record:  # a saved folder
+            weights = Path(source) / presets.WEIGHTS_FILE
+        else:
+            weights = presets.preset_weights(record)
         skip = target.fresh_head_layers if labels is not None else ()
-        presets.load_weights(
-            weights, model.weights, expected=record["weights"], skip=skip
-        )
+        presets.load_weights(weights, model.weights, expected=expected, skip=skip)
         model.origin = _provenance(record, source)
         return model
 

@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 from keras_musictag import audio
+from keras_musictag.checks import check_choice
 from keras_musictag.errors import ConfigError
 from keras_musictag.layers import FrequencyMaxConv2D, LogMelSpectrogram
 from keras_musictag.layers.residual import NORM
@@ -260,12 +261,7 @@ def _norm(name: str, won: bool):
 
 
 def _check_variant(variant: str, chunk_frames, chunk_samples) -> None:
-    if variant not in ("pons", "won"):
-        raise ConfigError(
-            "Unknown `variant` of Musicnn.",
-            received=f"variant={variant!r}",
-            advice="Choose 'pons' (the musicnn package) or 'won' (Won et al. 2020).",
-        )
+    check_choice(variant, tuple(TIMBRAL), name="variant")
     if (chunk_frames if variant == "won" else chunk_samples) is not None:
         raise ConfigError(
             "Chunks are set by `chunk_frames` with variant='pons', by "

@@ -7,19 +7,18 @@ import keras
 import numpy as np
 
 from keras_musictag import audio
+from keras_musictag.checks import check_choice, check_positive_int
 from keras_musictag.data import crops
-from keras_musictag.errors import AudioWarning, ConfigError
+from keras_musictag.errors import AudioWarning
 from keras_musictag.labels import Labels
 from keras_musictag.models import sources
 from keras_musictag.models.base import PretrainedModel, dtype_scope
+from keras_musictag.models.features import FeatureModels
+from keras_musictag.models.heads import PROBLEM_TYPES, default_objective, make_head
 from keras_musictag.models.inference import TrackError, TrackOutput, score_tracks
 from keras_musictag.models.taggram import Taggram, aggregate_scores
 
-PROBLEM_TYPES = {
-    "multi_label_classification": "sigmoid",
-    "single_label_classification": "softmax",
-    "regression": "linear",
-}
+ON_ERROR = ("warn", "raise")
 BATCH_SIZE = 16
 
 
@@ -71,10 +70,10 @@ class MusicTagger(PretrainedModel, abstract=True):
         name: str | None = None,
     ):
         labels = Labels.from_config(labels)
-        _check_problem_type(problem_type)
+        check_choice(problem_type, tuple(PROBLEM_TYPES), name="problem_type")
         # === Functional Model ===
         with dtype_scope(dtype):
-            head = _make_head(backbone.output.shape[-1], labels, problem_type, dropout)
+            head = make_head(backbone.output.shape[-1], labels, problem_type, dropout)
             waveform = keras.Input((chunking.chunk_samples,), name="waveform")
             scores = head(backbone(frontend(waveform)))
         super().__init__(inputs=waveform, outputs=scores, name=name)
@@ -86,7 +85,7 @@ class MusicTagger(PretrainedModel, abstract=True):
         self.chunking = chunking
         self.dropout = dropout
         self.policy = dtype
-        self._features = _FeatureModels(self, endpoints)
+        self._features = FeatureModels(self, endpoints)
 
     # === What a track sounds like ===
 
@@ -232,7 +231,7 @@ class MusicTagger(PretrainedModel, abstract=True):
             AudioError: If a single source is not usable audio.
         """
         on_error = options.pop("on_error", "warn")
-        _check_on_error(on_error)
+        check_choice(on_error, ON_ERROR, name="on_error")
         tracks, single = sources.listed(source)
         results: list[Taggram | None] = []
         for index, result in enumerate(
@@ -364,7 +363,7 @@ class MusicTagger(PretrainedModel, abstract=True):
         """Return optimizer, loss and metrics that fit `problem_type`."""
         return {
             "optimizer": keras.optimizers.Adam(1e-3),
-            **_default_objective(self.problem_type, len(self.labels)),
+            **default_objective(self.problem_type, len(self.labels)),
         }
 
     def fit(self, x=None, y=None, **kwargs):
@@ -453,93 +452,18 @@ class MusicTagger(PretrainedModel, abstract=True):
 
         # An eager or op-by-op graph takes any batch; a compiled one wants few.
         fixed = keras.backend.backend() == "jax" or bool(self.jit_compile)
-        size = _check_batch_size(batch_size)
+        size = BATCH_SIZE if batch_size is None else batch_size
+        size = check_positive_int(size, name="batch_size")
         return score_tracks(tracks, cut, forward, size, fixed)
 
     def _usable(self, output: TrackOutput, tracks, on_error: str) -> bool:
-        _check_on_error(on_error)
+        check_choice(on_error, ON_ERROR, name="on_error")
         if output.error is None:
             return True
         if on_error == "raise" or len(tracks) == 1:
             raise output.error
         _warn_about(output.position, tracks[output.position], output.error)
         return False
-
-
-class _FeatureModels:
-    """Sub-models that share a tagger's layers and end at named endpoints.
-
-    A plain object, so that Keras does not take them for parts of the tagger.
-    """
-
-    def __init__(self, tagger: MusicTagger, endpoints: dict):
-        self.tagger = tagger
-        embedding = tagger.backbone.output
-        self.tensors = {**endpoints, "penultimate": embedding, "scores": None}
-        self.names = list(self.tensors)
-        self.models: dict[tuple[str, ...], keras.Model] = {}
-
-    def forward(self, names: tuple[str, ...]):
-        """Return a function from a batch to a dict of NumPy arrays."""
-        if names == ("scores",):
-            tagger = self.tagger
-            return lambda batch: {"scores": _numpy(tagger.predict_on_batch(batch))}
-        model = self._model(names)
-        return lambda batch: {
-            name: _numpy(value) for name, value in model.predict_on_batch(batch).items()
-        }
-
-    def _model(self, names: tuple[str, ...]) -> keras.Model:
-        unknown = [name for name in names if name not in self.tensors]
-        if unknown or not names:
-            raise ConfigError(
-                f"{type(self.tagger).__name__} has no such endpoint.",
-                received=f"layer={unknown or list(names)}",
-                advice=f"Choose from {self.names}.",
-            )
-        if names not in self.models:
-            self.models[names] = self._build(names)
-        return self.models[names]
-
-    def _build(self, names: tuple[str, ...]) -> keras.Model:
-        tagger = self.tagger
-        inner = {n: self.tensors[n] for n in names if n != "scores"}
-        inner["_embedding"] = tagger.backbone.output
-        features = tagger.frontend(tagger.input)
-        outputs = keras.Model(tagger.backbone.input, inner)(features)
-        embedding = outputs.pop("_embedding")
-        if "scores" in names:
-            outputs["scores"] = tagger.head(embedding)
-        return keras.Model(tagger.input, {name: outputs[name] for name in names})
-
-
-def _make_head(units: int, labels: Labels, problem_type: str, dropout: float):
-    inputs = x = keras.Input((units,), name="embedding")
-    x = keras.layers.Dropout(dropout, name="head_dropout")(x)
-    x = keras.layers.Dense(len(labels), name="logits")(x)
-    # float32 whatever the policy: half precision rounds scores visibly.
-    activation = PROBLEM_TYPES[problem_type]
-    scores = keras.layers.Activation(activation, dtype="float32", name="scores")(x)
-    return keras.Model(inputs, scores, name="head")
-
-
-def _default_objective(problem_type: str, n_labels: int) -> dict:
-    if problem_type == "single_label_classification":
-        return {
-            "loss": keras.losses.SparseCategoricalCrossentropy(),
-            "metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        }
-    if problem_type == "regression":
-        metrics = [keras.metrics.MeanAbsoluteError(name="mae")]
-        return {"loss": keras.losses.MeanSquaredError(), "metrics": metrics}
-    auc = {"multi_label": True, "num_labels": n_labels}
-    return {
-        "loss": keras.losses.BinaryCrossentropy(),
-        "metrics": [
-            keras.metrics.AUC(name="roc_auc", **auc),
-            keras.metrics.AUC(name="pr_auc", curve="PR", **auc),
-        ],
-    }
 
 
 def _over_chunks(values: np.ndarray, how: str | None, over_frames: bool = False):
@@ -551,40 +475,6 @@ def _over_chunks(values: np.ndarray, how: str | None, over_frames: bool = False)
     return aggregate_scores(values, how)
 
 
-def _numpy(tensor) -> np.ndarray:
-    return np.asarray(tensor, dtype="float32")
-
-
 def _warn_about(index: int, track, error: TrackError) -> None:
     name = track if isinstance(track, str) or hasattr(track, "name") else "array"
     warnings.warn(f"item {index} ({name}): {error}", AudioWarning, stacklevel=3)
-
-
-def _check_problem_type(problem_type: str) -> None:
-    if problem_type not in PROBLEM_TYPES:
-        raise ConfigError(
-            "Unknown `problem_type`.",
-            received=f"problem_type={problem_type!r}",
-            advice=f"Choose from {sorted(PROBLEM_TYPES)}.",
-        )
-
-
-def _check_on_error(on_error: str) -> None:
-    if on_error not in ("warn", "raise"):
-        raise ConfigError(
-            "`on_error` must be 'warn' or 'raise'.",
-            received=f"on_error={on_error!r}",
-            advice="Use 'warn' to go on with the other tracks.",
-        )
-
-
-def _check_batch_size(batch_size: int | None) -> int:
-    if batch_size is None:
-        return BATCH_SIZE
-    if isinstance(batch_size, bool) or int(batch_size) != batch_size or batch_size < 1:
-        raise ConfigError(
-            "`batch_size` must be a positive integer.",
-            received=f"batch_size={batch_size!r}",
-            advice=f"Leave it out for {BATCH_SIZE}.",
-        )
-    return int(batch_size)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from keras_musictag.errors import ConfigError, LabelError
+from keras_musictag.checks import check_choice, check_positive_int
+from keras_musictag.errors import LabelError
 from keras_musictag.labels import Labels
 
 AGGREGATES: dict[str, Callable] = {
@@ -29,12 +30,7 @@ def aggregate_scores(scores: np.ndarray, how: str, axis: int = 0) -> np.ndarray:
     Raises:
         ConfigError: If `how` is unknown.
     """
-    if how not in AGGREGATES:
-        raise ConfigError(
-            "`aggregate` must name a way to bring chunks together.",
-            received=f"aggregate={how!r}",
-            advice=f"Choose from {sorted(AGGREGATES)}, or None for all chunks.",
-        )
+    check_choice(how, tuple(AGGREGATES), name="aggregate")
     return AGGREGATES[how](scores, axis=axis).astype(scores.dtype, copy=False)
 
 
@@ -96,12 +92,8 @@ class Taggram:
                 have no priors.
             ConfigError: If another argument is out of range.
         """
-        if top_k is not None and (isinstance(top_k, bool) or int(top_k) < 1):
-            raise ConfigError(
-                "`top_k` must be at least 1.",
-                received=f"top_k={top_k!r}",
-                advice="Pass a number such as 10, or None for all labels.",
-            )
+        if top_k is not None:
+            check_positive_int(top_k, name="top_k")
         scores = self.aggregate(aggregate)
         keys = self._sort_keys(scores, sort)
         chosen = [
@@ -114,14 +106,8 @@ class Taggram:
         return [(self.labels[i], float(scores[i])) for i in chosen[:top_k]]
 
     def _sort_keys(self, scores: np.ndarray, sort: str) -> np.ndarray:
-        if sort == "score":
+        if check_choice(sort, ("score", "lift"), name="sort") == "score":
             return scores
-        if sort != "lift":
-            raise ConfigError(
-                "`sort` must be 'score' or 'lift'.",
-                received=f"sort={sort!r}",
-                advice="Use sort='lift' to compare each score to its label's prior.",
-            )
         if self.labels.priors is None:
             raise LabelError(
                 "sort='lift' needs labels with priors.",

@@ -12,12 +12,23 @@ from keras_musictag.models.tagger import MusicTagger
 
 LABELS = ["rock", "jazz", "piano"]
 NAMES = sorted(n for n, c in registry().items() if issubclass(c, MusicTagger))
+# Narrow versions keep the sweep short; a class without one is swept at full size.
+SMALL = {
+    "CRNNTagger": {"filters": [4, 8, 8, 8], "recurrent_units": 8},
+    "FCNTagger": {"filters": [4, 8, 8, 8, 4]},
+    "HarmonicCNNTagger": {"filters": [4, 4, 4, 4, 8, 8, 8]},
+    "MusicnnTagger": {"timbral_filters": 8, "temporal_filters": 4},
+    "SampleCNNTagger": {"filters": [8] * 11},
+    "SelfAttentionTagger": {"filters": [8, 8, 16, 16, 16, 16, 16]},
+    "ShortChunkCNNTagger": {"filters": [4, 4, 8, 8, 8, 8, 16]},
+    "VGGTagger": {"filters": 8},
+}
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def model(request):
     keras.utils.set_random_seed(0)
-    return registry()[request.param](LABELS)
+    return registry()[request.param](LABELS, **SMALL.get(request.param, {}))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,40 @@
+"""The head of a tagger, and how each problem type is trained by default."""
+
+import keras
+
+from keras_musictag.labels import Labels
+
+PROBLEM_TYPES = {
+    "multi_label_classification": "sigmoid",
+    "single_label_classification": "softmax",
+    "regression": "linear",
+}
+
+
+def make_head(units: int, labels: Labels, problem_type: str, dropout: float):
+    inputs = x = keras.Input((units,), name="embedding")
+    x = keras.layers.Dropout(dropout, name="head_dropout")(x)
+    x = keras.layers.Dense(len(labels), name="logits")(x)
+    # float32 whatever the policy: half precision rounds scores visibly.
+    activation = PROBLEM_TYPES[problem_type]
+    scores = keras.layers.Activation(activation, dtype="float32", name="scores")(x)
+    return keras.Model(inputs, scores, name="head")
+
+
+def default_objective(problem_type: str, n_labels: int) -> dict:
+    if problem_type == "single_label_classification":
+        return {
+            "loss": keras.losses.SparseCategoricalCrossentropy(),
+            "metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        }
+    if problem_type == "regression":
+        metrics = [keras.metrics.MeanAbsoluteError(name="mae")]
+        return {"loss": keras.losses.MeanSquaredError(), "metrics": metrics}
+    auc = {"multi_label": True, "num_labels": n_labels}
+    return {
+        "loss": keras.losses.BinaryCrossentropy(),
+        "metrics": [
+            keras.metrics.AUC(name="roc_auc", **auc),
+            keras.metrics.AUC(name="pr_auc", curve="PR", **auc),
+        ],
+    }

@@ -1,0 +1,76 @@
+"""Weights that their authors host: fetched, converted once and kept."""
+
+import json
+from pathlib import Path
+
+import keras_musictag
+from keras_musictag import hub, presets
+from keras_musictag.conversion import convert_checkpoint
+from keras_musictag.errors import PresetError
+
+
+def converted_weights(
+    architecture, record: dict, cache_dir=None, local_files_only: bool = False
+) -> tuple[Path, dict]:
+    """Return the weights of an upstream preset as a file that can be loaded.
+
+    The authors' checkpoint is fetched into `<cache>/<preset>/`, checked against
+    the identity in the record, and converted; the result lies beside it, with its
+    checksum in a JSON file. Next time only the converted file is needed; it is made
+    anew if it is damaged or from another version of this package.
+
+    Args:
+        architecture: The class of the model.
+        record: The preset, from `presets.preset_info`.
+        cache_dir: See `hub.cache_folder`.
+        local_files_only: If `True`, never download.
+
+    Returns:
+        The safetensors file and its `file`, `bytes` and `sha256`.
+
+    Raises:
+        PresetError: If the checkpoint can neither be found nor fetched, or is not
+            the published one.
+    """
+    weights = record["weights"]
+    folder = hub.cache_folder(cache_dir) / record["name"]
+    target = folder / f"{weights['git_blob'][:12]}.safetensors"
+    known = _known(target)
+    if known:
+        return target, known
+    checkpoint = hub.fetch(
+        weights["url"],
+        target.with_suffix(".pth"),
+        size=weights["bytes"] if weights.get("bytes_exact", True) else None,
+        sha256=weights.get("sha256"),
+        git_blob=weights["git_blob"],
+        local_files_only=local_files_only,
+    )
+    with hub.lock(target):
+        known = _known(target)  # another process may have been faster
+        if known is None:
+            known = _convert(checkpoint, architecture, record["config"], target)
+    return target, known
+
+
+def _convert(checkpoint: Path, architecture, config: dict, target: Path) -> dict:
+    # float32 whatever the user's dtype policy: the file outlives it.
+    model = convert_checkpoint(checkpoint, architecture, **{**config, "dtype": "float32"})
+    made = presets.save_weights(target, model.weights)
+    note = {**made, "version": keras_musictag.__version__}
+    partial = target.with_suffix(".json.partial")
+    partial.write_text(json.dumps(note, indent=1) + "\n", "utf-8")
+    partial.replace(target.with_suffix(".json"))
+    return made
+
+
+def _known(target: Path) -> dict | None:
+    """The checksum of a converted file if it is whole and of this version."""
+    try:
+        note = json.loads(target.with_suffix(".json").read_text("utf-8"))
+        if note.pop("version") != keras_musictag.__version__:
+            return None
+        hub.verify_file(target, size=note["bytes"], sha256=note["sha256"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, PresetError):
+        return None  # missing or damaged: it is made anew
+    return note
