@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import peers
+from flops import multiply_adds
 
 BATCH, FRAMES, MELS, HOP, RATE = 32, 187, 96, 256, 16000
 # A centred STFT of 512 samples needs 256 more on each side of its 187 frames.
@@ -86,44 +87,6 @@ def ours_files(job):
         "load": loaded,
         "scores": scores.tolist(),
     }
-
-
-def multiply_adds(model, inputs):
-    """Counts the multiply-adds of all convolutions and dense layers per item.
-
-    Each output value of such a layer is a dot product over its kernel's other axes:
-    output values x product of the kernel's shape without its last axis. So one pass
-    over real data, with the layers' calls overheard, counts every architecture.
-
-    Args:
-        model: Keras model.
-        inputs: array with one item, shape (1, ...).
-
-    Returns:
-        Integer.
-    """
-    counted, total = set(), 0
-
-    def overhear(layer, call):
-        def listen(*args, **kwargs):
-            nonlocal total
-            outputs = call(*args, **kwargs)
-            values = int(np.prod(outputs.shape))
-            total += values * int(np.prod(layer.kernel.shape[:-1]))
-            counted.add(layer.kernel.path)
-            return outputs
-
-        return listen
-
-    # Keras has no public way to see the layers inside layers.
-    for layer in model._flatten_layers():
-        if getattr(layer, "kernel", None) is not None:
-            layer.call = overhear(layer, layer.call)
-    model(inputs)
-    missed = {w.path for w in model.weights if len(w.shape) > 1} - counted
-    if missed:
-        raise SystemExit(f"Kernels that the count does not see: {sorted(missed)}")
-    return total
 
 
 def ours_network(job):

@@ -1,4 +1,4 @@
-from . import audio, compat, data, layers, models, plotting
+from . import audio, compat, conversion, data, layers, models, plotting
 from .errors import (
     AudioError,
     AudioWarning,

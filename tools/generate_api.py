@@ -10,7 +10,7 @@ from pathlib import Path
 from keras_musictag.models import registry
 
 STUB = Path(__file__).resolve().parent.parent / "keras_musictag" / "__init__.pyi"
-ROOMS = ("audio", "compat", "data", "layers", "models", "plotting")
+ROOMS = ("audio", "compat", "conversion", "data", "layers", "models", "plotting")
 NAMES = {
     "errors": (
         "AudioError",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_musictag.conversion import sota, sota_b
+from keras_musictag.conversion import sota
 from keras_musictag.conversion.pytorch import read_checkpoint
 from keras_musictag.errors import ConfigError, LabelError, PresetError
 
@@ -15,10 +15,10 @@ from keras_musictag.errors import ConfigError, LabelError, PresetError
 NAMES = {
     "CRNNTagger": sota.crnn_names,
     "FCNTagger": sota.fcn_names,
-    "HarmonicCNNTagger": sota_b.harmonic_cnn_names,
+    "HarmonicCNNTagger": sota.harmonic_cnn_names,
     "MusicnnTagger": sota.musicnn_names,
-    "SampleCNNTagger": sota_b.sample_cnn_names,
-    "SelfAttentionTagger": sota_b.self_attention_names,
+    "SampleCNNTagger": sota.sample_cnn_names,
+    "SelfAttentionTagger": sota.self_attention_names,
     "ShortChunkCNNTagger": sota.short_chunk_names,
 }
 # A key that only one architecture has, and how to ask for that architecture; the
@@ -171,7 +171,7 @@ def _check_outputs(arrays: Mapping, names: sota.Names, n_labels: int) -> None:
             "The checkpoint has another number of outputs than there are labels.",
             received=f"{n_labels} labels for {outputs} outputs (`{key}`)",
             advice=f"Give the {outputs} labels it was trained on, in their order; for "
-            "others, save the model and load it by from_pretrained(folder, labels=...).",
+            "others, save the model and pass `labels` to `from_pretrained(folder)`.",
         )
 
 

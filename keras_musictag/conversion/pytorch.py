@@ -61,42 +61,35 @@ Order = Literal["<", ">"]
 def read_checkpoint(source) -> dict[str, np.ndarray]:
     """Read the tensors of a PyTorch checkpoint, without PyTorch.
 
-        Both formats of `torch.save` are read: zip archives (PyTorch 1.6 and later) and
-        the legacy one (before). Objects other than tensors in (nested) dictionaries are
-        never built: hyper-parameters and callbacks of a Lightning `.ckpt` are dropped.
+    Both formats of `torch.save` are read: zip archives (PyTorch 1.6 and later) and
+    the legacy one (before). Objects other than tensors in (nested) dictionaries are
+    never built: hyper-parameters and callbacks of a Lightning `.ckpt` are dropped.
 
-        Args:
-            source: Path of a `.pth`, `.pt` or `.ckpt` file, its bytes, or a file opened
-                in binary mode.
+    Args:
+        source: Path of a `.pth`, `.pt` or `.ckpt` file, its bytes, or a file opened
+            in binary mode.
 
-        Returns:
-            Arrays by name, in the order of the file. A dictionary found under
-            `"state_dict"`, `"model_state_dict"`, `"model"`, `"net"` or `"network"` is
-            taken instead of the whole; nested names are joined by dots; a prefix
-            `"module."`, `"model."`, `"net."` or `"_orig_mod."` that all names share is
-            taken off. bfloat16 becomes float32, all other types stay as they are.
+    Returns:
+        Arrays by name, in the order of the file. A dictionary found under
+        `"state_dict"`, `"model_state_dict"`, `"model"`, `"net"` or `"network"` is
+        taken instead of the whole; nested names are joined by dots; a prefix
+        `"module."`, `"model."`, `"net."` or `"_orig_mod."` that all names share is
+        taken off. bfloat16 becomes float32, all other types stay as they are.
 
-        Raises:
-            PresetError: If the file is damaged, of another format, or holds no tensors.
+    Raises:
+        PresetError: If the file is damaged, of another format, or holds no tensors.
 
-        ```python
-        from keras_musictag.conversion.pytorch import read_checkpoint
-        from keras_musictag.conversion.pickles import (
-        MAX_NAME,
-        Inert,
-        Pickle,
-        Storage,
-        Tensor,
-        describe,
-        whole,
-    )
+    Example:
+
+    ```python
+    from keras_musictag.conversion.pytorch import read_checkpoint
     from keras_musictag.errors import PresetError
 
-        try:
-            read_checkpoint(b"<html>404: Not Found</html>")
-        except PresetError as error:
-            print(error)
-        ```
+    try:
+        read_checkpoint(b"<html>404: Not Found</html>")
+    except PresetError as error:
+        print(error)
+    ```
     """
     name, data = _load(source)
     try:

@@ -123,12 +123,12 @@ class PretrainedModel(keras.Model):
             target = cls._resolve(record["class"], source)
         model = target._build(record["config"], labels, problem_type, source)
         expected = record["weights"]
-        if expected.get("source") == "upstream":
+        if "class_name" in record:  # a saved folder
+            weights = Path(source) / presets.WEIGHTS_FILE
+        elif expected["source"] == "upstream":
             weights, expected = upstream.converted_weights(
                 target, record, cache_dir, local_files_only
             )
-        elif "class_name" in record:  # a saved folder
-            weights = Path(source) / presets.WEIGHTS_FILE
         else:
             weights = presets.preset_weights(record)
         skip = target.fresh_head_layers if labels is not None else ()
@@ -303,5 +303,5 @@ def _provenance(record: dict, source) -> dict | None:
     """What a saved copy keeps of where its weights came from."""
     if "class_name" in record:  # a saved folder
         return record.get("origin")
-    keys = ("license", "authors", "citation", "trained_on")
+    keys = ("license", "copyright", "authors", "citation", "trained_on")
     return {"preset": record["name"], **{k: record[k] for k in keys if k in record}}

@@ -55,7 +55,9 @@ def converted_weights(
 
 def _convert(checkpoint: Path, architecture, config: dict, target: Path) -> dict:
     # float32 whatever the user's dtype policy: the file outlives it.
-    model = convert_checkpoint(checkpoint, architecture, **{**config, "dtype": "float32"})
+    model = convert_checkpoint(
+        checkpoint, architecture, **{**config, "dtype": "float32"}
+    )
     made = presets.save_weights(target, model.weights)
     note = {**made, "version": keras_musictag.__version__}
     partial = target.with_suffix(".json.partial")

@@ -11,6 +11,17 @@ from keras_musictag.errors import PresetError
 
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
 
+# Names that the pattern `<architecture>_<dataset>` leads to, though nobody published
+# such weights; what comes closest.
+NOT_PUBLISHED = {
+    "short_chunk_mtat": "harmonic_cnn_mtat",
+    "short_chunk_msd": "short_chunk_resnet_msd",
+    "short_chunk_jamendo": "short_chunk_resnet_jamendo",
+    "short_chunk_resnet_mtat": "harmonic_cnn_mtat",
+}
+# Names that do not say whose Musicnn is meant.
+AMBIGUOUS = ("musicnn", "musicnn_mtat", "musicnn_jamendo", "musicnn_won")
+
 
 def list_presets(pattern: str = "*") -> list[str]:
     """List the names of the published models.
@@ -56,6 +67,7 @@ def preset_info(name: str) -> dict:
     ```
     """
     if name not in _names():
+        _explain_absence(str(name).lower())
         near = difflib.get_close_matches(str(name).lower(), _names(), n=3, cutoff=0.4)
         raise PresetError(
             "There is no such preset, and no such folder.",
@@ -121,6 +133,28 @@ def read_folder(folder) -> dict:
             advice="Pass a folder made by `save_pretrained`, or a preset's name.",
         )
     return record
+
+
+def _explain_absence(name: str) -> None:
+    """Raise if there is more to say about a name than which ones are near."""
+    if name in NOT_PUBLISHED:
+        parts = name.rpartition("_")
+        family = list_presets("short_chunk*")
+        raise PresetError(
+            "The authors never published these weights.",
+            received=repr(name),
+            advice=f"There are {', '.join(family)}; trained on the same data "
+            f"({parts[-1]}), the nearest is {NOT_PUBLISHED[name]}.",
+        )
+    if name in AMBIGUOUS:
+        won = list_presets("musicnn_won_*")
+        pons = [n for n in list_presets("musicnn_*") if n not in won]
+        raise PresetError(
+            "Musicnn was trained by two groups; the name does not say which one.",
+            received=repr(name),
+            advice=f"Choose from {', '.join(pons)} (Pons and Serra 2019), or "
+            f"{', '.join(won)} (Won et al. 2020).",
+        )
 
 
 def _folder():

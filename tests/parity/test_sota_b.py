@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_musictag.conversion import sota, sota_b
+from keras_musictag.conversion import sota
 from keras_musictag.models.harmonic_cnn import HarmonicCNNTagger
 from keras_musictag.models.sample_cnn import SampleCNNTagger
 from keras_musictag.models.self_attention import SelfAttentionTagger
@@ -36,10 +36,10 @@ SPECTROGRAM, FAINT, FAINT_SPECTROGRAM = 0.05, -90.0, 0.2
 STAGES, OF_PEAK, OF_PEAK_ATTENTION = 3e-3, 2e-4, 2e-3
 
 FAMILIES = {
-    "sample": (SampleCNNTagger, sota_b.sample_cnn_names),
-    "se": (SampleCNNTagger, sota_b.sample_cnn_names),
-    "attention": (SelfAttentionTagger, sota_b.self_attention_names),
-    "hcnn": (HarmonicCNNTagger, sota_b.harmonic_cnn_names),
+    "sample": (SampleCNNTagger, sota.sample_cnn_names),
+    "se": (SampleCNNTagger, sota.sample_cnn_names),
+    "attention": (SelfAttentionTagger, sota.self_attention_names),
+    "hcnn": (HarmonicCNNTagger, sota.harmonic_cnn_names),
 }
 FULL = {
     "sample": {},

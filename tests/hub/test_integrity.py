@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from keras_musictag.conversion.integrity import CHUNK, verify_file
 from keras_musictag.errors import ConfigError, PresetError
+from keras_musictag.hub.integrity import CHUNK, verify_file
 
 # Known from outside: `printf 'hello\n' | git hash-object --stdin` and `| sha256sum`.
 HELLO_BLOB = "ce013625030ba8dba906f756967f9e9ca394464a"

@@ -1,0 +1,7 @@
+"""Files from elsewhere: a cache, downloads that go on where they broke off, checks."""
+
+from keras_musictag.hub.cache import cache_folder, lock
+from keras_musictag.hub.download import fetch
+from keras_musictag.hub.integrity import verify_file
+
+__all__ = ["cache_folder", "fetch", "lock", "verify_file"]
