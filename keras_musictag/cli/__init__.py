@@ -147,6 +147,8 @@ def tag(
     files = _find_files(paths or [], demo)
     _check_choices(preset, group, taggram, output)
     targets = _taggram_paths(taggram, files)
+    if not quiet and sys.stderr.isatty() and _is_fetched(preset):
+        typer.echo(f"The weights of {preset} are fetched once and kept.", err=True)
     usable, failed = _split_readable(files)
     done = 0
     try:
@@ -250,6 +252,12 @@ def _format_of(output: Path | None) -> Format:
 # === The model ===
 
 
+def _is_fetched(preset: str) -> bool:
+    if Path(preset).is_dir():
+        return False
+    return presets.preset_info(preset)["weights"]["source"] != "bundled"
+
+
 def _load(preset: str):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from keras_musictag.models.tagger import MusicTagger
@@ -300,7 +308,8 @@ _SCORES = ("roc_auc", "pr_auc")
 
 def _weights(record: dict) -> str:
     weights = record["weights"]
-    return f"{weights['source']}, {weights['bytes'] / 1e6:.1f} MB"
+    where = "bundled" if weights["source"] == "bundled" else "fetched"
+    return f"{where}, {weights['bytes'] / 1e6:.1f} MB"
 
 
 def _print_preset(console: Console, record: dict) -> None:
