@@ -372,8 +372,8 @@ def write_av(path, y, rate, codec, *, video=False):
     layout = {1: "mono", 2: "stereo", 6: "5.1"}[y.shape[1]]
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate, layout=layout)
-        if codec == "wmav2":
-            stream.bit_rate = 128_000
+        if codec in ("aac", "wmav2"):  # the defaults starve six channels
+            stream.bit_rate = 64_000 * y.shape[1]
         picture = container.add_stream("mpeg4", rate=10) if video else None
         if picture:
             picture.width = picture.height = 64
