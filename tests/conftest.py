@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# The Hub's client reads it when it is imported: no test asks the real Hub.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("KMT_SHARED", ROOT.parent / "shared"))
 

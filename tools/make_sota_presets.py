@@ -3,8 +3,9 @@
     python tools/make_sota_presets.py ../shared/reference
 
 Reads what the reference folder says of them: labels, blob ids, checksums, results,
-counts of tags, and what each deviation costs. The files come out the same byte for
-byte; with `--check` a stale one is an error.
+counts of tags, and what each deviation costs. Checkpoints that are at hand there are
+converted, for the checksum that their copy on the Hub must have. The files come out
+the same byte for byte; with `--check` a stale one is an error.
 """
 
 import argparse
@@ -12,9 +13,15 @@ import csv
 import gzip
 import json
 import re
+import tempfile
 from pathlib import Path
 
+from keras_musictag import presets
+from keras_musictag.conversion import convert_checkpoint
+from keras_musictag.models import registry
+
 FOLDER = Path(__file__).resolve().parent.parent / "keras_musictag" / "presets"
+HUB = "keras-musictag"  # our organisation there
 REPOSITORY = "minzwon/sota-music-tagging-models"
 # A commit of 2021, after the last checkpoints (2020-07-14) were added.
 COMMIT = "267158811b940a0ec431b2d1d8844d4e187ea02a"
@@ -159,7 +166,23 @@ def records(reference: Path) -> dict[str, dict]:
         and row["git_blob_sha1"] != "-"
     )
     made = (_record(row, **facts) for row in rows)
-    return {record["name"]: record for record in made}
+    made = {record["name"]: record for record in made}
+    for record in made.values():
+        weights, data = record["weights"], record["name"].rpartition("_")[2]
+        if "sha256" in weights:
+            file = f"{data}_{record['origin']['model']}.pth"
+            weights["hub"] = _converted(record, sota / "weights" / file)
+    return made
+
+
+def _converted(record: dict, checkpoint: Path) -> dict:
+    """Where the Hub has the converted weights, and how to know them again."""
+    architecture = registry()[record["class"]]
+    model = convert_checkpoint(checkpoint, architecture, **record["config"])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / presets.WEIGHTS_FILE
+        made = presets.save_weights(path, model.weights)
+    return {"repository": f"{HUB}/{record['name']}", **made}
 
 
 def _record(row: dict, labels: dict, sums: dict, results: dict, costs: dict) -> dict:

@@ -3,5 +3,13 @@
 from keras_musictag.hub.cache import cache_folder, lock
 from keras_musictag.hub.download import fetch
 from keras_musictag.hub.integrity import verify_file
+from keras_musictag.hub.repository import download_repository, repository_id
 
-__all__ = ["cache_folder", "fetch", "lock", "verify_file"]
+__all__ = [
+    "cache_folder",
+    "download_repository",
+    "fetch",
+    "lock",
+    "repository_id",
+    "verify_file",
+]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from keras_musictag import presets
+from keras_musictag import hub, presets
 from keras_musictag.errors import PresetError
 from keras_musictag.models import card, upstream
 
@@ -73,26 +73,36 @@ class PretrainedModel(keras.Model):
         labels=None,
         problem_type=None,
         *,
+        revision: str | None = None,
+        token: str | bool | None = None,
         cache_dir=None,
         local_files_only: bool = False,
+        force_download: bool = False,
     ):
         """Load a published or saved model with its weights.
 
-        Presets whose weights are not in the package are downloaded from their
-        authors' repository at first use, checked, converted and kept in the cache.
+        Presets whose weights are not in the package are downloaded at first use,
+        checked, converted and kept in the cache. Nothing that comes from elsewhere
+        is ever executed.
 
         Args:
             source: The name of a preset (see `list_presets()`), a folder made by
-                `save_pretrained`, or a `.keras` file. `None` takes the default
-                preset of the class.
+                `save_pretrained`, a repository of the Hugging Face Hub with such a
+                folder (`"org/name"` or `"hf://org/name"`), or a `.keras` file.
+                `None` takes the default preset of the class.
             labels: New label names for a fresh, untrained head on the pretrained
                 body. `None` keeps the head.
             problem_type: `"multi_label_classification"`,
                 `"single_label_classification"` or `"regression"`; `None` keeps
                 what the model was saved with.
+            revision: Branch, tag or commit of a Hub repository.
+            token: Access token for a private Hub repository; `None` takes the one
+                that the Hub's client has stored.
             cache_dir: Where fetched weights are kept; `None` takes the environment
-                variable `KMT_CACHE`, and without it `~/.cache/keras_musictag`.
+                variable `KMT_CACHE`, and without it `~/.cache/keras_musictag`; for
+                Hub repositories the cache of the Hub's client.
             local_files_only: If `True`, nothing is ever downloaded.
+            force_download: If `True`, a Hub repository is fetched anew.
 
         Returns:
             The model, of the class that the preset names: `cls` or one below it.
@@ -115,6 +125,24 @@ class PretrainedModel(keras.Model):
             source = cls.default_preset
         if str(source).endswith(".keras"):
             return cls._from_keras_file(Path(source), labels, problem_type)
+        repository = hub.repository_id(source)
+        if repository:
+            source = hub.download_repository(
+                repository,
+                (presets.CONFIG_FILE, presets.WEIGHTS_FILE),
+                revision=revision,
+                token=token,
+                cache_dir=cache_dir,
+                local_files_only=local_files_only,
+                force_download=force_download,
+            )
+        elif revision is not None or force_download:
+            raise PresetError(
+                "Only repositories of the Hub have revisions and are fetched anew.",
+                received=f"{source!r} with revision={revision!r}, "
+                f"force_download={force_download}",
+                advice="Pass 'org/name', or leave these arguments out.",
+            )
         if isinstance(source, Path) or Path(str(source)).is_dir():
             record = presets.read_folder(source)
             target = cls._resolve(record["class_name"], source)

@@ -14,10 +14,12 @@ def converted_weights(
 ) -> tuple[Path, dict]:
     """Return the weights of an upstream preset as a file that can be loaded.
 
-    The authors' checkpoint is fetched into `<cache>/<preset>/`, checked against
-    the identity in the record, and converted; the result lies beside it, with its
-    checksum in a JSON file. Next time only the converted file is needed; it is made
-    anew if it is damaged or from another version of this package.
+    Where the record knows the checksum of the converted file, the Hub is asked for
+    it first. Otherwise, and if the Hub has it not, the authors' checkpoint is fetched
+    into `<cache>/<preset>/`, checked against the identity in the record, and
+    converted; the result lies beside it, with its checksum in a JSON file. Next time
+    only the converted file is needed; it is made anew if it is damaged or from
+    another version of this package.
 
     Args:
         architecture: The class of the model.
@@ -38,6 +40,9 @@ def converted_weights(
     known = _known(target)
     if known:
         return target, known
+    published = _from_hub(weights.get("hub"), local_files_only)
+    if published:
+        return published, weights["hub"]
     checkpoint = hub.fetch(
         weights["url"],
         target.with_suffix(".pth"),
@@ -51,6 +56,23 @@ def converted_weights(
         if known is None:
             known = _convert(checkpoint, architecture, record["config"], target)
     return target, known
+
+
+def _from_hub(known: dict | None, local_files_only: bool) -> Path | None:
+    """The converted file from the Hub, or `None` if the upstream one is needed."""
+    if known is None:
+        return None
+    try:
+        folder = hub.download_repository(
+            known["repository"],
+            [presets.WEIGHTS_FILE],
+            local_files_only=local_files_only,
+        )
+        path = folder / presets.WEIGHTS_FILE
+        hub.verify_file(path, size=known["bytes"], sha256=known["sha256"])
+    except PresetError:
+        return None  # not there, not reached or not the file: upstream has it too
+    return path
 
 
 def _convert(checkpoint: Path, architecture, config: dict, target: Path) -> dict:
