@@ -73,3 +73,29 @@ def check_choice(value, choices, *, name):
             advice="Use one of " + ", ".join(repr(choice) for choice in choices) + ".",
         )
     return value
+
+
+def check_filters(filters, *, blocks: int | None = None, least: int = 1) -> list[int]:
+    """Return the channels of each block as a list, or refuse them.
+
+    Args:
+        filters: What the caller gave.
+        blocks: How many there must be; `None` for any number from `least` on.
+        least: The fewest blocks if `blocks` is `None`.
+
+    Returns:
+        A list of ints of at least 1.
+
+    Raises:
+        ConfigError: If they are no whole numbers above 0, or too many or too few.
+    """
+    listed = list(filters) if isinstance(filters, (list, tuple)) else []
+    whole = all(isinstance(n, int) and n > 0 for n in listed)
+    if not whole or (len(listed) != blocks if blocks else len(listed) < least):
+        many = str(blocks) if blocks else f"at least {least}"
+        raise ConfigError(
+            f"`filters` must list the channels of {many} blocks.",
+            received=f"filters={filters!r}",
+            advice=f"Give whole numbers above 0: {[128] * (blocks or least)!r}.",
+        )
+    return listed

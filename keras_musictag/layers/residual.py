@@ -3,6 +3,7 @@
 import keras
 from keras import layers, ops
 
+from keras_musictag.checks import check_filters
 from keras_musictag.errors import ConfigError
 
 # PyTorch's values, which the published weights were trained with. Its momentum of
@@ -197,12 +198,7 @@ def conv_stack(x, filters, pool_sizes):
         ConfigError: If there are not as many filters as pools, or the input is too
             small for them.
     """
-    if len(filters) != len(pool_sizes):
-        raise ConfigError(
-            f"`filters` must have one number for each of {len(pool_sizes)} blocks.",
-            received=f"filters={filters!r}",
-            advice="Change the widths, but not how many there are.",
-        )
+    filters = check_filters(filters, blocks=len(pool_sizes))
     outputs = {}
     for number, (width, pool) in enumerate(zip(filters, pool_sizes, strict=True), 1):
         x = ConvBlock2D(width, pool, name=f"block_{number}")(x)

@@ -4,11 +4,11 @@ import keras
 from keras import layers
 
 from keras_musictag import audio
+from keras_musictag.checks import check_filters
 from keras_musictag.errors import ConfigError
 from keras_musictag.layers import ConvBlock2D, HarmonicSTFT, Residual2D
 from keras_musictag.layers.residual import NORM
 from keras_musictag.models.base import dtype_scope
-from keras_musictag.models.sample_cnn import check_filters
 from keras_musictag.models.tagger import MusicTagger
 
 # Of each block: pools over (time, frequency), and whether it is residual.

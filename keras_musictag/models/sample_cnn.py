@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from keras_musictag import audio
-from keras_musictag.errors import ConfigError
+from keras_musictag.checks import check_filters
 from keras_musictag.layers import SqueezeExcitation
 from keras_musictag.layers.residual import NORM
 from keras_musictag.models.base import dtype_scope
@@ -80,7 +80,7 @@ class SampleCNNTagger(MusicTagger):
         dtype=None,
         name: str = "sample_cnn_tagger",
     ):
-        filters = check_filters(filters)
+        filters = check_filters(filters, least=3)
         chunk_samples = POOL ** (len(filters) - 1)
         # === Functional Model ===
         with dtype_scope(dtype):
@@ -157,27 +157,3 @@ def _conv_norm(x, filters: int, kernel: int, strides: int, conv: str, norm: str)
         padding = "valid"
     x = layers.Conv1D(filters, kernel, strides, padding=padding, name=conv)(x)
     return layers.BatchNormalization(name=norm, **NORM)(x)
-
-
-def check_filters(filters, *, blocks: int | None = None) -> list[int]:
-    """Return the channels of each block as a list, or refuse them.
-
-    Args:
-        filters: What the caller gave.
-        blocks: How many there must be; `None` for any number from three on.
-
-    Returns:
-        A list of ints of at least 1.
-
-    Raises:
-        ConfigError: If they are no whole numbers above 0, or too many or too few.
-    """
-    listed = list(filters) if isinstance(filters, (list, tuple)) else []
-    whole = all(isinstance(n, int) and n > 0 for n in listed)
-    if not whole or (len(listed) != blocks if blocks else len(listed) < 3):
-        raise ConfigError(
-            f"`filters` must list the channels of {blocks or 'at least three'} blocks.",
-            received=f"filters={filters!r}",
-            advice=f"Give whole numbers above 0, such as {[128] * (blocks or 3)!r}.",
-        )
-    return listed

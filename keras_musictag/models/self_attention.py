@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from keras_musictag import audio
+from keras_musictag.checks import check_filters
 from keras_musictag.errors import ConfigError
 from keras_musictag.layers import (
     FixedToken,
@@ -13,7 +14,6 @@ from keras_musictag.layers import (
 )
 from keras_musictag.layers.residual import NORM
 from keras_musictag.models.base import dtype_scope
-from keras_musictag.models.sample_cnn import check_filters
 from keras_musictag.models.tagger import MusicTagger
 
 # Strides of the residual blocks over (time, frequency): 128 mel bands become one,
