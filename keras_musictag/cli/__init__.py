@@ -309,7 +309,8 @@ _SCORES = ("roc_auc", "pr_auc")
 def _weights(record: dict) -> str:
     weights = record["weights"]
     where = "bundled" if weights["source"] == "bundled" else "fetched"
-    return f"{where}, {weights['bytes'] / 1e6:.1f} MB"
+    about = "" if weights.get("bytes_exact", True) else "≈"
+    return f"{where}, {about}{weights['bytes'] / 1e6:.1f} MB"
 
 
 def _print_preset(console: Console, record: dict) -> None:
