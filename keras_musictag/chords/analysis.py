@@ -1,0 +1,220 @@
+"""What a song is in: its key, from chords or a chroma; its tempo and beats."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_musictag import audio
+from keras_musictag.checks import check_choice
+from keras_musictag.chords import harte, keys
+from keras_musictag.errors import ConfigError, import_extra
+
+# How much each of the 12 tones from the tonic up belongs to a major and to a minor key.
+PROFILES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "krumhansl": (
+        (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88),
+        (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17),
+    ),
+    "temperley": (
+        (0.748, 0.06, 0.488, 0.082, 0.67, 0.46, 0.096, 0.715, 0.104, 0.366, 0.057, 0.4),
+        (0.712, 0.084, 0.474, 0.618, 0.049, 0.46)
+        + (0.105, 0.747, 0.404, 0.067, 0.133, 0.33),
+    ),
+}
+MODES = ("maj", "min")
+BEAT_SAMPLE_RATE = 22050
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key, and how well it fits.
+
+    Args:
+        label: The key as `"Bb:maj"` or `"C#:min"`, with the usual accidentals.
+        correlation: Pearson's correlation of the song's pitch classes with the key's
+            profile, -1 to 1.
+        margin: How much lower the correlation of the next best key is.
+
+    Example:
+
+    ```python
+    from keras_musictag.chords import Key
+
+    key = Key("A:min")
+    print(key.camelot, key.short, key.name)  # 8A Am A minor
+    ```
+    """
+
+    label: str
+    correlation: float = 1.0
+    margin: float = 0.0
+
+    @property
+    def tonic(self) -> str:
+        """The note, such as `"Bb"`."""
+        return keys.parse_key(self.label)[0]
+
+    @property
+    def mode(self) -> str:
+        """`"maj"` or `"min"`."""
+        return keys.parse_key(self.label)[1]
+
+    @property
+    def camelot(self) -> str:
+        """The place on Camelot's wheel, such as `"8A"`."""
+        return keys.camelot(self.label)
+
+    @property
+    def short(self) -> str:
+        """As in a chord sheet: `"Am"`, `"C"`."""
+        return self.tonic + ("m" if self.mode == "min" else "")
+
+    @property
+    def name(self) -> str:
+        """In words: `"A minor"`; what `mir_eval.key` reads."""
+        return f"{self.tonic} {'minor' if self.mode == 'min' else 'major'}"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def estimate_key(source, *, profile: str = "temperley") -> Key | None:
+    """Find the key of a song: the one whose profile its pitch classes resemble most.
+
+    One key for the whole song: a modulation gives the key of the longer part, or one
+    between. The usual mistakes are the relative key (A minor for C major) and the
+    fifth.
+
+    Args:
+        source: A `ChordSequence`, whose tones count by duration. Or a chroma, array
+            `(frames, 12)` or `(12,)` from C to B, not negative: the transpose of
+            librosa's.
+        profile: `"temperley"`, counted in the Kostka-Payne corpus of tonal music, or
+            `"krumhansl"`, from listeners' ratings.
+
+    Returns:
+        The `Key`; `None` if no pitch sounds, or all sound alike.
+
+    Raises:
+        ConfigError: If the profile is unknown or the chroma has another shape.
+
+    References:
+        - Krumhansl, "Cognitive Foundations of Musical Pitch", 1990: the method and
+          the profiles of Krumhansl and Kessler, 1982.
+        - Temperley, "Music and Probability", 2007: the Kostka-Payne profiles.
+
+    Example:
+
+    ```python
+    from keras_musictag.chords import ChordSequence, estimate_key
+
+    song = ChordSequence([[0, 4], [4, 6], [6, 8]], ["Bb:maj", "Eb:maj", "F:7"])
+    print(estimate_key(song).label)  # Bb:maj
+    ```
+    """
+    check_choice(profile, tuple(PROFILES), name="profile")
+    weights = _pitch_weights(source)
+    if np.ptp(weights) <= 1e-9 * np.abs(weights).max():
+        return None
+    modes = np.array(PROFILES[profile])
+    # Row `mode * 12 + tonic`.
+    rows = np.concatenate([[np.roll(mode, k) for k in range(12)] for mode in modes])
+    fits = np.array([np.corrcoef(row, weights)[0, 1] for row in rows])
+    first, second = np.argsort(-fits, kind="stable")[:2]
+    mode, tonic = divmod(int(first), 12)
+    margin = float(fits[first] - fits[second])
+    return Key(key_label(tonic, MODES[mode]), float(fits[first]), margin)
+
+
+def key_label(tonic: int, mode: str) -> str:
+    """Return the usual name of a key.
+
+    Args:
+        tonic: Pitch class, 0 to 11.
+        mode: `"maj"` or `"min"`.
+
+    Returns:
+        Such as `"Bb:maj"`: of two spellings the one with fewer accidentals.
+    """
+    # The wheel has each key once, under its usual name.
+    code = keys.camelot(f"{harte.ROOTS_SHARP[tonic]}:{mode}")
+    return ":".join(keys.parse_key(code))
+
+
+def _pitch_weights(source):
+    if hasattr(source, "intervals"):
+        return _chord_weights(source)
+    try:
+        chroma = np.asarray(source, dtype="float64")
+    except (TypeError, ValueError):
+        chroma = np.zeros(0)
+    usable = chroma.ndim in (1, 2) and chroma.shape[-1] == 12
+    if not usable or not np.isfinite(chroma).all() or (chroma < 0).any():
+        raise ConfigError(
+            "A key needs chords, or a chroma of 12 columns of numbers from 0 up.",
+            received=f"shape {np.shape(source)}",
+            advice="Give a ChordSequence or (frames, 12); transpose librosa's chroma.",
+        )
+    return chroma.reshape(-1, 12).sum(axis=0)
+
+
+def _chord_weights(sequence):
+    weights = np.zeros(12)
+    for start, end, label, _ in sequence:
+        chord = harte.parse(label)
+        if chord.root is not None:
+            weights += (end - start) * np.array(chord.pitch_classes)
+    return weights
+
+
+class Beats(NamedTuple):
+    """The tempo of a song and where its beats lie.
+
+    Args:
+        tempo: Beats per minute; 0 if no beat was found.
+        times: The beats in seconds, rising, float64 array `(beats,)`.
+    """
+
+    tempo: float
+    times: np.ndarray
+
+
+def find_beats(source: Any, sample_rate: int | None = None) -> Beats:
+    """Find the tempo and the beats of a song.
+
+    `librosa.beat.beat_track` with its defaults, at 22050 Hz. The tempo is one for the
+    whole song; half or twice the right one is its usual mistake.
+
+    Args:
+        source: Path of an audio file, or samples of shape `(samples,)` or
+            `(channels, samples)`.
+        sample_rate: Rate of the samples in Hz; `None` for 22050. Not for files.
+
+    Returns:
+        The `Beats`; its `times` fit the argument `beats` of `decode`.
+
+    Raises:
+        AudioError: If the audio cannot be read.
+        MissingExtraError: If librosa is not installed.
+
+    References:
+        - Ellis, "Beat tracking by dynamic programming", Journal of New Music
+          Research 36(1), 2007.
+
+    Example:
+
+    ```python
+    import keras_musictag as kmt
+
+    tempo, times = kmt.chords.find_beats(kmt.audio.demo_path())
+    ```
+    """
+    librosa = import_extra("librosa", "chords", "find_beats()")
+    if audio.arrays.is_array(source):
+        rate = BEAT_SAMPLE_RATE if sample_rate is None else sample_rate
+        samples = audio.resample(source, rate, BEAT_SAMPLE_RATE)
+    else:
+        samples, _ = audio.load(source, BEAT_SAMPLE_RATE)
+    tempo, times = librosa.beat.beat_track(y=samples, sr=BEAT_SAMPLE_RATE, units="time")
+    return Beats(float(np.ravel(tempo)[0]), np.asarray(times, dtype="float64"))

@@ -1,0 +1,389 @@
+"""Chord files: `.lab`, JAMS, JSON, CSV and `.pyjama`.
+
+Readers give the arguments of a `ChordSequence` (`intervals`, `labels` and what else
+the file knows) and refuse what is malformed with the file and the place in it; writers
+take a `ChordSequence` and give text.
+"""
+
+import csv
+import io
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from keras_musictag.chords.harte import NO_CHORD
+from keras_musictag.chords.segments import check_segments
+from keras_musictag.errors import ConfigError, LabelError
+
+JSON_FORMAT = "keras_musictag.chords"
+JAMS_NAMESPACES = ("chord", "chord_harte")
+# The schema whose fields `to_jams` fills in.
+JAMS_VERSION = "0.3.5"
+# How the tutorial's data sets write that no chord sounds.
+PYJAMA_NO_CHORD = "N:-"
+FIELDS = ("start", "end", "label", "confidence")
+
+
+def write(content, path):
+    """Write text or bytes to a file if there is a path, and return the content."""
+    if path is not None:
+        data = content.encode("utf-8") if isinstance(content, str) else content
+        Path(path).write_bytes(data)
+    return content
+
+
+def to_lab(sequence) -> str:
+    """Return start, end and label per line, tabs between them, times to 6 decimals."""
+    return "".join(f"{s:.6f}\t{e:.6f}\t{label}\n" for s, e, label, _ in sequence)
+
+
+def read_lab(path) -> dict[str, Any]:
+    """Read a `.lab` file: start and end in seconds and a chord label per line.
+
+    Args:
+        path: File, or an open text file. Columns are separated by tabs or spaces;
+            empty lines and lines that begin with `#` do not count.
+
+    Returns:
+        dict with `intervals` and `labels`.
+
+    Raises:
+        LabelError: If a line is malformed; the message names the file and the line.
+    """
+    text, name = _read(path)
+    rows, places = [], []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not line.startswith("#"):
+            place = f"{name}, line {number}"
+            columns = line.split()
+            if len(columns) != 3:
+                raise _malformed(
+                    f"{place}: a line must hold start, end and label", repr(line)
+                )
+            rows.append((*map(_number, columns[:2]), columns[2]))
+            places.append(f"line {number} of {name}")
+    return _checked(rows, places, name, "start, end and chord label, tab separated")
+
+
+def to_csv(sequence) -> str:
+    """Return CSV with the columns start, end, label, confidence; times unrounded."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(FIELDS)
+    writer.writerows(sequence)
+    return out.getvalue()
+
+
+def read_csv(path) -> dict[str, Any]:
+    """Read a CSV file with the columns start, end, label and perhaps confidence.
+
+    Args:
+        path: File with a header line, or an open text file.
+
+    Returns:
+        dict with `intervals`, `labels` and `confidences`.
+
+    Raises:
+        LabelError: If a line is malformed; the message names the file and the line.
+    """
+    text, name = _read(path)
+    reader = csv.DictReader(io.StringIO(text), restval="", restkey="more")
+    if not set(FIELDS[:3]) <= set(reader.fieldnames or ()):
+        raise _malformed(
+            f"{name} lacks the columns start, end and label",
+            f"header {reader.fieldnames}",
+        )
+    rows, places, confidences = [], [], []
+    for row in reader:
+        places.append(f"line {reader.line_num} of {name}")
+        if "more" in row:
+            raise _malformed(f"{places[-1]} has too many columns", repr(row["more"]))
+        rows.append((_number(row["start"]), _number(row["end"]), row["label"]))
+        written = row.get("confidence") or None
+        confidences.append(_confidence(written, places[-1]))
+    read = _checked(rows, places, name, "a header and one line for each chord")
+    return {**read, "confidences": confidences}
+
+
+def to_json(sequence) -> str:
+    """Return JSON with the duration and all segments, numbers unrounded."""
+    segments = [segment._asdict() for segment in sequence]
+    record = {
+        "format": JSON_FORMAT,
+        "version": 1,
+        "duration": sequence.duration,
+        "segments": segments,
+    }
+    return json.dumps(record, indent=1) + "\n"
+
+
+def read_json(path) -> dict[str, Any]:
+    """Read what `to_json` wrote.
+
+    Args:
+        path: File, or an open text file.
+
+    Returns:
+        dict with `intervals`, `labels`, `confidences` and `duration`.
+
+    Raises:
+        LabelError: If the file is not of that form.
+    """
+    record, name = _read_json(path)
+    segments = record.get("segments") if isinstance(record, dict) else None
+    if not isinstance(segments, list) or record.get("format") != JSON_FORMAT:
+        raise _malformed(f"{name} holds no chords of this package", _shorten(record))
+    items = [item if isinstance(item, dict) else {} for item in segments]
+    places = [f"segment {i} of {name}" for i in range(len(items))]
+    rows = [
+        (_number(item.get("start")), _number(item.get("end")), item.get("label"))
+        for item in items
+    ]
+    confidences = _confidences(items, places)
+    read = _checked(rows, places, name, "at least one segment")
+    duration = record.get("duration")
+    duration = None if duration is None else _number(duration)
+    return {**read, "confidences": confidences, "duration": duration}
+
+
+def to_jams(sequence, *, title: str = "", artist: str = "") -> str:
+    """Return a JAMS document with one annotation in the namespace `chord`.
+
+    Args:
+        sequence: The `ChordSequence`.
+        title: Of the song.
+        artist: Of the song.
+
+    Returns:
+        JSON text that the `jams` package reads and finds valid.
+
+    References:
+        - Humphrey et al., "JAMS: a JSON annotated music specification for
+          reproducible MIR research", ISMIR 2014.
+    """
+    data = [
+        {
+            "time": start,
+            "duration": _exact_length(start, end),
+            "value": label,
+            "confidence": confidence,
+        }
+        for start, end, label, confidence in sequence
+    ]
+    metadata = {
+        "curator": {"name": "", "email": ""},
+        "annotator": {},
+        "version": "",
+        "corpus": "",
+        "annotation_tools": "keras_musictag",
+        "annotation_rules": "",
+        "validation": "",
+        "data_source": "program",
+    }
+    annotation = {
+        "namespace": "chord",
+        "annotation_metadata": metadata,
+        "data": data,
+        "sandbox": {},
+        "time": 0.0,
+        "duration": sequence.duration,
+    }
+    file_metadata = {
+        "title": title,
+        "artist": artist,
+        "release": "",
+        "duration": sequence.duration,
+        "identifiers": {},
+        "jams_version": JAMS_VERSION,
+    }
+    document = {
+        "annotations": [annotation],
+        "file_metadata": file_metadata,
+        "sandbox": {},
+    }
+    return json.dumps(document, indent=1) + "\n"
+
+
+def read_jams(path, *, index: int = 0) -> dict[str, Any]:
+    """Read the chords of a JAMS file.
+
+    Args:
+        path: File, or an open text file.
+        index: Which of several chord annotations, counted from 0.
+
+    Returns:
+        dict with `intervals`, `labels`, `confidences` and `duration`.
+
+    Raises:
+        LabelError: If the file is no JAMS file, has no such chord annotation, or one
+            that is malformed.
+    """
+    record, name = _read_json(path)
+    annotations = record.get("annotations") if isinstance(record, dict) else None
+    if not isinstance(annotations, list):
+        raise _malformed(f"{name} is no JAMS file", _shorten(record))
+    items = [item for item in annotations if isinstance(item, dict)]
+    chords = [item for item in items if item.get("namespace") in JAMS_NAMESPACES]
+    if not 0 <= index < len(chords):
+        found = sorted({str(item.get("namespace")) for item in items})
+        raise LabelError(
+            f"{name} has no chord annotation number {index}."
+            if chords
+            else f"{name} has no chord annotation.",
+            received=f"{len(chords)} of chords, namespaces {found}",
+            advice=f"Give a JAMS file with the namespace {JAMS_NAMESPACES[0]!r}.",
+        )
+    read = _from_atoms(chords[index].get("data"), name)
+    return {**read, "duration": _jams_duration(record, read["intervals"])}
+
+
+def _jams_duration(record, intervals):
+    # Some files state a duration that is rounded or wrong; the chords count more.
+    metadata = record.get("file_metadata")
+    duration = metadata.get("duration") if isinstance(metadata, dict) else None
+    last = float(intervals[-1, 1])
+    return last if duration is None else max(_number(duration), last)
+
+
+def read_pyjama(path, *, key: str = "chord") -> dict[str, dict[str, Any]]:
+    """Read the chords of a `.pyjama` collection, the format of Peeters' tutorial.
+
+    Args:
+        path: File, or an open text file.
+        key: Name of the annotation.
+
+    Returns:
+        For each entry that has chords its file path, with a dict of `intervals`,
+        `labels` and `confidences`. `N:-` is read as `N`.
+
+    Raises:
+        LabelError: If the file is of another form, has no chords, or malformed ones.
+
+    References:
+        - Peeters et al., "Deep Learning 101 for Audio-based MIR", ISMIR 2024 tutorial.
+    """
+    record, name = _read_json(path)
+    collection = record.get("collection") if isinstance(record, dict) else None
+    entries = collection.get("entry") if isinstance(collection, dict) else None
+    if not isinstance(entries, list):
+        raise _malformed(f"{name} is no .pyjama collection", _shorten(record))
+    read: dict[str, dict[str, Any]] = {}
+    for i, entry in enumerate(item for item in entries if isinstance(item, dict)):
+        if not entry.get(key):
+            continue
+        try:
+            track = str(entry["filepath"][0]["value"])
+        except (KeyError, IndexError, TypeError) as error:
+            raise _malformed(f"entry {i} of {name} has no file path", "none") from error
+        if track in read:
+            raise _malformed(f"{name} has two entries with chords for one file", track)
+        read[track] = _from_atoms(entry[key], f"{name}, entry {track}")
+    if not read:
+        raise LabelError(
+            f"{name} has no chords.",
+            received=f"{len(entries)} entries without the annotation {key!r}",
+            advice="Give a collection with chords, or name another `key`.",
+        )
+    return read
+
+
+def _read(source):
+    """Return the text of a path or an open file, and its name for messages."""
+    if hasattr(source, "read"):
+        content, name = source.read(), getattr(source, "name", "the file")
+    elif isinstance(source, (str, os.PathLike)):
+        content, name = Path(source).read_bytes(), os.fspath(source)
+    else:
+        raise ConfigError(
+            "A chord file must be a path or an open file.",
+            received=type(source).__name__,
+            advice="Give a str, a Path or an open file.",
+        )
+    if isinstance(content, bytes):
+        try:
+            content = content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise _malformed(f"{name} is no text in UTF-8", str(error)) from error
+    return content, str(name)
+
+
+def _read_json(source):
+    text, name = _read(source)
+    try:
+        return json.loads(text), name
+    except ValueError as error:
+        raise _malformed(f"{name} is no JSON", str(error)) from error
+
+
+def _from_atoms(atoms, name):
+    """Read a list of `{time, duration, value, confidence}`."""
+    atoms = atoms if isinstance(atoms, list) else []
+    atoms = [atom if isinstance(atom, dict) else {} for atom in atoms]
+    places = [f"chord {i} of {name}" for i in range(len(atoms))]
+    rows = []
+    for atom in atoms:
+        start, length = _number(atom.get("time")), _number(atom.get("duration"))
+        value = atom.get("value")
+        label = NO_CHORD if value == PYJAMA_NO_CHORD else value
+        rows.append((start, start + length, label))
+    confidences = _confidences(atoms, places)
+    return {**_checked(rows, places, name, "chords"), "confidences": confidences}
+
+
+def _confidences(items, places):
+    pairs = zip(items, places, strict=True)
+    return [_confidence(item.get("confidence"), place) for item, place in pairs]
+
+
+def _confidence(written, place):
+    if written is None:
+        return None
+    value = _number(written)
+    if not math.isfinite(value):
+        raise _malformed(f"the confidence in {place} is no number", repr(written))
+    return value
+
+
+def _number(written):
+    # NaN stands for "no number" until the checks name the place.
+    if isinstance(written, bool):
+        return math.nan
+    try:
+        return float(written)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _checked(rows, places, name, expected):
+    if not rows:
+        raise LabelError(
+            f"{name} has no chords.",
+            received="a file without any segment",
+            advice=f"Give a file with {expected}.",
+        )
+    intervals = [row[:2] for row in rows]
+    labels = [row[2] for row in rows]
+    intervals, labels = check_segments(intervals, labels, places.__getitem__)
+    return {"intervals": intervals, "labels": labels}
+
+
+def _exact_length(start, end):
+    # start + (end - start) can miss `end` by one rounding; a neighbour then hits it.
+    length = end - start
+    near = (length, math.nextafter(length, 0.0), math.nextafter(length, math.inf))
+    return next((value for value in near if start + value == end), length)
+
+
+def _malformed(problem, received):
+    return LabelError(
+        f"A chord file is malformed: {problem}.",
+        received=received,
+        advice="Mend the file, or leave it out.",
+    )
+
+
+def _shorten(record):
+    text = repr(record)
+    return text if len(text) <= 80 else text[:80] + "..."

@@ -1,0 +1,60 @@
+"""Chord sheets: text that musicians read, in the ChordPro format."""
+
+from keras_musictag.checks import check_positive_int
+from keras_musictag.chords import keys
+
+
+def to_chordpro(
+    sequence,
+    *,
+    title: str = "",
+    artist: str = "",
+    key: str | None = None,
+    tempo: float | None = None,
+    chords_per_line: int = 4,
+) -> str:
+    """Return a chord sheet in the ChordPro format, with the time of each line.
+
+    Chords are written as musicians do, `Bbm7` for `A#:min7`. Equal neighbours are
+    one chord.
+
+    Args:
+        sequence: The `ChordSequence`.
+        title: Of the song.
+        artist: Of the song.
+        key: Decides between sharps and flats; `None` for the key of the chords.
+        tempo: In beats per minute, if known.
+        chords_per_line: How many chords stand in a line.
+
+    Returns:
+        The text; each line begins with the minute and second of its first chord.
+    """
+    per_line = check_positive_int(chords_per_line, name="chords_per_line")
+    found = None if key is not None else sequence.key()
+    key = found.label if found else key
+    head = {"title": title, "artist": artist}
+    if key is not None:
+        tonic, mode = keys.parse_key(key)
+        head["key"] = tonic + ("m" if mode == "min" else "")
+    head["tempo"] = "" if tempo is None else f"{tempo:.0f}"
+    head["duration"] = clock(sequence.duration)
+    lines = [f"{{{name}: {value}}}" for name, value in head.items() if value]
+    segments = list(sequence.merged())
+    for i in range(0, len(segments), per_line):
+        row = segments[i : i + per_line]
+        # [*text] is an annotation: ChordPro prints it and never transposes it.
+        if i % (4 * per_line) == 0:
+            lines.append("")
+        chords = [_sheet_chord(segment.label, key) for segment in row]
+        lines.append(" ".join([f"[*{clock(row[0].start)}]", *chords]))
+    return "\n".join(lines) + "\n"
+
+
+def clock(seconds: float) -> str:
+    """Write a time as minutes and seconds: `1:05`."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def _sheet_chord(label, key):
+    text = keys.pretty(label, key)
+    return f"[*{text}]" if text == "?" else f"[{text}]"

@@ -1,0 +1,96 @@
+"""Key and tempo."""
+
+import csv
+
+import mir_eval
+import numpy as np
+import pytest
+
+from keras_musictag import audio
+from keras_musictag.chords.analysis import Key, estimate_key, find_beats, key_label
+from keras_musictag.chords.keys import camelot, parse_key
+from keras_musictag.chords.sequence import ChordSequence
+from keras_musictag.errors import ConfigError
+
+MAJOR, MINOR = [0, 2, 4, 5, 7, 9, 11], [0, 2, 3, 5, 7, 8, 11]
+
+
+@pytest.mark.parametrize("profile", ["krumhansl", "temperley"])
+def test_scales_have_their_key_on_every_tonic(profile):
+    for scale, mode in ((MAJOR, "maj"), (MINOR, "min")):
+        chroma = np.zeros(12)
+        chroma[scale] = 1
+        chroma[[0, 7]] = 2
+        for tonic in range(12):
+            key = estimate_key(np.roll(chroma, tonic), profile=profile)
+            name = key_label(tonic, mode)
+            assert key.label == name and key.margin > 0
+            frames = np.stack([np.roll(chroma, tonic)] * 3)
+            assert estimate_key(frames, profile=profile).label == name
+
+
+def test_keys_of_the_rendered_songs(corpus):
+    """Weighted as MIREX does; relative keys and fifths are the mistakes left."""
+    scores = []
+    with open(corpus / "chords" / "manifest.csv", newline="") as file:
+        for row in csv.DictReader(file):
+            lab = (corpus / "chords" / row["file"]).with_suffix(".lab")
+            found = ChordSequence.from_lab(lab).key()
+            tonic, mode = parse_key(row["key"])
+            wanted = Key(f"{tonic}:{mode}")
+            scores.append(mir_eval.key.weighted_score(wanted.name, found.name))
+    assert np.mean(scores) > 0.85
+    assert np.mean(np.array(scores) == 1) >= 0.8
+
+
+def test_all_forms_of_a_key():
+    key = Key("A:min")
+    assert (key.camelot, key.short, key.name) == ("8A", "Am", "A minor")
+    assert (key.tonic, key.mode, str(key)) == ("A", "min", "A minor")
+    assert Key("Bb:maj").short == "Bb" and Key("Bb:maj").camelot == "6B"
+    for tonic in range(12):
+        for mode in ("maj", "min"):
+            label = key_label(tonic, mode)
+            assert camelot(label) == Key(label).camelot
+            assert mir_eval.key.validate_key(Key(label).name) is None
+
+
+def test_no_key_without_pitches():
+    assert ChordSequence([[0, 1]], ["N"]).key() is None
+    assert ChordSequence([], []).key() is None
+    assert estimate_key(np.zeros((4, 12))) is None
+    assert estimate_key(np.ones(12)) is None
+
+
+@pytest.mark.parametrize(
+    "bad", [np.ones((12, 40)), -np.ones(12), np.full(12, np.nan), "C:maj", np.ones(7)]
+)
+def test_bad_chroma_is_refused(bad):
+    with pytest.raises(ConfigError, match="needs chords, or a chroma"):
+        estimate_key(bad)
+
+
+def test_unknown_profiles_are_refused():
+    with pytest.raises(ConfigError, match="Unknown `profile`"):
+        estimate_key(np.eye(12)[0], profile="edm")
+
+
+def test_beats_of_a_click_track():
+    librosa = pytest.importorskip("librosa")
+    times = np.arange(1, 19) * 0.5
+    clicks = librosa.clicks(times=times, sr=22050, length=22050 * 10)
+    found = find_beats(clicks.astype("float32"), 22050)
+    assert found.tempo == pytest.approx(120, rel=0.03)
+    assert mir_eval.beat.f_measure(times, found.times) > 0.9
+    resampled = audio.resample(clicks.astype("float32"), 22050, 44100)
+    again = find_beats(resampled, 44100)
+    assert mir_eval.beat.f_measure(times, again.times) > 0.9
+    silence = find_beats(np.zeros(22050, "float32"))
+    assert silence.tempo == 0 and len(silence.times) == 0
+
+
+def test_beats_of_a_file():
+    pytest.importorskip("librosa")
+    tempo, times = find_beats(audio.demo_path())
+    assert 30 < tempo < 300 and (np.diff(times) > 0).all()
+    assert times[-1] < audio.duration(audio.demo_path())
