@@ -1,23 +1,43 @@
 """Keras layers for music, written with `keras.ops` only."""
 
+from keras_musictag.layers.chroma import Chroma
+from keras_musictag.layers.cqt import CQT, HCQT
+from keras_musictag.layers.crf import LinearChainCRF
 from keras_musictag.layers.filterbank import mel_filterbank
 from keras_musictag.layers.frequency_max import FrequencyMaxConv2D
 from keras_musictag.layers.harmonic import HarmonicSTFT
 from keras_musictag.layers.mel import LogMelSpectrogram
+from keras_musictag.layers.pooling import (
+    AutoPool,
+    AutoPoolWeightSplit,
+    SoftmaxWeightPool,
+)
 from keras_musictag.layers.residual import ConvBlock2D, Residual2D
+from keras_musictag.layers.sinc import SincConv
 from keras_musictag.layers.squeeze_excitation import SqueezeExcitation
 from keras_musictag.layers.stft import STFT
+from keras_musictag.layers.tcn import TCNBlock, WeightNormConv1D
 from keras_musictag.layers.transformer import FixedToken, TransformerEncoderBlock
 
 __all__ = [
+    "CQT",
+    "Chroma",
+    "HCQT",
+    "AutoPool",
+    "AutoPoolWeightSplit",
     "ConvBlock2D",
     "FixedToken",
     "FrequencyMaxConv2D",
     "HarmonicSTFT",
+    "LinearChainCRF",
     "LogMelSpectrogram",
     "Residual2D",
     "STFT",
+    "SincConv",
+    "SoftmaxWeightPool",
     "SqueezeExcitation",
+    "TCNBlock",
     "TransformerEncoderBlock",
+    "WeightNormConv1D",
     "mel_filterbank",
 ]
