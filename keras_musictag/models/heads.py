@@ -11,8 +11,8 @@ PROBLEM_TYPES = {
 }
 
 
-def make_head(units: int, labels: Labels, problem_type: str, dropout: float):
-    inputs = x = keras.Input((units,), name="embedding")
+def make_head(shape, labels: Labels, problem_type: str, dropout: float):
+    inputs = x = keras.Input(shape, name="embedding")
     x = keras.layers.Dropout(dropout, name="head_dropout")(x)
     x = keras.layers.Dense(len(labels), name="logits")(x)
     # float32 whatever the policy: half precision rounds scores visibly.
@@ -21,7 +21,7 @@ def make_head(units: int, labels: Labels, problem_type: str, dropout: float):
     return keras.Model(inputs, scores, name="head")
 
 
-def default_objective(problem_type: str, n_labels: int) -> dict:
+def default_objective(problem_type: str, n_labels: int, frames: bool = False) -> dict:
     if problem_type == "single_label_classification":
         return {
             "loss": keras.losses.SparseCategoricalCrossentropy(),
@@ -30,7 +30,8 @@ def default_objective(problem_type: str, n_labels: int) -> dict:
     if problem_type == "regression":
         metrics = [keras.metrics.MeanAbsoluteError(name="mae")]
         return {"loss": keras.losses.MeanSquaredError(), "metrics": metrics}
-    auc = {"multi_label": True, "num_labels": n_labels}
+    # With frames, over all labels at once: Keras has no area per label there.
+    auc = {} if frames else {"multi_label": True, "num_labels": n_labels}
     return {
         "loss": keras.losses.BinaryCrossentropy(),
         "metrics": [

@@ -16,7 +16,7 @@ from keras_musictag.models.base import PretrainedModel, dtype_scope
 from keras_musictag.models.features import FeatureModels
 from keras_musictag.models.heads import PROBLEM_TYPES, default_objective, make_head
 from keras_musictag.models.inference import TrackError, TrackOutput, score_tracks
-from keras_musictag.models.taggram import Taggram, aggregate_scores
+from keras_musictag.models.taggram import Taggram, aggregate_scores, frame_rows
 
 ON_ERROR = ("warn", "raise")
 BATCH_SIZE = 16
@@ -54,6 +54,8 @@ class MusicTagger(PretrainedModel, abstract=True):
 
     default_preset = "musicnn_msd"
     fresh_head_layers = ("logits",)
+    # Models that score every moment of a chunk say where these begin, in samples.
+    frame_offsets: np.ndarray | None = None
 
     def __init__(
         self,
@@ -73,7 +75,7 @@ class MusicTagger(PretrainedModel, abstract=True):
         check_choice(problem_type, tuple(PROBLEM_TYPES), name="problem_type")
         # === Functional Model ===
         with dtype_scope(dtype):
-            head = make_head(backbone.output.shape[-1], labels, problem_type, dropout)
+            head = make_head(backbone.output.shape[1:], labels, problem_type, dropout)
             waveform = keras.Input((chunking.chunk_samples,), name="waveform")
             scores = head(backbone(frontend(waveform)))
         super().__init__(inputs=waveform, outputs=scores, name=name)
@@ -271,8 +273,10 @@ class MusicTagger(PretrainedModel, abstract=True):
             if output.error is not None:
                 yield output.error
             else:
-                times = output.starts / self.sample_rate
-                yield Taggram(times, self.labels, output.outputs["scores"])
+                starts, scores = output.starts, output.outputs["scores"]
+                if self.frame_offsets is not None:
+                    starts, scores = frame_rows(starts, self.frame_offsets, scores)
+                yield Taggram(starts / self.sample_rate, self.labels, scores)
 
     def embed(
         self,
@@ -323,7 +327,7 @@ class MusicTagger(PretrainedModel, abstract=True):
                 results.append(None)
                 continue
             values = {
-                name: _over_chunks(array, aggregate, over_frames=True)
+                name: _over_chunks(array, aggregate)
                 for name, array in output.outputs.items()
             }
             results.append(values[layer] if isinstance(layer, str) else values)
@@ -345,8 +349,8 @@ class MusicTagger(PretrainedModel, abstract=True):
             sample_rate: Of the blocks, in Hz; `None` means the model's own.
 
         Yields:
-            `(time, scores)`: the start of a chunk in seconds and its scores
-            `(n_labels,)`, as soon as the chunk is complete.
+            `(time, scores)`: the start of a chunk (or of a moment in it) in seconds
+            and its scores `(n_labels,)`, as soon as the chunk is complete.
 
         Raises:
             AudioError: If a block is not usable audio.
@@ -355,7 +359,11 @@ class MusicTagger(PretrainedModel, abstract=True):
         mono = audio.resample_blocks(blocks, rate, self.sample_rate)
         forward = self._features.forward(("scores",))
         for start, chunk in self.chunking.chunks(mono):
-            yield start / self.sample_rate, forward(chunk[None])["scores"][0]
+            scores = forward(chunk[None])["scores"]
+            offsets = [0] if self.frame_offsets is None else self.frame_offsets
+            rows = scores.reshape(len(offsets), -1)
+            for offset, row in zip(offsets, rows, strict=True):
+                yield (start + offset) / self.sample_rate, row
 
     # === Training ===
 
@@ -363,7 +371,9 @@ class MusicTagger(PretrainedModel, abstract=True):
         """Return optimizer, loss and metrics that fit `problem_type`."""
         return {
             "optimizer": keras.optimizers.Adam(1e-3),
-            **default_objective(self.problem_type, len(self.labels)),
+            **default_objective(
+                self.problem_type, len(self.labels), self.frame_offsets is not None
+            ),
         }
 
     def fit(self, x=None, y=None, **kwargs):
@@ -388,7 +398,7 @@ class MusicTagger(PretrainedModel, abstract=True):
             LabelError: If the targets do not fit the labels.
         """
         self._ensure_compiled()
-        x, y, kwargs = crops.for_fit(x, y, kwargs, **self._item_shape())
+        x, y, kwargs = self._cropped(crops.for_fit, x, y, kwargs)
         return super().fit(x, y, **kwargs)
 
     def evaluate(self, x=None, y=None, **kwargs):
@@ -402,15 +412,16 @@ class MusicTagger(PretrainedModel, abstract=True):
             The loss and metrics, as Keras gives them.
         """
         self._ensure_compiled()
-        x, y, kwargs = crops.for_evaluate(x, y, kwargs, **self._item_shape())
+        x, y, kwargs = self._cropped(crops.for_evaluate, x, y, kwargs)
         return super().evaluate(x, y, **kwargs)
 
-    def _item_shape(self) -> dict:
+    def _cropped(self, prepare, x, y, kwargs):
+        if self.frame_offsets is not None:  # targets of frames belong to one chunk
+            return x, y, kwargs
         single = self.problem_type == "single_label_classification"
-        return {
-            "chunk_samples": self.chunking.chunk_samples,
-            "n_targets": None if single else len(self.labels),
-        }
+        n_targets = None if single else len(self.labels)
+        length = self.chunking.chunk_samples
+        return prepare(x, y, kwargs, chunk_samples=length, n_targets=n_targets)
 
     # === Inner parts ===
 
@@ -466,11 +477,11 @@ class MusicTagger(PretrainedModel, abstract=True):
         return False
 
 
-def _over_chunks(values: np.ndarray, how: str | None, over_frames: bool = False):
+def _over_chunks(values: np.ndarray, how: str | None):
     """Aggregate `(chunks, ...)`; with frames `(chunks, frames, ...)` over both."""
     if how is None:
         return values
-    if over_frames and values.ndim > 2:
+    if values.ndim > 2:
         values = values.reshape(-1, *values.shape[2:])
     return aggregate_scores(values, how)
 

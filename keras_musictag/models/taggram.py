@@ -34,12 +34,31 @@ def aggregate_scores(scores: np.ndarray, how: str, axis: int = 0) -> np.ndarray:
     return AGGREGATES[how](scores, axis=axis).astype(scores.dtype, copy=False)
 
 
+def frame_rows(starts: np.ndarray, offsets: np.ndarray, scores: np.ndarray):
+    """Turn the scores of frames inside chunks into one row after the other.
+
+    Args:
+        starts: Start of each chunk in samples, `(chunks,)`.
+        offsets: Start of each frame inside a chunk in samples, `(frames,)`.
+        scores: Scores, `(chunks, frames, n_labels)`.
+
+    Returns:
+        Starts of the frames in samples, strictly rising, and their scores
+        `(rows, n_labels)`. Where chunks overlap, the earlier chunk has its say.
+    """
+    times = (starts[:, None] + offsets).reshape(-1)
+    latest = np.maximum.accumulate(np.append(-np.inf, times))
+    new = times > latest[:-1]
+    return times[new], scores.reshape(len(times), -1)[new]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Taggram:
     """The scores of one track, chunk by chunk.
 
     Args:
-        times: Start of each chunk in seconds, shape `(chunks,)`.
+        times: Start of each chunk (or frame, in models that score these) in seconds,
+            shape `(chunks,)`.
         labels: The label names in output order.
         scores: Scores, shape `(chunks, n_labels)`, float32.
 

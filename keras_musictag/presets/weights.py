@@ -116,7 +116,8 @@ def _to_array(variable) -> np.ndarray:
     from keras import ops
 
     array = ops.convert_to_numpy(variable.value)
-    return np.ascontiguousarray(array, dtype="float32")
+    # Not ascontiguousarray, which gives single numbers an axis.
+    return np.array(array, dtype="float32", order="C")
 
 
 def _fingerprint(blob: bytes) -> dict:
