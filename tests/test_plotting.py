@@ -56,3 +56,140 @@ def test_filters_are_sorted_by_what_they_pass():
     assert decibels.min() == pytest.approx(-60)
     with pytest.raises(ConfigError, match=r"filters, taps.*shape \(5,\)"):
         plotting.plot_filters(np.ones(5), 8000)
+
+
+def test_a_chord_picture_shows_roots_kinds_and_names(tmp_path):
+    intervals = [[0.0, 2.0], [2.0, 4.0], [4.0, 6.0], [6.0, 6.1]]
+    chroma = np.eye(12)[:6]
+    ax = plotting.plot_chords(
+        intervals,
+        ["C", "F#m", "N.C.", "G"],
+        [0, 6, -1, 7],
+        filled=[True, False, False, True],
+        chroma=chroma,
+    )
+    boxes = [
+        (b.get_x(), b.get_width(), b.get_y() + b.get_height() / 2) for b in ax.patches
+    ]
+    rows = [0, 6, 12, 7]
+    wanted = [(a, b - a, row) for (a, b), row in zip(intervals, rows, strict=True)]
+    np.testing.assert_allclose(boxes, wanted)
+    greys = [np.mean(patch.get_facecolor()[:3]) for patch in ax.patches]
+    assert greys[0] < 0.5 < greys[2] < greys[1]  # tells kinds apart without colour
+    assert [text.get_text() for text in ax.texts] == ["C", "F#m", "N.C.", "G"]
+    np.testing.assert_allclose(
+        np.ravel(ax.collections[0].get_array()), chroma.T.ravel()
+    )
+    ax.figure.savefig(tmp_path / "c.png", dpi=600 / 9)
+    drawn = matplotlib_image(tmp_path / "c.png")
+    assert drawn.shape[1] == 600
+
+
+def test_crowded_chord_names_are_left_out_and_bad_shapes_refused():
+    edges = np.linspace(0, 10, 201)
+    intervals = np.stack([edges[:-1], edges[1:]], axis=1)
+    ax = plotting.plot_chords(intervals, ["C"] * 200, np.zeros(200, int))
+    places = sorted(text.xy[0] for text in ax.texts)
+    # 10 s are about 560 points wide, and a name is 8.5 points high.
+    assert 30 < len(places) < 66
+    assert np.diff(places).min() > 10 * 8.5 / 620
+    with pytest.raises(ConfigError, match="as many labels and roots"):
+        plotting.plot_chords(intervals, ["C"], [0])
+    with pytest.raises(ConfigError, match="12 columns.*transpose"):
+        plotting.plot_chords([[0, 1]], ["C"], [0], chroma=np.ones((12, 5)))
+
+
+def matplotlib_image(path):
+    from matplotlib.image import imread
+
+    return imread(path)
+
+
+def curve_data(n_labels, seed=0):
+    generator = np.random.default_rng(seed)
+    targets = (generator.random((80, n_labels)) < 0.4).astype(float)
+    return targets, targets + generator.normal(0, 1, targets.shape)
+
+
+def test_curves_enclose_the_areas_of_scikit_learn(tmp_path):
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    targets, scores = curve_data(3)
+    targets[::9, 1] = np.nan
+    names = ["rock", "piano", "sad"]
+    left, right = plotting.plot_curves(targets, scores, names)
+    known = [~np.isnan(column) for column in targets.T]
+    for ax, measure in ((left, roc_auc_score), (right, average_precision_score)):
+        lines = {line.get_label(): line.get_data() for line in ax.lines}
+        wanted = [
+            measure(targets[rows, j], scores[rows, j]) for j, rows in enumerate(known)
+        ]
+        for name, value in zip(names, wanted, strict=True):
+            x, y = lines[f"{name} {value:.3f}"]
+            if ax is left:
+                area = np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2)
+            else:
+                area = np.sum(np.diff(x) * y[1:])
+            assert area == pytest.approx(value)
+        x, y = lines[f"mean of labels {np.mean(wanted):.3f}"]
+        area = np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2)
+        assert area == pytest.approx(np.mean(wanted), abs=0.005)
+    left.figure.savefig(tmp_path / "c.png", dpi=600 / 9)
+    assert matplotlib_image(tmp_path / "c.png").shape[1] == 600
+    for ax in (left, right):  # legends are on the page, below the curves
+        box = ax.get_legend().get_window_extent()
+        assert 0 < box.y0 < box.y1 < ax.get_window_extent().y0
+
+
+def test_many_curves_name_the_best_and_the_worst_and_count_the_undefined():
+    targets, scores = curve_data(12)
+    targets[:, 4] = 0
+    names = [f"tag {i}" for i in range(12)]
+    left, _ = plotting.plot_curves(targets, scores, names)
+    shown = [text.get_text() for text in left.get_legend().get_texts()]
+    assert len(left.lines) == 1 + 11 + 3  # chance, labels, mean and two again
+    assert shown[1].startswith("best: tag ") and shown[2].startswith("worst: tag ")
+    assert left.get_title() == "ROC (1 of 12 labels undefined)"
+    with pytest.raises(ConfigError, match="no curve to draw"):
+        plotting.plot_curves(targets * 0, scores, names)
+    with pytest.raises(ConfigError, match=r"\(80, 12\), \(80, 11\)"):
+        plotting.plot_curves(targets, scores[:, 1:], names)
+
+
+def test_a_confusion_picture_shows_shares_of_rows():
+    matrix = [[6, 2, 0], [1, 3, 0], [0, 0, 0]]
+    ax = plotting.plot_confusion(matrix, ["a", "b", "c"])
+    wanted = [[75, 25, 0], [25, 75, 0], [np.nan] * 3]
+    np.testing.assert_allclose(ax.images[0].get_array().filled(np.nan), wanted)
+    assert [text.get_text() for text in ax.texts] == ["75", "25", "25", "75"]
+    greys = [text.get_color() for text in ax.texts]
+    assert greys == ["white", "black", "black", "white"]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "b", "c"]
+    counts = plotting.plot_confusion(matrix, ["a", "b", "c"], normalize=False)
+    assert [text.get_text() for text in counts.texts] == ["6", "2", "1", "3"]
+    with pytest.raises(ConfigError, match=r"shape \(3, 3\) for 2 labels"):
+        plotting.plot_confusion(matrix, ["a", "b"])
+
+
+def test_tag_bars_are_sorted_and_say_what_is_undefined():
+    ax = plotting.plot_tag_bars(
+        ["a", "b", "c"],
+        [0.6, np.nan, 0.9],
+        intervals=[[0.5, 0.7], [np.nan, np.nan], [0.8, 0.95]],
+        baseline=[0.65, 0.5, 0.7],
+        chance=0.5,
+        name="ROC-AUC",
+    )
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["c", "a", "b"]
+    assert [text.get_text() for text in ax.texts] == ["0.900", "0.600", "undefined"]
+    np.testing.assert_allclose([bar.get_width() for bar in ax.patches][:2], [0.9, 0.6])
+    lines, diamonds = ax.collections
+    ends = [path.vertices[:, 0].tolist() for path in lines.get_paths()]
+    assert ends[:2] == [[0.8, 0.95], [0.5, 0.7]]
+    np.testing.assert_allclose(diamonds.get_offsets()[:, 0], [0.7, 0.65, 0.5])
+    shown = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert sorted(shown) == ["baseline", "chance"]
+    with pytest.raises(ConfigError, match="one value for each label"):
+        plotting.plot_tag_bars(["a", "b"], [0.5])
+    with pytest.raises(ConfigError, match=r"intervals.*n_labels, 2"):
+        plotting.plot_tag_bars(["a"], [0.5], intervals=[0.1])
