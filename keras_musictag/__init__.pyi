@@ -1,4 +1,5 @@
-from . import audio, compat, conversion, data, layers, models, plotting
+from . import audio, chords, compat, conversion, data, layers, metrics, models, plotting
+from .chords import ChordSequence
 from .errors import (
     AudioError,
     AudioWarning,
@@ -9,7 +10,11 @@ from .errors import (
     PresetError,
 )
 from .labels import Labels
+from .models.auto_pool import AutoPoolTagger
+from .models.chord_recognizer import ChordRecognizer
+from .models.crema import CremaChordRecognizer
 from .models.crnn import CRNNTagger
+from .models.crnn_chords import CRNNChordRecognizer
 from .models.fcn import FCNTagger
 from .models.harmonic_cnn import HarmonicCNNTagger
 from .models.musicnn import MusicnnTagger

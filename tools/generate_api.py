@@ -10,7 +10,17 @@ from pathlib import Path
 from keras_musictag.models import registry
 
 STUB = Path(__file__).resolve().parent.parent / "keras_musictag" / "__init__.pyi"
-ROOMS = ("audio", "compat", "conversion", "data", "layers", "models", "plotting")
+ROOMS = (
+    "audio",
+    "chords",
+    "compat",
+    "conversion",
+    "data",
+    "layers",
+    "metrics",
+    "models",
+    "plotting",
+)
 NAMES = {
     "errors": (
         "AudioError",
@@ -21,7 +31,9 @@ NAMES = {
         "MusicTagError",
         "PresetError",
     ),
+    "chords": ("ChordSequence",),
     "labels": ("Labels",),
+    "models.chord_recognizer": ("ChordRecognizer",),
     "models.tagger": ("MusicTagger",),
     "models.taggram": ("Taggram",),
     "presets": ("list_presets", "preset_info"),

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 PAGE = ROOT / "docs" / "models.md"
 SCORES = ("roc_auc", "pr_auc")
+CHORD_SCORES = ("root", "majmin", "sevenths", "tetrads")
 HEAD = """\
 # Models
 
@@ -28,29 +29,71 @@ Scores are those that the authors reported, on the named split of the data set:
 |---|---|---:|---:|---:|---|---|---:|---:|---|---|
 """
 
+CHORD_HEAD = """
+## Chord recognisers
 
-def rows() -> list[str]:
+Scores are mir_eval's, on the named tracks: **never compare two data sets**. Rendered songs say
+little about recordings; the presets tell the limits (`kmt.preset_info(name)["limits"]`).
+
+| preset | class | parameters | chords | data set | root | majmin | sevenths | tetrads \
+| weights | licence |
+|---|---|---:|---:|---|---:|---:|---:|---:|---|---|
+"""
+
+
+def records() -> tuple[list[dict], list[dict]]:
+    """Return the presets of taggers, and those of chord recognisers."""
+    from keras_musictag.presets import list_presets, preset_info
+
+    made = [preset_info(name) for name in list_presets()]
+    chords = [record for record in made if "vocabulary" in record["config"]]
+    return [record for record in made if record not in chords], chords
+
+
+def chord_rows(chords: list[dict]) -> list[str]:
+    """Return one Markdown row per preset of a chord recogniser."""
+    from keras_musictag.models import registry
+
+    lines = []
+    for record in chords:
+        model = registry()[record["class"]].from_config(record["config"])
+        score = (record["reported"] or record["measured"])[0]
+        cells = [f"`{record['name']}`", f"`{record['class']}`"]
+        cells += [f"{model.count_params():,}", str(len(model.vocabulary))]
+        cells += [f"{score['dataset']} ({score['split']})"]
+        cells += [f"{score[k]:.3f}" if k in score else "" for k in CHORD_SCORES]
+        cells += [place(record), record["license"]]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def place(record: dict) -> str:
+    weights = record["weights"]
+    where = "in the package" if weights["source"] == "bundled" else "fetched"
+    return f"{where}, {weights['bytes'] / 1e6:.1f} MB"
+
+
+def rows(taggers: list[dict]) -> list[str]:
     """Return one Markdown row per preset; each architecture is built once."""
     from keras_musictag.models import registry
-    from keras_musictag.presets import list_presets, preset_info
 
     sizes: dict[str, tuple[str, str, str]] = {}
     lines = []
-    for name in list_presets():
-        record = preset_info(name)
+    for record in taggers:
         config = {k: v for k, v in record["config"].items() if k not in ("name",)}
         key = str((record["class"], {k: v for k, v in config.items() if k != "labels"}))
         if key not in sizes:
             sizes[key] = measure(registry()[record["class"]].from_config(config))
         score = (record.get("reported") or [{}])[0]
-        figures = [
-            f"{score[k]:.4f}" if k in score else "" for k in ("roc_auc", "pr_auc")
+        figures = [f"{score[k]:.4f}" if k in score else "" for k in SCORES]
+        cells = [
+            f"`{record['name']}`",
+            f"`{record['class']}`",
+            *sizes[key],
+            record["trained_on"],
         ]
-        weights = record["weights"]
-        where = "in the package" if weights["source"] == "bundled" else "fetched"
-        cells = [f"`{name}`", f"`{record['class']}`", *sizes[key], record["trained_on"]]
         cells += [score.get("split", ""), *figures]
-        cells += [f"{where}, {weights['bytes'] / 1e6:.1f} MB", record["license"]]
+        cells += [place(record), record["license"]]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
@@ -71,7 +114,9 @@ def measure(model) -> tuple[str, str, str]:
 
 
 def main() -> None:
-    text = HEAD + "\n".join(rows()) + "\n"
+    taggers, chords = records()
+    text = HEAD + "\n".join(rows(taggers)) + "\n"
+    text += CHORD_HEAD + "\n".join(chord_rows(chords)) + "\n"
     if "--check" in sys.argv:
         if PAGE.read_text("utf-8") != text:
             raise SystemExit(f"{PAGE.name} is stale: run python tools/model_table.py")

@@ -14,7 +14,9 @@ from typer import Argument, Option
 from typer.core import TyperGroup
 
 import keras_musictag
-from keras_musictag import audio, errors, presets
+from keras_musictag import errors, presets
+from keras_musictag.cli.arguments import find_files, split_readable, unique_names
+from keras_musictag.cli.chords import CHORDS_HELP, chords
 from keras_musictag.cli.printing import (
     EXPECTED,
     Format,
@@ -36,6 +38,7 @@ APP_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag tag --demo[/cyan]  tags a clip that comes along\n
 [cyan]keras-musictag tag song.mp3[/cyan]  tags a file of yours\n
 [cyan]keras-musictag tag --help[/cyan]  has all options, with examples\n
+[cyan]keras-musictag chords song.mp3[/cyan]  names its chords\n
 [cyan]keras-musictag presets[/cyan]  lists the pretrained models"""
 TAG_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag tag song.mp3[/cyan]\n
@@ -91,7 +94,7 @@ _VERSION = Option(
 
 @app.callback()
 def _root(version: Annotated[bool, _VERSION] = False) -> None:
-    """Tell what is heard in music: genres, moods, instruments, voices, eras."""
+    """Tell what is heard in music: genres, moods, instruments, voices, chords."""
 
 
 @app.command(epilog=TAG_HELP)
@@ -144,12 +147,12 @@ def tag(
     named, and the others go on.
     """
     # Whatever can be wrong is said before the backend starts, which takes seconds.
-    files = _find_files(paths or [], demo)
+    files = find_files(paths or [], demo, "tag")
     _check_choices(preset, group, taggram, output)
     targets = _taggram_paths(taggram, files)
     if not quiet and sys.stderr.isatty() and _is_fetched(preset):
         typer.echo(f"The weights of {preset} are fetched once and kept.", err=True)
-    usable, failed = _split_readable(files)
+    usable, failed = split_readable(files)
     done = 0
     try:
         with silenced() as stderr:
@@ -157,7 +160,13 @@ def tag(
             with (
                 opened(output) as file,
                 Results(file, format or _format_of(output), preset) as results,
-                progress(results, stderr, len(usable), quiet) as bar,
+                progress(
+                    results.console,
+                    results.format == Format.table,
+                    stderr,
+                    len(usable),
+                    quiet,
+                ) as bar,
             ):
                 task = bar.add_task("Tagging", total=len(usable))
                 outcomes = model.iter_taggrams(usable, tail=tail) if model else ()
@@ -185,18 +194,15 @@ def tag(
 # === Arguments ===
 
 
-def _find_files(paths: list[str], demo: bool) -> list[Path]:
-    found = audio.find_files([*paths, *([audio.demo_path()] if demo else [])])
-    if not found:
-        advice = "Name files or folders, or try: keras-musictag tag --demo"
-        problem = "There is nothing to tag."
-        raise errors.ConfigError(problem, received="no PATH", advice=advice)
-    return found
-
-
 def _check_choices(preset: str, groups, taggram, output) -> None:
     is_folder = Path(preset).is_dir()
     record = (presets.read_folder if is_folder else presets.preset_info)(preset)
+    if "labels" not in record["config"]:
+        raise errors.ConfigError(
+            "This preset names chords, not tags.",
+            received=f"--preset {preset}",
+            advice=f"Use: keras-musictag chords --preset {preset}",
+        )
     Labels.from_config(record["config"]["labels"]).select(groups or None)
     suffix = taggram.suffix.lower() if taggram else ".csv"
     if suffix not in (".csv", ".png"):
@@ -216,32 +222,14 @@ def _check_choices(preset: str, groups, taggram, output) -> None:
             )
 
 
-def _split_readable(files: list[Path]) -> tuple[list[Path], int]:
-    """Name the files that are missing, empty or text; give the others."""
-    usable = []
-    for path in files:
-        try:
-            audio.blocks(path, 16000)  # checks the file, decodes nothing yet
-            usable.append(path)
-        except errors.AudioError as error:
-            typer.echo(f"{path}: {error}", err=True)
-    return usable, len(files) - len(usable)
-
-
 def _taggram_paths(target: Path | None, files: list[Path]) -> dict[Path, Path | None]:
     """Give each file a name for its taggram, none twice."""
     if target is None or len(files) == 1:
         return dict.fromkeys(files, target)
-    names: dict[Path, Path | None] = {}
-    taken: set[str] = set()
-    for path in files:
-        name, count = f"{target.stem}-{path.stem}", 1
-        while name.lower() in taken:
-            count += 1
-            name = f"{target.stem}-{path.stem}-{count}"
-        taken.add(name.lower())
-        names[path] = target.with_name(name + target.suffix)
-    return names
+    return {
+        path: target.with_name(f"{target.stem}-{name}{target.suffix}")
+        for path, name in unique_names(files).items()
+    }
 
 
 def _format_of(output: Path | None) -> Format:
@@ -274,6 +262,9 @@ def _write_taggram(taggram, target: Path | None, track: Path) -> None:
     ax = taggram.plot()
     ax.set_title(track.name, parse_math=False)
     ax.figure.savefig(target, dpi=150)
+
+
+app.command(epilog=CHORDS_HELP)(chords)
 
 
 # === Presets ===
@@ -322,12 +313,10 @@ def _print_preset(console: Console, record: dict) -> None:
         ("weights", _weights(record)),
     ]
     for item in record.get("reported", []):
-        scores = ", ".join(f"{k} {item[k]:.4f}" for k in _SCORES if k in item)
+        numbers = {k: v for k, v in item.items() if isinstance(v, float)}
+        scores = ", ".join(f"{k} {v:.4f}" for k, v in numbers.items())
         facts += [("reported", f"{scores} ({item['dataset']}, split {item['split']})")]
-    labels = Labels.from_config(record["config"]["labels"])
-    for group in dict.fromkeys(labels.groups):
-        chosen = [n for n, g in zip(labels, labels.groups, strict=True) if g == group]
-        facts += [(group or "labels", ", ".join(chosen))]
+    facts += _classes(record["config"])
     say(console, f"{record['name']}: {record['description']}\n")
     for key, text in facts:
         say(console, f"{key:<12}{text}")
@@ -335,3 +324,19 @@ def _print_preset(console: Console, record: dict) -> None:
     for item in record.get("deviations", []):
         say(console, f"- {item['what']}: {item['choice']}. {item['cost_if_changed']}")
     say(console, f"\nCite as:\n{record['citation']}")
+
+
+def _classes(config: dict) -> list[tuple[str, str]]:
+    """The labels of a tagger by group, or the vocabulary of a chord recogniser."""
+    if "vocabulary" in config:
+        vocabulary = config["vocabulary"]
+        if isinstance(vocabulary, dict):
+            vocabulary = ", ".join(vocabulary["labels"])
+        return [("vocabulary", vocabulary)]
+    labels = Labels.from_config(config["labels"])
+    pairs = list(zip(labels, labels.groups, strict=True))
+    groups = dict.fromkeys(labels.groups)
+    return [
+        (group or "labels", ", ".join(name for name, g in pairs if g == group))
+        for group in groups
+    ]

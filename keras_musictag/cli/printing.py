@@ -109,16 +109,16 @@ class Results:
 
 @contextlib.contextmanager
 def progress(
-    results: Results, stderr: TextIO, total: int, quiet: bool
+    screen: Console, tables: bool, stderr: TextIO, total: int, quiet: bool
 ) -> Iterator[Progress]:
     """Show a bar on stderr, or below the tables if both share a terminal.
 
     Our warnings become messages there; those of other packages stay unseen.
     """
-    console, screen = Console(file=stderr), results.console
+    console = Console(file=stderr)
     shown = total > 1 and not quiet and console.is_terminal
     if shown and screen.is_terminal:  # rich keeps tables and bar apart, not raw text
-        console, shown = screen, results.format == Format.table
+        console, shown = screen, tables
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     bar = Progress(
         *columns,

@@ -331,5 +331,5 @@ def _provenance(record: dict, source) -> dict | None:
     """What a saved copy keeps of where its weights came from."""
     if "class_name" in record:  # a saved folder
         return record.get("origin")
-    keys = ("license", "copyright", "authors", "citation", "trained_on")
+    keys = ("license", "copyright", "authors", "citation", "trained_on", "limits")
     return {"preset": record["name"], **{k: record[k] for k in keys if k in record}}

@@ -16,14 +16,19 @@ A `{class_name}` for Keras 3, saved by keras-musictag.
 ```python
 import keras_musictag as kmt
 
-model = kmt.MusicTagger.from_pretrained("path/to/this/folder")
-model.tag("song.mp3")
+{usage}
 ```
 
 - Input: mono audio at {sampling_rate} Hz; files and arrays are resampled.
-- Problem type: `{problem_type}`
-- Labels ({n_labels}): {labels}
+{problem}- Labels ({n_labels}): {labels}
 {origin}"""
+
+TAGS = """\
+model = kmt.MusicTagger.from_pretrained("path/to/this/folder")
+model.tag("song.mp3")"""
+CHORDS = """\
+model = kmt.ChordRecognizer.from_pretrained("path/to/this/folder")
+model.recognize("song.mp3").to_lab("song.lab")"""
 
 
 def model_card(record: dict) -> str:
@@ -37,12 +42,14 @@ def model_card(record: dict) -> str:
     """
     origin = record.get("origin") or {}
     labels = list(record.get("id2label", {}).values())
+    problem = record.get("problem_type")
     return CARD.format(
         title=origin.get("preset", record["class_name"]),
         class_name=record["class_name"],
         license=_license(origin),
         sampling_rate=record.get("sampling_rate"),
-        problem_type=record.get("problem_type"),
+        usage=CHORDS if "vocabulary" in record["config"] else TAGS,
+        problem=f"- Problem type: `{problem}`\n" if problem else "",
         n_labels=len(labels),
         labels=", ".join(labels),
         origin=_origin(origin),
@@ -61,6 +68,8 @@ def _origin(origin: dict) -> str:
         lines.append(f"- Authors of its weights: {', '.join(origin['authors'])}")
     if origin.get("trained_on"):
         lines.append(f"- Trained on: {origin['trained_on']}")
+    if origin.get("limits"):
+        lines.append(f"- Limits: {origin['limits']}")
     text = "\n".join(lines) + "\n"
     if origin.get("citation"):
         text += f"\n```bibtex\n{origin['citation'].strip()}\n```\n"

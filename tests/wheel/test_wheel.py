@@ -54,12 +54,17 @@ def test_every_bundled_preset_loads_and_tags(site):
         "bundled = [n for n in kmt.list_presets()\n"
         "  if kmt.preset_info(n)['weights'].get('source') == 'bundled']\n"
         "for name in bundled:\n"
+        "  if 'vocabulary' in kmt.preset_info(name)['config']:\n"
+        "    model = kmt.ChordRecognizer.from_pretrained(name)\n"
+        "    print(name, len(model.recognize(kmt.audio.demo_path()).labels) > 1)\n"
+        "    continue\n"
         "  model = kmt.MusicTagger.from_pretrained(name)\n"
         "  print(name, model.tag(kmt.audio.demo_path(), top_k=1)[0][0])\n"
     )
     lines = run(site, "-c", code).split("\n")
     assert "musicnn_msd jazz" in lines
-    assert len([line for line in lines if line]) >= 4
+    assert "crema True" in lines
+    assert len([line for line in lines if line]) >= 5
 
 
 def test_the_command_runs(site):

@@ -1,0 +1,228 @@
+"""CREMA: large-vocabulary chords with root, bass and pitches (McFee and Bello 2017)."""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from keras_musictag.chords import parse
+from keras_musictag.chords.sequence import ChordSequence
+from keras_musictag.chords.vocabulary import BASS_DEGREES, TINY
+from keras_musictag.layers.cqt import HCQT
+from keras_musictag.models.base import dtype_scope
+from keras_musictag.models.chord_networks import KeepValid
+from keras_musictag.models.chord_recognizer import (
+    ChordRecognizer,
+    FrameOutputs,
+    vocabulary_from_config,
+)
+
+HARMONICS = (1, 2)
+BINS_PER_OCTAVE = 36
+# Pitch classes of the roots and basses; one more class says that there is none.
+PITCH_CLASSES = 12
+
+
+@keras.saving.register_keras_serializable(package="keras_musictag")
+def keras2_hard_sigmoid(x):
+    """The hard sigmoid of Keras 2: slope 1/5, where that of Keras 3 has 1/6."""
+    return ops.clip(0.2 * x + 0.5, 0.0, 1.0)
+
+
+class CremaChordRecognizer(ChordRecognizer):
+    """CREMA: chords of 14 qualities with inversions, from a harmonic CQT.
+
+    A convolution over time and pitch, one over all pitches at once and two
+    bidirectional GRUs read the constant-Q transforms of two harmonics. Three
+    outputs name the chord's pitches, its root and its bass; together with what the
+    recurrent layers say they decide on one of 170 chords: 14 qualities on 12 roots,
+    `N` (no chord) and `X` (another chord).
+
+    `recognize` gives inversions, such as `C:maj/3`, where the bass output names a
+    tone of the chord other than its root; with `vocabulary="crema170"` or another
+    vocabulary it gives that vocabulary's labels alone.
+
+    What differs from the `crema` package, whose results
+    `keras_musictag.compat.crema.analyze` gives: the last chord ends with the audio
+    and not one frame after, confidence and bass are those of exactly the frames of
+    a chord, digital silence is `N` and not `D#:7`.
+
+    Args:
+        vocabulary: The chord classes in output order.
+        n_octaves: Octaves of each transform, from C1 on.
+        conv_filters: Filters of the convolution over all pitches.
+        recurrent_units: Units of each GRU in each direction.
+        sample_rate: Of the waveform, in Hz.
+        hop_length: Between frames, in samples.
+        dtype: Dtype policy of the layers; the global one if `None`.
+        name: Name of the model.
+
+    Call:
+        float32 `(batch, samples)` to a dict of float32 `(batch, frames, classes)`,
+        with `samples // hop_length` frames: `"tag"` (170 chords), `"pitch"` (12,
+        independent of each other), `"root"` and `"bass"` (12 pitch classes from C
+        on, then none).
+
+    References:
+        - McFee and Bello, "Structured training for large-vocabulary chord
+          recognition", ISMIR 2017.
+
+    Example:
+
+    ```python
+    import keras_musictag as kmt
+
+    model = kmt.CremaChordRecognizer.from_pretrained()
+    print(model.recognize(kmt.audio.demo_path()).to_lab())
+    ```
+    """
+
+    default_preset = "crema"
+
+    def __init__(
+        self,
+        vocabulary="crema170",
+        *,
+        n_octaves: int = 6,
+        conv_filters: int = 72,
+        recurrent_units: int = 128,
+        sample_rate: int = 44100,
+        hop_length: int = 4096,
+        dtype=None,
+        name: str = "crema_chord_recognizer",
+    ):
+        # === Functional Model ===
+        with dtype_scope(dtype):
+            frontend = HCQT(
+                harmonics=HARMONICS,
+                sample_rate=sample_rate,
+                hop_length=hop_length,
+                n_bins=n_octaves * BINS_PER_OCTAVE,
+                bins_per_octave=BINS_PER_OCTAVE,
+                sparsity=0.01,
+                name="frontend",
+            )
+            classes = len(vocabulary_from_config(vocabulary))
+            backbone = _backbone(
+                n_octaves * BINS_PER_OCTAVE, conv_filters, recurrent_units, classes
+            )
+        # The lowest filters fill 2^17 samples at 44.1 kHz; the low-passes before
+        # them reach less than a sixth of that.
+        reach = (2**16 + 2**14) * sample_rate / 44100
+        super().__init__(
+            frontend=frontend,
+            backbone=backbone,
+            vocabulary=vocabulary,
+            sample_rate=sample_rate,
+            hop_length=hop_length,
+            context_frames=int(np.ceil(reach / hop_length)),
+            dtype=dtype,
+            name=name,
+        )
+        # === Config ===
+        self.settings = {
+            "n_octaves": n_octaves,
+            "conv_filters": conv_filters,
+            "recurrent_units": recurrent_units,
+        }
+
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), **self.settings}
+
+    def default_compile(self) -> dict:
+        """Return optimizer, losses and metrics as CREMA was trained."""
+        classes = keras.losses.SparseCategoricalCrossentropy
+        accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+        return {
+            "optimizer": keras.optimizers.Adam(1e-3),
+            "loss": {
+                "tag": classes(),
+                "pitch": keras.losses.BinaryCrossentropy(),
+                "root": classes(),
+                "bass": classes(),
+            },
+            "metrics": {"tag": [accuracy]},
+        }
+
+    def _silence(self, outputs: dict) -> dict:
+        none = np.zeros_like(outputs["root"])
+        none[:, PITCH_CLASSES] = 1.0
+        pitch = np.zeros_like(outputs["pitch"])
+        silent = {"pitch": pitch, "root": none, "bass": none.copy()}
+        return {**super()._silence(outputs), **silent}
+
+    def _detailed(
+        self, sequence: ChordSequence, path: np.ndarray, frames: FrameOutputs
+    ) -> ChordSequence:
+        """Name the inversions."""
+        starts = np.flatnonzero(np.diff(path, prepend=-1))
+        bass = np.log(frames.outputs["bass"].astype("float64") + TINY)
+        totals = np.add.reduceat(bass, starts, axis=0)
+        labels = [
+            with_bass(label, int(total.argmax()))
+            for label, total in zip(sequence.labels, totals, strict=True)
+        ]
+        return ChordSequence(
+            sequence.intervals, labels, sequence.confidences, sequence.duration
+        )
+
+
+def with_bass(label: str, bass: int) -> str:
+    """Add the bass to a label if it is a tone of the chord other than the root.
+
+    Args:
+        label: A chord in root position, `N` or `X`.
+        bass: Pitch class from 0 for C to 11 for B, or 12 for none.
+
+    Returns:
+        The label, with the bass as a degree such as `/3` or `/b7`, named by its
+        distance from the root in semitones alone.
+    """
+    chord = parse(label)
+    if chord.root is None or bass == PITCH_CLASSES:
+        return label
+    interval = (bass - chord.root) % PITCH_CLASSES
+    is_tone = interval != 0 and chord.intervals[interval]
+    return f"{label}/{BASS_DEGREES[interval]}" if is_tone else label
+
+
+def _backbone(n_bins: int, filters: int, units: int, classes: int) -> keras.Model:
+    decibels = keras.Input((None, n_bins, len(HARMONICS)), name="decibels")
+    mask = keras.Input((None,), dtype="bool", name="mask")
+    x = layers.BatchNormalization(name="bn1")(decibels)
+    # The convolution sees zeros beyond the end of a track, filled up or not.
+    x = KeepValid(name="valid_frames")([x, mask])
+    x = layers.Conv2D(1, 5, padding="same", activation="relu", name="conv1")(x)
+    x = layers.BatchNormalization(name="bn2")(x)
+    x = layers.Conv2D(filters, (1, n_bins), activation="relu", name="conv2")(x)
+    x = layers.BatchNormalization(name="bn3")(x)
+    x = ops.squeeze(x, axis=2)
+    x = _bidirectional(units, "bigru1")(x, mask=mask)
+    x = layers.BatchNormalization(name="bn4")(x)
+    x = _bidirectional(units, "bigru2")(x, mask=mask)
+    # In float32: half precision rounds small probabilities to nothing.
+    pitch = layers.Dense(
+        PITCH_CLASSES, activation="sigmoid", dtype="float32", name="pitch"
+    )(x)
+    root, bass = (
+        layers.Dense(
+            PITCH_CLASSES + 1, activation="softmax", dtype="float32", name=name
+        )(x)
+        for name in ("root", "bass")
+    )
+    joined = layers.Concatenate(name="structure")([x, pitch, root, bass])
+    joined = layers.BatchNormalization(name="bn5")(joined)
+    tag = layers.Dense(classes, activation="softmax", dtype="float32", name="tag")
+    outputs = {"tag": tag(joined), "pitch": pitch, "root": root, "bass": bass}
+    return keras.Model([decibels, mask], outputs, name="backbone")
+
+
+def _bidirectional(units: int, name: str) -> layers.Layer:
+    gru = layers.GRU(
+        units,
+        return_sequences=True,
+        recurrent_activation=keras2_hard_sigmoid,
+        reset_after=False,
+        name="gru",
+    )
+    return layers.Bidirectional(gru, name=name)

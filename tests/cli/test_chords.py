@@ -1,0 +1,156 @@
+"""`keras-musictag chords`: what it prints, writes and returns."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+import keras_musictag as kmt
+from keras_musictag.chords.sequence import ChordSequence
+from keras_musictag.cli import app
+from keras_musictag.models.chord_recognizer import ChordRecognizer
+
+RATE = 44100
+SUFFIXES = {"table": "txt", "midi": "mid", "chordpro": "cho"}
+FORMATS = ("table", "lab", "jams", "json", "csv", "midi", "chordpro")
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["chords", *[str(a) for a in arguments]])
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory):
+    """A folder with two files of the same stem: a triad each."""
+    folder = tmp_path_factory.mktemp("music")
+    t = np.arange(2 * RATE) / RATE
+    for name, root in (("a.wav", 261.63), ("a.flac", 349.23)):
+        pitches = [root * ratio for ratio in (1, 1.26, 1.498)]
+        y = sum(np.sin(2 * np.pi * f * k * t) / k for f in pitches for k in (1, 2, 3))
+        soundfile.write(folder / name, 0.1 * y, RATE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(music):
+    model = ChordRecognizer.from_pretrained()
+    return {p: model.recognize(p) for p in (music / "a.flac", music / "a.wav")}
+
+
+def test_bad_files_never_lose_the_others(music, expected, tmp_path):
+    fake = tmp_path / "fake.mp3"
+    fake.write_text("no music")
+    short = tmp_path / "short.wav"
+    soundfile.write(short, np.zeros(100), RATE)
+    result = run(music, fake, short, tmp_path / "missing.ogg", "--format", "json")
+    assert result.exit_code == 1
+    tracks = json.loads(result.stdout)
+    assert [track["path"] for track in tracks] == [str(path) for path in expected]
+    for track, chords in zip(tracks, expected.values(), strict=True):
+        assert track["preset"] == "crema"
+        assert track["duration"] == pytest.approx(chords.duration)
+        labels = [segment["label"] for segment in track["segments"]]
+        assert labels == chords.labels
+        starts = [segment["start"] for segment in track["segments"]]
+        np.testing.assert_allclose(starts, chords.intervals[:, 0], atol=1e-6)
+    for name in ("fake.mp3: ", "short.wav: ", "missing.ogg: "):
+        assert name in result.stderr
+    assert "3 of 5 files could not be read." in result.stderr
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_file_for_each_track(music, expected, tmp_path, format):
+    folder = tmp_path / "made" / "here"
+    result = run(music, "--format", format, "--output", folder)
+    assert result.exit_code == 0, result.output
+    suffix = SUFFIXES.get(format, format)
+    files = [folder / f"a.{suffix}", folder / f"a-2.{suffix}"]
+    assert sorted(folder.iterdir()) == sorted(files)
+    assert result.stdout.split() == [str(path) for path in files]
+    readers = {
+        "lab": ChordSequence.from_lab,
+        "jams": ChordSequence.from_jams,
+        "json": ChordSequence.from_json,
+        "csv": ChordSequence.from_csv,
+    }
+    for file, chords in zip(files, expected.values(), strict=True):
+        if format in readers:
+            assert readers[format](file).labels == chords.labels
+        elif format == "midi":
+            assert file.read_bytes().startswith(b"MThd")
+        else:
+            root = chords.labels[0].partition(":")[0]
+            assert root in file.read_text("utf-8")
+
+
+def test_lab_is_what_a_folder_gets(music, expected, tmp_path):
+    assert run(music / "a.wav", "--output", tmp_path).exit_code == 0
+    stored = ChordSequence.from_lab(tmp_path / "a.lab")
+    assert stored.labels == expected[music / "a.wav"].labels
+
+
+def test_screen_formats(music, expected):
+    table = run(music, "--vocabulary", "majmin")
+    assert table.exit_code == 0
+    assert "at" in table.stdout and str(music / "a.wav") in table.stdout
+    rows = list(csv.DictReader(io.StringIO(run(music, "--format", "csv").stdout)))
+    labels = [label for chords in expected.values() for label in chords.labels]
+    assert [row["label"] for row in rows] == labels
+    assert set(rows[0]) == {"path", "start", "end", "label", "confidence"}
+    lab = run(music, "--format", "lab").stdout
+    assert [x for x in lab.splitlines() if x.startswith("#")] == [
+        f"# {path}" for path in expected
+    ]
+    sheets = run(music, "--format", "chordpro").stdout
+    assert sheets.count("{title: a}") == 2 and sheets.count("{new_song}") == 1
+
+
+def test_choices_reach_the_model(music):
+    result = run("--demo", "--vocabulary", "majmin", "--decoder", "argmax", "--format")
+    assert result.exit_code == 2  # --format lacks its value
+    result = run("--demo", "--vocabulary", "majmin", "--decoder", "argmax")
+    model = ChordRecognizer.from_pretrained()
+    wanted = model.recognize(
+        kmt.audio.demo_path(), vocabulary="majmin", decoder="argmax"
+    )
+    lines = result.stdout.strip().splitlines()
+    assert len(lines) == 2 + len(wanted)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "nothing to find chords in"),
+        (["--demo", "--vocabulary", "majmn"], "majmin"),
+        (["--demo", "--preset", "musicnn_mtt"], "keras-musictag tag"),
+        (["--demo", "--preset", "crem"], "crema"),
+        (["--demo", "--decoder", "viterby"], "viterbi"),
+        (["--demo", "--format", "midi"], "--output"),
+    ],
+)
+def test_wrong_usage_is_explained(arguments, message):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_output_must_be_a_folder(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    result = run("--demo", "--output", file)
+    assert result.exit_code == 2
+    assert "which is a file" in result.stderr
+    assert file.read_text() == ""
+
+
+def test_presets_show_chord_recognisers():
+    result = CliRunner().invoke(app, ["presets", "crema"])
+    assert result.exit_code == 0
+    assert "crema170" in result.stdout and "tetrads 0.6148" in result.stdout
+    result = CliRunner().invoke(app, ["tag", "--demo", "--preset", "crema"])
+    assert result.exit_code == 2
+    assert "keras-musictag chords" in result.stderr
