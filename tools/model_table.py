@@ -32,8 +32,8 @@ Scores are those that the authors reported, on the named split of the data set:
 CHORD_HEAD = """
 ## Chord recognisers
 
-Scores are mir_eval's, on the named tracks: **never compare two data sets**. Rendered songs say
-little about recordings; the presets tell the limits (`kmt.preset_info(name)["limits"]`).
+Scores are mir_eval's, on the named tracks: **never compare two data sets**. Rendered
+songs say little about recordings; `kmt.preset_info(name)["limits"]` says more.
 
 | preset | class | parameters | chords | data set | root | majmin | sevenths | tetrads \
 | weights | licence |

@@ -18,16 +18,14 @@ from keras_musictag.chords import (
 )
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.errors import AudioError, LabelError
-from keras_musictag.layers.cqt import compress
 from keras_musictag.models import sources
 from keras_musictag.models.base import PretrainedModel, dtype_scope
 from keras_musictag.models.inference import TrackError, score_tracks
 from keras_musictag.models.tagger import ON_ERROR, _warn_about
+from keras_musictag.models.whole_track import WholeTrack, to_decibels, with_span
 
-BLOCK_FRAMES = 128
 # Magnitudes up to here are the floor of the decibels: every bin would be "loudest".
 SILENCE = 1e-5
-TOP_DB = 80.0
 
 
 class FrameOutputs(NamedTuple):
@@ -112,7 +110,7 @@ class ChordRecognizer(PretrainedModel, abstract=True):
         self.sample_rate = audio.check_sample_rate(sample_rate)
         self.hop_length = check_positive_int(hop_length, name="hop_length")
         self.policy = dtype
-        self._stages = _Stages(frontend, backbone, hop_length, context_frames)
+        self._stages = WholeTrack(frontend, backbone, hop_length, context_frames)
 
     @classmethod
     def _build(cls, config: dict, labels, problem_type, source):
@@ -465,83 +463,6 @@ class ChordRecognizer(PretrainedModel, abstract=True):
     ) -> ChordSequence:
         """Add to the labels what other outputs tell about their frames."""
         return sequence
-
-
-class _Stages:
-    """The two steps of whole tracks: magnitudes block by block, then the network.
-
-    A plain object, so that Keras does not take its models for parts of another one.
-    """
-
-    def __init__(self, frontend, backbone, hop_length: int, context_frames: int):
-        self.context = context_frames
-        self.plan = audio.ChunkPlan(
-            (BLOCK_FRAMES + 2 * context_frames) * hop_length,
-            BLOCK_FRAMES * hop_length,
-            context=context_frames * hop_length,
-            tail="pad",
-        )
-        chunk = keras.Input((self.plan.chunk_samples,), name="chunk")
-        span = keras.Input((2,), dtype="int32", name="span")
-        self.frontend = keras.Model([chunk, span], frontend(chunk, span=span))
-        shape = self.frontend.output.shape
-        track = keras.Input((None, *shape[2:]), name="magnitudes")
-        mask = keras.Input((None,), dtype="bool", name="mask")
-        outputs = backbone([to_decibels(track), mask])
-        outputs = outputs if isinstance(outputs, dict) else {"tag": outputs}
-        self.network = keras.Model([track, mask], outputs)
-
-    def magnitudes(self, chunks: np.ndarray) -> dict[str, np.ndarray]:
-        """Compute the frames of chunks `with_span`, without their context."""
-        inputs = [chunks[:, :-2], chunks[:, -2:].astype("int32")]
-        values = np.asarray(self.frontend.predict_on_batch(inputs))
-        kept = slice(self.context, self.context + BLOCK_FRAMES)
-        return {"magnitudes": values[:, kept]}
-
-    def predict(self, magnitudes: np.ndarray, fixed: bool) -> dict[str, np.ndarray]:
-        """Compute the outputs of one track, filled up if lengths must be few."""
-        frames = len(magnitudes)
-        length = padded_length(frames) if fixed else frames
-        ends = [(0, length - frames)] + [(0, 0)] * (magnitudes.ndim - 1)
-        track = np.pad(np.asarray(magnitudes, "float32"), ends)[None]
-        mask = (np.arange(length) < frames)[None]
-        outputs = self.network.predict_on_batch([track, mask])
-        return {
-            name: np.asarray(value, dtype="float32")[0, :frames]
-            for name, value in outputs.items()
-        }
-
-
-def with_span(chunk: np.ndarray, start: int, length: int) -> np.ndarray:
-    """Append to a chunk where the track begins and ends in it.
-
-    Args:
-        chunk: float32 samples `(n,)`.
-        start: Position of its first sample in the track; negative before the track.
-        length: Samples in the track.
-
-    Returns:
-        float32 `(n + 2,)`; float32 holds such positions exactly.
-    """
-    span = np.clip([-start, length - start], 0, len(chunk))
-    return np.concatenate([chunk, span.astype("float32")])
-
-
-def to_decibels(magnitudes):
-    """Decibels below the loudest of each item and channel, down to -80."""
-    return compress(magnitudes, compression="db", ref="max", top_db=TOP_DB)
-
-
-def padded_length(frames: int) -> int:
-    """Return the next of few lengths, at most a third longer.
-
-    They are 2 and 3 times the powers of two, from 128: 128, 192, 256, 384, 512, ...
-    """
-    length = 128
-    while length < frames:
-        power = 1 << (length.bit_length() - 1)
-        length = length + power // 2 if length == power else 2 * power
-    return length
 
 
 def vocabulary_from_config(config) -> Vocabulary:

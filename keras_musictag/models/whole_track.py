@@ -1,0 +1,87 @@
+"""Whole tracks: magnitudes block by block, then a network over all frames at once."""
+
+import keras
+import numpy as np
+
+from keras_musictag import audio
+from keras_musictag.layers.cqt import compress
+
+BLOCK_FRAMES = 128
+TOP_DB = 80.0
+
+
+class WholeTrack:
+    """The two steps of whole tracks: magnitudes block by block, then the network.
+
+    A plain object, so that Keras does not take its models for parts of another one.
+    """
+
+    def __init__(self, frontend, backbone, hop_length: int, context_frames: int):
+        self.context = context_frames
+        self.plan = audio.ChunkPlan(
+            (BLOCK_FRAMES + 2 * context_frames) * hop_length,
+            BLOCK_FRAMES * hop_length,
+            context=context_frames * hop_length,
+            tail="pad",
+        )
+        chunk = keras.Input((self.plan.chunk_samples,), name="chunk")
+        span = keras.Input((2,), dtype="int32", name="span")
+        self.frontend = keras.Model([chunk, span], frontend(chunk, span=span))
+        shape = self.frontend.output.shape
+        track = keras.Input((None, *shape[2:]), name="magnitudes")
+        mask = keras.Input((None,), dtype="bool", name="mask")
+        outputs = backbone([to_decibels(track), mask])
+        outputs = outputs if isinstance(outputs, dict) else {"tag": outputs}
+        self.network = keras.Model([track, mask], outputs)
+
+    def magnitudes(self, chunks: np.ndarray) -> dict[str, np.ndarray]:
+        """Compute the frames of chunks `with_span`, without their context."""
+        inputs = [chunks[:, :-2], chunks[:, -2:].astype("int32")]
+        values = np.asarray(self.frontend.predict_on_batch(inputs))
+        kept = slice(self.context, self.context + BLOCK_FRAMES)
+        return {"magnitudes": values[:, kept]}
+
+    def predict(self, magnitudes: np.ndarray, fixed: bool) -> dict[str, np.ndarray]:
+        """Compute the outputs of one track, filled up if lengths must be few."""
+        frames = len(magnitudes)
+        length = padded_length(frames) if fixed else frames
+        ends = [(0, length - frames)] + [(0, 0)] * (magnitudes.ndim - 1)
+        track = np.pad(np.asarray(magnitudes, "float32"), ends)[None]
+        mask = (np.arange(length) < frames)[None]
+        outputs = self.network.predict_on_batch([track, mask])
+        return {
+            name: np.asarray(value, dtype="float32")[0, :frames]
+            for name, value in outputs.items()
+        }
+
+
+def with_span(chunk: np.ndarray, start: int, length: int) -> np.ndarray:
+    """Append to a chunk where the track begins and ends in it.
+
+    Args:
+        chunk: float32 samples `(n,)`.
+        start: Position of its first sample in the track; negative before the track.
+        length: Samples in the track.
+
+    Returns:
+        float32 `(n + 2,)`; float32 holds such positions exactly.
+    """
+    span = np.clip([-start, length - start], 0, len(chunk))
+    return np.concatenate([chunk, span.astype("float32")])
+
+
+def to_decibels(magnitudes):
+    """Decibels below the loudest of each item and channel, down to -80."""
+    return compress(magnitudes, compression="db", ref="max", top_db=TOP_DB)
+
+
+def padded_length(frames: int) -> int:
+    """Return the next of few lengths, at most a third longer.
+
+    They are 2 and 3 times the powers of two, from 128: 128, 192, 256, 384, 512, ...
+    """
+    length = 128
+    while length < frames:
+        power = 1 << (length.bit_length() - 1)
+        length = length + power // 2 if length == power else 2 * power
+    return length
