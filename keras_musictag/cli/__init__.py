@@ -283,18 +283,28 @@ def show_presets(
     elif name:
         _print_preset(make_console(sys.stdout), records[0])
     else:
-        columns = "name", "class", "trained on", "ROC-AUC", "PR-AUC", "split", "licence"
-        table = Table(*columns, "weights", box=None, pad_edge=False)
-        for record in records:
-            best = (record.get("reported") or [{}])[0]
-            scores = [f"{best[k]:.3f}" if k in best else "" for k in _SCORES]
-            facts = (record["name"], record["class"], record["trained_on"])
-            more = (best.get("split"), record["license"], _weights(record))
-            table.add_row(*facts, *scores, *more)
-        make_console(sys.stdout).print(table)
+        console = make_console(sys.stdout)
+        for chords, scores in ((False, _SCORES), (True, _CHORD_SCORES)):
+            chosen = [r for r in records if ("vocabulary" in r["config"]) == chords]
+            console.print(_preset_table(chosen, scores))
 
 
-_SCORES = ("roc_auc", "pr_auc")
+def _preset_table(records: list[dict], scores: dict[str, str]) -> Table:
+    columns = "name", "class", "trained on", *scores.values(), "split", "licence"
+    table = Table(*columns, "weights", box=None, pad_edge=False)
+    for place, width in ((2, 36), (3 + len(scores), 8)):
+        table.columns[place].no_wrap, table.columns[place].max_width = True, width
+    for record in records:
+        best = (record["reported"] or record.get("measured") or [{}])[0]
+        figures = [f"{best[key]:.3f}" if key in best else "" for key in scores]
+        facts = (record["name"], record["class"], record["trained_on"])
+        more = (best.get("split"), record["license"], _weights(record))
+        table.add_row(*facts, *figures, *more)
+    return table
+
+
+_CHORD_SCORES = {"majmin": "majmin", "tetrads": "tetrads"}
+_SCORES = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC"}
 
 
 def _weights(record: dict) -> str:
