@@ -42,6 +42,7 @@ def arrays_of(paths):
             yield path, {key: data[key] for key in data.files}
 
 
+@pytest.mark.timeout(600)  # JAX compiles anew for each length
 def test_cqt_references(reference):
     cases = {}  # settings and length -> the signals, to run as one batch
     for path, data in arrays_of((reference / "frontends").glob("*__cqt*.npz")):
