@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_musictag.checks import check_choice, check_positive, check_positive_int
 from keras_musictag.errors import ConfigError
+from keras_musictag.layers.compression import check_compression, compress
 from keras_musictag.layers.cqt_kernels import C1_HZ, WINDOWS, lowpass, make_plan
 from keras_musictag.layers.stft import safe_sqrt
 
@@ -122,12 +123,7 @@ class CQT(keras.layers.Layer):
         self.amin = None if amin is None else check_positive(amin, name="amin")
         self.ref = ref if ref == "max" else check_positive(ref, name="ref")
         self.top_db = None if top_db is None else check_positive(top_db, name="top_db")
-        if compression != "db" and (ref != 1.0 or top_db is not None):
-            raise ConfigError(
-                '`ref` and `top_db` belong to compression="db".',
-                received=f"compression={compression!r}, ref={ref!r}, top_db={top_db!r}",
-                advice="Leave them out, or use decibels.",
-            )
+        check_compression(compression, ref=ref, top_db=top_db)
         # Set aside now: frozen filters are NumPy constants, not tensors, since a
         # tensor kept here would belong to one graph.
         self._learns = bool(trainable)
@@ -425,34 +421,6 @@ def block_convolution(x, before, step, rows, kernel):
     if blocks == 1:
         return ops.matmul(x, kernel[0])
     return ops.conv(x, kernel, padding="valid", data_format="channels_last")
-
-
-def compress(x, *, compression, power=1, amin=None, ref=1.0, top_db=None):
-    """Compress the values of a `CQT` or `HCQT`, see there.
-
-    Args:
-        x: Tensor of shape `(batch, frames, bins)` or
-            `(batch, frames, bins, harmonics)`.
-        compression, power, amin, ref, top_db: See `CQT`.
-
-    Returns:
-        Tensor of the same shape. Maxima are per item, and per harmonic.
-    """
-    if compression is None:
-        return x
-    amin = amin or (1e-5 if power == 1 else 1e-10)
-    x = ops.maximum(x, amin)
-    if compression == "log":
-        return ops.log(x)
-    factor = 20.0 / power
-    db = factor * ops.log10(x)
-    if ref == "max":
-        db = db - ops.max(db, axis=(1, 2), keepdims=True)
-    else:
-        db = db - factor * math.log10(max(amin, ref))
-    if top_db is not None:
-        db = ops.maximum(db, ops.max(db, axis=(1, 2), keepdims=True) - top_db)
-    return db
 
 
 def check_sparsity(value):

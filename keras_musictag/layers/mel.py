@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_musictag.checks import check_choice, check_positive, check_positive_int
-from keras_musictag.errors import ConfigError
+from keras_musictag.layers.compression import check_compression, compress
 from keras_musictag.layers.filterbank import mel_filterbank
 from keras_musictag.layers.stft import STFT
 
@@ -185,12 +185,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         self.ref = ref if ref == "max" else check_positive(ref, name="ref")
         self.top_db = None if top_db is None else check_positive(top_db, name="top_db")
         self.round_mel = check_choice(round_mel, (None, "float16"), name="round_mel")
-        if compression != "db" and (ref != 1.0 or top_db is not None):
-            raise ConfigError(
-                '`ref` and `top_db` belong to compression="db".',
-                received=f"compression={compression!r}, ref={ref!r}, top_db={top_db!r}",
-                advice="Leave them out, or use decibels.",
-            )
+        check_compression(compression, ref=ref, top_db=top_db)
         # A NumPy array, not a tensor: a tensor kept here would belong to one graph.
         self._filters = mel_filterbank(
             sample_rate=sample_rate,
@@ -277,25 +272,18 @@ class LogMelSpectrogram(keras.layers.Layer):
         return self._compress(mel)
 
     def _compress(self, mel):
-        if self.compression is None:
-            return mel
         if self.compression == "log1p":
             return ops.log(1.0 + self.gain * mel)
         if self.compression == "log10_1p":
             return ops.log10(1.0 + self.gain * mel)
-        floored = ops.maximum(mel, self.amin)
-        if self.compression == "log":
-            return ops.log(floored)
-        factor = 20.0 / self.stft.power
-        db = factor * ops.log10(floored)
-        if self.ref == "max":
-            db = db - ops.max(db, axis=(1, 2), keepdims=True)
-        else:
-            db = db - factor * math.log10(max(self.amin, self.ref))
-        if self.top_db is not None:
-            lowest = ops.max(db, axis=(1, 2), keepdims=True) - self.top_db
-            db = ops.maximum(db, lowest)
-        return db
+        return compress(
+            mel,
+            compression=self.compression,
+            power=self.stft.power,
+            amin=self.amin,
+            ref=self.ref,
+            top_db=self.top_db,
+        )
 
     def compute_output_shape(self, input_shape):
         return (*self.stft.compute_output_shape(input_shape)[:2], self.n_mels)

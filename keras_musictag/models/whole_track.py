@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_musictag import audio
-from keras_musictag.layers.cqt import compress
+from keras_musictag.layers.compression import compress
 
 BLOCK_FRAMES = 128
 TOP_DB = 80.0

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_musictag.errors import ConfigError
 from keras_musictag.layers import CQT, HCQT
-from keras_musictag.layers.cqt import compress
+from keras_musictag.layers.compression import compress
 
 # Largest difference, as a part of the largest magnitude. Measured: 7e-4 (edges of the
 # noise clips); bins up to 0.94 of half the rate: 1.5e-3, where the slope of
