@@ -1,0 +1,16 @@
+"""Pictures of plain arrays; needs the extra `plot`."""
+
+from keras_musictag.plotting.chords import plot_chords
+from keras_musictag.plotting.evaluation import plot_confusion, plot_curves
+from keras_musictag.plotting.spectra import plot_filters, plot_spectrogram
+from keras_musictag.plotting.tags import plot_tag_bars, plot_taggram
+
+__all__ = [
+    "plot_chords",
+    "plot_confusion",
+    "plot_curves",
+    "plot_filters",
+    "plot_spectrogram",
+    "plot_tag_bars",
+    "plot_taggram",
+]

@@ -1,0 +1,213 @@
+"""Pictures of how good predictions are."""
+
+import numpy as np
+
+from keras_musictag.errors import ConfigError, import_extra
+
+# Told apart without colour.
+LINE_STYLES = ("--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
+
+
+def plot_curves(targets, scores, labels, *, axes=None):
+    """Draw the ROC and the precision-recall curve of each label, and their means.
+
+    The mean is vertical: over the labels, at each false-positive rate (at each recall).
+    Up to five labels have lines of their own; of more, all are thin and grey, and those
+    with the best and the worst area are named.
+
+    Args:
+        targets: 0, 1 or NaN for unknown, shape `(tracks, n_labels)`.
+        scores: Shape `(tracks, n_labels)`.
+        labels: Names, one for each column. Labels without positives or without
+            negatives have no curve; the title counts them.
+        axes: Two matplotlib axes to draw into; a new figure if `None`.
+
+    Returns:
+        The two axes.
+
+    Raises:
+        ConfigError: If the shapes do not fit, or no label has a curve.
+        MissingExtraError: If matplotlib is not installed.
+
+    References:
+        - Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters,
+          2006: vertical averaging.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_musictag import plotting
+
+    targets = np.arange(100)[:, None] % [2, 5] == 0
+    left, right = plotting.plot_curves(
+        targets, targets + np.random.randn(100, 2), ["rock", "piano"]
+    )
+    left.figure.savefig("curves.png")
+    ```
+    """
+    import_extra("matplotlib", "plot", "plot_curves()")
+    targets, scores = np.asarray(targets, "float64"), np.asarray(scores, "float64")
+    if targets.shape != scores.shape or targets.shape[1:] != (len(labels),):
+        raise ConfigError(
+            "Curves need targets and scores of shape (tracks, n_labels).",
+            received=f"{targets.shape}, {scores.shape} and {len(labels)} labels",
+            advice="Give both in the same order of tracks and labels.",
+        )
+    curves = _label_curves(targets, scores, labels)
+    if not curves:
+        raise ConfigError(
+            "No label has both positives and negatives: there is no curve to draw.",
+            received=f"{np.nansum(targets):g} positives of {len(labels)} labels",
+            advice="Check that the tags of the data were matched to these labels.",
+        )
+    if axes is None:
+        from matplotlib.figure import Figure
+
+        lines = len(curves) + 1 if len(curves) <= len(LINE_STYLES) else 3
+        size = (9, 5.2 + 0.27 * lines)
+        axes = Figure(figsize=size, layout="constrained").subplots(1, 2)
+    roc, pr = ({name: curve[part] for name, curve in curves.items()} for part in (0, 1))
+    left, right = axes
+    left.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, linestyle=":")
+    _draw_curves(left, roc, step=None)
+    _draw_curves(right, pr, step="post")
+    left.set(xlabel="false-positive rate", ylabel="true-positive rate", title="ROC")
+    right.set(xlabel="recall", ylabel="precision", title="precision and recall")
+    missing = len(labels) - len(curves)
+    if missing:
+        left.set_title(f"ROC ({missing} of {len(labels)} labels undefined)")
+    for ax in axes:
+        ax.set(xlim=(0, 1), ylim=(0, 1.02))
+        ax.set_box_aspect(1)
+        ax.set_anchor("N")  # leaves the room below to the legend
+        ax.grid(color="0.9", linewidth=0.6)
+        ax.set_axisbelow(True)
+    return left, right
+
+
+def _label_curves(targets, scores, labels):
+    """For each label its ROC and precision-recall curve, each `(x, y, area)`."""
+    from sklearn.metrics import (
+        auc,
+        average_precision_score,
+        precision_recall_curve,
+        roc_curve,
+    )
+
+    curves = {}
+    for name, truth, values in zip(labels, targets.T, scores.T, strict=True):
+        known = ~np.isnan(truth)
+        truth, values = truth[known], values[known]
+        if truth.size and truth.min() < truth.max():
+            false, true, _ = roc_curve(truth, values)
+            precision, recall, _ = precision_recall_curve(truth, values)
+            average = average_precision_score(truth, values)
+            # Rising recall, with the precision that holds up to it.
+            falling = (recall[::-1], precision[::-1], average)
+            curves[name] = ((false, true, auc(false, true)), falling)
+    return curves
+
+
+def _draw_curves(ax, curves, *, step):
+    ranked = sorted(curves, key=lambda name: curves[name][2])
+    few = len(curves) <= len(LINE_STYLES)
+    named = list(curves) if few else [ranked[-1], ranked[0]]
+    drawstyle = "steps-pre" if step else "default"
+    if not few:
+        for x, y, _ in curves.values():
+            ax.plot(x, y, color="0.75", linewidth=0.6, drawstyle=drawstyle)
+    grid = np.linspace(0, 1, 501)
+    heights = [_heights(curve, grid, step) for curve in curves.values()]
+    mean = np.mean([area for _, _, area in curves.values()])
+    if len(curves) > 1:
+        ax.plot(
+            grid,
+            np.mean(heights, axis=0),
+            "k",
+            lw=2.4,
+            label=f"mean of labels {mean:.3f}",
+        )
+    for number, name in enumerate(named):
+        x, y, area = curves[name]
+        role = "" if few else "best: " if number == 0 else "worst: "
+        ax.plot(
+            x,
+            y,
+            color=str(0.15 + 0.1 * number),
+            linestyle=LINE_STYLES[number],
+            linewidth=1.3,
+            drawstyle=drawstyle,
+            label=f"{role}{name} {area:.3f}",
+        )
+    # Below, since precision-recall curves may run anywhere.
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.15)}
+    ax.legend(**below, fontsize=10, title="area", title_fontsize=10)
+
+
+def _heights(curve, grid, step):
+    x, y, _ = curve
+    if not step:
+        return np.interp(grid, x, y)
+    return y[np.minimum(np.searchsorted(x, grid - 1e-12), len(y) - 1)]
+
+
+def plot_confusion(matrix, labels, *, normalize: bool = True, ax=None):
+    """Draw a confusion matrix: rows are targets, columns are guesses.
+
+    Args:
+        matrix: Counts (or seconds) of each pair, shape `(classes, classes)`.
+        labels: Names of the classes.
+        normalize: Whether to draw shares of each row in percent rather than counts; a
+            class that never occurs stays empty.
+        ax: Matplotlib axes to draw into; a new figure if `None`.
+
+    Returns:
+        The matplotlib axes. Cells have numbers up to 25 classes.
+
+    Raises:
+        ConfigError: If the shapes do not fit.
+        MissingExtraError: If matplotlib is not installed.
+
+    Example:
+
+    ```python
+    from keras_musictag import plotting
+
+    ax = plotting.plot_confusion([[8, 2], [1, 9]], ["jazz", "rock"])
+    ax.figure.savefig("confusion.png")
+    ```
+    """
+    import_extra("matplotlib", "plot", "plot_confusion()")
+    matrix = np.asarray(matrix, "float64")
+    if matrix.shape != (len(labels), len(labels)) or not len(labels):
+        raise ConfigError(
+            "A confusion matrix needs a row and a column for each label.",
+            received=f"shape {matrix.shape} for {len(labels)} labels",
+            advice="Give counts of target by guess, and the names in the same order.",
+        )
+    size = 2.6 + 0.42 * max(6, len(labels))
+    if ax is None:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(size + 0.6, size), layout="constrained")
+        ax = figure.add_subplot()
+    shown, top, legend = matrix, max(matrix.max(), 1e-9), "count"
+    if normalize:
+        total = matrix.sum(axis=1, keepdims=True)
+        empty = np.full_like(matrix, np.nan)
+        shown = 100 * np.divide(matrix, total, out=empty, where=total > 0)
+        top, legend = 100.0, "share of row (%)"
+    image = ax.imshow(shown, cmap="Greys", vmin=0, vmax=top)
+    ax.set_xticks(range(len(labels)), labels, rotation=90)
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_xlabel("guess")
+    ax.set_ylabel("target")
+    if len(labels) <= 25:
+        for (row, column), value in np.ndenumerate(shown):
+            if value > 0:
+                colour = "white" if value > 0.55 * top else "black"
+                text = f"{value:.0f}"
+                ax.text(column, row, text, ha="center", va="center", color=colour)
+    ax.figure.colorbar(image, ax=ax, label=legend, shrink=0.8)
+    return ax
