@@ -1,20 +1,18 @@
 """Train the four front-ends of `AutoPoolTagger` from scratch and compare them.
 
-    python examples/train_frontends.py --data FOLDER --dataset rendered
+    python examples/train_frontends.py --data FOLDER
     python examples/train_frontends.py --data GTZAN --dataset gtzan
-    python examples/train_frontends.py --data MTT --dataset mtt --csv annotations.csv
+    python examples/train_frontends.py --data MTT --dataset magnatagatune
 
-FOLDER of `rendered` holds `tags.csv` (path, tags separated by `|`, split). A GTZAN
-folder holds one folder of audio per genre. For `mtt`, or any collection like it, the
-CSV (comma or tab) has a column of paths (`path` or `mp3_path`), and one column of 0
-and 1 per label, or a column `tags`.
+FOLDER holds `tags.csv` (path, tags separated by `|`, split) and its audio, see
+`kmt.data.from_csv`; the other two are read by `kmt.data.gtzan` (fault-filtered split)
+and `kmt.data.magnatagatune` (split of Won et al.).
 
 Prints a Markdown table and exits with 1 if a front-end does not beat chance (ROC-AUC
-0.5) by the margin.
+0.5) by the margin. `--pictures FOLDER` draws the filters that were learned.
 """
 
 import argparse
-import csv
 import platform
 import sys
 import time
@@ -29,60 +27,37 @@ import keras_musictag as kmt
 RATE = 22050
 FRONTENDS = ("mel", "conv1d", "tcn", "sinc")
 MARGIN = 0.05
-# Steps of training: a step of the waveform networks costs more, a patch holds less.
-STEPS = {"mel": 300, "conv1d": 600, "tcn": 120, "sinc": 120}
+# Steps of training: those of the networks that keep the rate of the waveform, TCN and
+# SincNet, cost more.
+STEPS = {"mel": 300, "conv1d": 600, "tcn": 300, "sinc": 300}
 BATCH = {"mel": 32, "conv1d": 64, "tcn": 32, "sinc": 32}
-# Tutorial: macro recall on GTZAN, ROC-AUC and mAP on the MTT subset; per patch.
+READERS = {
+    "table": lambda folder: kmt.data.from_csv(folder / "tags.csv"),
+    "gtzan": kmt.data.gtzan,
+    "magnatagatune": kmt.data.magnatagatune,
+}
+# Tutorial, per patch, on its own split: macro recall; ROC-AUC and mAP.
 REPORTED = {
     "gtzan": {"mel": "0.56", "conv1d": "0.54", "tcn": "0.46", "sinc": "0.56"},
-    "mtt": {"mel": "AUC 0.81, mAP 0.29"},
+    "magnatagatune": {"mel": "AUC 0.81, mAP 0.29"},
 }
 
 
-def read_items(args) -> tuple[list, list[str]]:
-    """Return `(path, labels, is_test)` of every track, and all labels in order."""
-    if args.dataset == "gtzan":
-        paths = sorted(p for p in args.data.glob("*/*") if p.suffix in (".wav", ".au"))
-        # Every fifth track of a genre is for testing, as in the tutorial.
-        items = [(p, [p.parent.name], i % 5 == 0) for i, p in enumerate(paths)]
-    else:
-        items = list(_rows(args.csv or args.data / "tags.csv", args.data))
-    return items, sorted({label for _, labels, _ in items for label in labels})
+def load(tracks) -> list:
+    """Decode all tracks at 22,050 Hz."""
+    return [track.load(RATE)[0] for track in tracks]
 
 
-def _rows(table: Path, folder: Path):
-    text = table.read_text(encoding="utf-8")
-    delimiter = "\t" if "\t" in text.splitlines()[0] else ","
-    for i, row in enumerate(csv.DictReader(text.splitlines(), delimiter=delimiter)):
-        path = row.get("path") or row["mp3_path"]
-        if "tags" in row:
-            labels = row["tags"].split("|")
-        else:
-            labels = [name for name, value in row.items() if value == "1"]
-            labels = [name for name in labels if name != "clip_id"]
-        test = row["split"] == "test" if "split" in row else i % 5 == 0
-        if row.get("split") != "valid":
-            yield folder / path, labels, test
-
-
-def load(items, labels):
-    """Decode all tracks at 22,050 Hz; targets are rows of 0 and 1."""
-    waves, targets = [], np.zeros((len(items), len(labels)), "float32")
-    for i, (path, names, _) in enumerate(items):
-        waves.append(kmt.audio.load(path, RATE)[0])
-        targets[i, [labels.index(name) for name in names]] = 1
-    return waves, targets
-
-
-def train(frontend, waves, targets, labels, single: bool, args):
+def train(frontend, waves, tracks, args):
     """Train one network on random patches of the tracks; returns the model."""
     keras.utils.set_random_seed(args.seed)
+    single = tracks.is_single_label
     kind = "single_label_classification" if single else "multi_label_classification"
-    model = kmt.AutoPoolTagger(labels, frontend=frontend, problem_type=kind)
+    model = kmt.AutoPoolTagger(tracks.labels, frontend=frontend, problem_type=kind)
     steps = 10 if args.quick else round(STEPS[frontend] * args.effort)
     rate = keras.optimizers.schedules.CosineDecay(2e-3, steps, alpha=0.01)
     model.compile(optimizer=keras.optimizers.Adam(rate), metrics=[])
-    y = targets.argmax(1) if single else targets
+    y = tracks.classes if single else tracks.targets
     size = BATCH[frontend]
     # One long epoch: each track comes again and again, each time another patch.
     order = np.random.default_rng(args.seed).permuted(
@@ -100,12 +75,12 @@ def train(frontend, waves, targets, labels, single: bool, args):
     return model
 
 
-def scores_of(model, waves, targets, prior, single: bool) -> dict:
+def scores_of(model, waves, targets, prior) -> dict:
     """Score whole tracks: mean over their patches."""
     scores = model.predict(waves, batch_size=64)
     present = targets.any(0) & ~targets.all(0)
     y, s = targets[:, present], scores[:, present]
-    if single:
+    if model.problem_type == "single_label_classification":
         chosen = np.eye(targets.shape[1])[scores.argmax(1)][:, present]
     else:
         # As many of the test tracks as carry the tag in training, the best first.
@@ -118,40 +93,48 @@ def scores_of(model, waves, targets, prior, single: bool) -> dict:
     }
 
 
+def draw_filters(model, frontend: str, folder: Path) -> None:
+    """Draw the filters of a front-end that is one layer on the waveform."""
+    layer = model.backbone.get_layer("listen")
+    if frontend == "sinc":
+        kernels = keras.ops.convert_to_numpy(layer.filters())
+    else:
+        kernels = keras.ops.convert_to_numpy(layer.kernel)[:, 0].T
+    left, _ = kmt.plotting.plot_filters(kernels, RATE)
+    left.figure.savefig(folder / f"learned_{frontend}.png", dpi=80)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of the set")
-    parser.add_argument(
-        "--dataset", choices=("rendered", "gtzan", "mtt"), default="rendered"
-    )
-    parser.add_argument("--csv", type=Path, help="table of labels, if not tags.csv")
+    parser.add_argument("--dataset", choices=READERS, default="table")
     parser.add_argument("--frontends", nargs="+", choices=FRONTENDS, default=FRONTENDS)
     parser.add_argument("--effort", type=float, default=1.0, help="factor of the steps")
     parser.add_argument("--margin", type=float, default=MARGIN, help="over AUC 0.5")
     parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER")
     parser.add_argument(
         "--quick", action="store_true", help="ten steps each, nothing is checked"
     )
     args = parser.parse_args()
-    items, labels = read_items(args)
+    tracks = READERS[args.dataset](args.data).check_files(on_missing="skip")
+    training, test = tracks.split("train"), tracks.split("test")
     if args.quick:
-        items = items[:: max(1, len(items) // 60)]
-    waves, targets = load(items, labels)
-    test = np.array([is_test for *_, is_test in items])
-    single = args.dataset == "gtzan"
+        training, test = training[:: len(training) // 40 + 1], test[::3]
+    waves, test_waves = load(training), load(test)
     rows, good = [], True
-    fit_waves = [w for w, t in zip(waves, test, strict=True) if not t]
-    test_waves = [w for w, t in zip(waves, test, strict=True) if t]
-    prior = targets[~test].mean(0)
     for frontend in args.frontends:
         start = time.perf_counter()
-        model = train(frontend, fit_waves, targets[~test], labels, single, args)
+        model = train(frontend, waves, training, args)
         seconds = time.perf_counter() - start
-        found = scores_of(model, test_waves, targets[test], prior, single)
+        prior = training.targets.mean(0)
+        found = scores_of(model, test_waves, test.targets, prior)
         good &= found["auc"] >= 0.5 + args.margin
         rows.append((frontend, model.count_params(), found, seconds))
         print(f"{frontend}: {found}, {seconds:.0f} s", file=sys.stderr, flush=True)
-    print_table(rows, args.dataset, targets[test].mean(), len(fit_waves), test.sum())
+        if args.pictures and frontend in ("conv1d", "sinc"):
+            draw_filters(model, frontend, args.pictures)
+    print_table(rows, args.dataset, test.targets.mean(), len(training), len(test))
     if args.quick:
         return 0
     print(

@@ -1,5 +1,6 @@
 """Checks of arguments that many places share; each answers with one clear error."""
 
+import difflib
 import math
 import numbers
 
@@ -73,6 +74,22 @@ def check_choice(value, choices, *, name):
             advice="Use one of " + ", ".join(repr(choice) for choice in choices) + ".",
         )
     return value
+
+
+def did_you_mean(name, names) -> str:
+    """Return the advice for a name that does not exist.
+
+    Args:
+        name: What the caller gave.
+        names: The names that there are.
+
+    Returns:
+        A sentence with the nearest names, or with all of them if none is near.
+    """
+    near = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.4)
+    if near:
+        return f"Did you mean {' or '.join(map(repr, near))}?"
+    return f"Choose from {', '.join(map(repr, names))}."
 
 
 def check_filters(filters, *, blocks: int | None = None, least: int = 1) -> list[int]:

@@ -241,17 +241,34 @@ def pool_beats(
             advice="Give `frame_period`, the seconds from one frame to the next.",
         )
     values = np.asarray(probabilities, dtype="float64")
-    times = _check_beats(beats)
+    first, _ = frames_of_beats(beats, frame_period)
     if len(values) == 0:
         return values, np.zeros(1, dtype=int)
-    # The first frame at or after a beat, whatever the last digit of the division.
-    first = np.ceil(times / frame_period - 1e-6)
-    inside = first[(first > 0) & (first < len(values))].astype(int)
+    inside = first[(first > 0) & (first < len(values))]
     bounds = np.unique(np.concatenate([[0], inside, [len(values)]]))
     sums = np.add.reduceat(np.log(values + TINY), bounds[:-1], axis=0)
     means = sums / np.diff(bounds)[:, None]
     pooled = np.exp(means - means.max(axis=1, keepdims=True))
     return pooled / pooled.sum(axis=1, keepdims=True), bounds
+
+
+def frames_of_beats(beats, frame_period: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first frame at or after each beat.
+
+    Args:
+        beats: Times of the beats in seconds, rising.
+        frame_period: Seconds from one frame to the next.
+
+    Returns:
+        `(first, times)`: int array `(beats,)`, negative before the first frame, and
+        the times as float64 array `(beats,)`.
+
+    Raises:
+        ConfigError: If the beats do not rise.
+    """
+    times = _check_beats(beats)
+    # Whatever the last digit of the division.
+    return np.ceil(times / frame_period - 1e-6).astype(int), times
 
 
 def _check_probabilities(probabilities, n):
@@ -301,7 +318,8 @@ def _check_beats(beats):
         raise ConfigError(
             "`beats` must be a list of times here.",
             received=f"beats={beats!r}",
-            advice="Only a recogniser can find beats; give times in seconds.",
+            advice="Only recognize() and iter_chords() find beats by themselves; give "
+            "times in seconds, such as find_beats(audio).times.",
         )
     times = np.asarray(beats, dtype="float64")
     if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) <= 0).any():

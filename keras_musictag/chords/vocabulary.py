@@ -1,13 +1,12 @@
 """Chord vocabularies: ordered lists of classes, and the way from any label to them."""
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 
 import numpy as np
 
-from keras_musictag.checks import check_choice
+from keras_musictag.checks import check_choice, did_you_mean
 from keras_musictag.chords.harte import (
     NO_CHORD,
     QUALITIES,
@@ -272,13 +271,10 @@ def get_vocabulary(vocabulary: "str | Vocabulary") -> Vocabulary:
 
 def unknown_name(what, name, names) -> ConfigError:
     """Return the error for a name that does not exist, with the nearest ones."""
-    near = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.4)
     return ConfigError(
         f"There is no chord {what} of that name.",
         received=f"{what}={name!r}",
-        advice=f"Did you mean {' or '.join(map(repr, near))}?"
-        if near
-        else f"Choose from {', '.join(map(repr, names))}.",
+        advice=did_you_mean(name, names),
     )
 
 

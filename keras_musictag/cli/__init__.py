@@ -17,6 +17,7 @@ import keras_musictag
 from keras_musictag import errors, presets
 from keras_musictag.cli.arguments import find_files, split_readable, unique_names
 from keras_musictag.cli.chords import CHORDS_HELP, chords
+from keras_musictag.cli.evaluate import EVALUATE_HELP, evaluate
 from keras_musictag.cli.printing import (
     EXPECTED,
     Format,
@@ -265,6 +266,7 @@ def _write_taggram(taggram, target: Path | None, track: Path) -> None:
 
 
 app.command(epilog=CHORDS_HELP)(chords)
+app.command(epilog=EVALUATE_HELP)(evaluate)
 
 
 # === Presets ===

@@ -12,10 +12,11 @@ from rich.table import Table
 from typer import Argument, Option
 
 from keras_musictag import errors, presets
-from keras_musictag.chords import get_vocabulary
+from keras_musictag.chords import Vocabulary, estimate_transitions, get_vocabulary
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.chords.sheet import clock
 from keras_musictag.cli.arguments import find_files, split_readable, unique_names
+from keras_musictag.cli.evaluate import chord_files, read_chords
 from keras_musictag.cli.printing import (
     EXPECTED,
     make_console,
@@ -28,7 +29,7 @@ from keras_musictag.cli.printing import (
 ChordFormat = enum.StrEnum(
     "ChordFormat", ["table", "lab", "jams", "json", "csv", "midi", "chordpro"]
 )
-Decoder = enum.StrEnum("Decoder", ["viterbi", "argmax"])
+Decoder = enum.StrEnum("Decoder", ["viterbi", "argmax", "hmm"])
 SUFFIXES = {"table": "txt", "midi": "mid", "chordpro": "cho"}
 
 CHORDS_HELP = """[bold]Examples[/bold]\n
@@ -36,6 +37,8 @@ CHORDS_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag chords song.mp3 --vocabulary majmin[/cyan]  plain triads\n
 [cyan]keras-musictag chords ~/Music --output chords[/cyan]  a .lab file for each\n
 [cyan]keras-musictag chords song.mp3 --format midi --output .[/cyan]  to listen to\n
+[cyan]keras-musictag chords song.mp3 --beats[/cyan]  chords that change on beats\n
+[cyan]keras-musictag chords song.mp3 --decoder hmm --transitions songs[/cyan]\n
 [bold]Vocabularies[/bold]  majmin, sevenths, tetrads, crema170, inversions\n
 [bold]Exit codes[/bold]  0: all files done. 1: some could not be, they are named.
 2: wrong usage. 130: stopped by Ctrl-C, what was done is written."""
@@ -55,8 +58,29 @@ def chords(
         Option(help="Which chords to tell apart; all that the model knows if not set."),
     ] = None,
     decoder: Annotated[
-        Decoder, Option(help="The best path, or the best chord of each frame.")
+        Decoder,
+        Option(
+            help="viterbi: the best path, all changes alike. argmax: the best chord "
+            "of each frame. hmm: the best path when changes are as frequent as in the "
+            "songs of --transitions. A trained crf works from Python only."
+        ),
     ] = Decoder.viterbi,
+    transitions: Annotated[
+        Path | None,
+        Option(
+            metavar="FOLDER",
+            help="For --decoder hmm: .lab and .jams files, to count in them which "
+            "chord follows which.",
+        ),
+    ] = None,
+    beats: Annotated[
+        bool,
+        Option("--beats", help="Chords change on beats only; they are found first."),
+    ] = False,
+    min_duration: Annotated[
+        float | None,
+        Option(metavar="SECONDS", help="No chord is shorter than this."),
+    ] = None,
     format: Annotated[
         ChordFormat | None,
         Option(help="A table on the screen, lab with --output, if not set."),
@@ -77,7 +101,8 @@ def chords(
     # Whatever can be wrong is said before the backend starts, which takes seconds.
     files = find_files(paths or [], demo, "chords")
     chosen = format or (ChordFormat.lab if output else ChordFormat.table)
-    _check_choices(preset, vocabulary, chosen, output, len(files))
+    config = _check_choices(preset, vocabulary, chosen, output, len(files))
+    matrix = _transitions(decoder, transitions, vocabulary or config["vocabulary"])
     usable, failed = split_readable(files)
     done = 0
     try:
@@ -96,7 +121,14 @@ def chords(
             ):
                 task = bar.add_task("Listening", total=len(usable))
                 outcomes = (
-                    model.iter_chords(usable, vocabulary=vocabulary, decoder=decoder)
+                    model.iter_chords(
+                        usable,
+                        vocabulary=vocabulary,
+                        decoder=decoder,
+                        transition=matrix,
+                        beats="auto" if beats else None,
+                        min_duration=min_duration,
+                    )
                     if model
                     else ()
                 )
@@ -116,7 +148,8 @@ def chords(
     raise typer.Exit(1 if failed else 0)
 
 
-def _check_choices(preset: str, vocabulary, chosen, output, count: int) -> None:
+def _check_choices(preset: str, vocabulary, chosen, output, count: int) -> dict:
+    """Refuse what cannot work; return the configuration of the preset."""
     is_folder = Path(preset).is_dir()
     record = (presets.read_folder if is_folder else presets.preset_info)(preset)
     if "vocabulary" not in record["config"]:
@@ -141,6 +174,24 @@ def _check_choices(preset: str, vocabulary, chosen, output, count: int) -> None:
             received=f"--format {chosen} without --output",
             advice="Name a folder with --output.",
         )
+    return record["config"]
+
+
+def _transitions(decoder: Decoder, folder: Path | None, vocabulary):
+    """Count which chord follows which, for the decoder that wants to know."""
+    if (decoder == Decoder.hmm) != (folder is not None):
+        raise errors.ConfigError(
+            "--decoder hmm and --transitions belong together.",
+            received=f"--decoder {decoder}, --transitions {folder}",
+            advice="Name a folder of chord files that show which chord follows which.",
+        )
+    if folder is None:
+        return None
+    if isinstance(vocabulary, dict):
+        vocabulary = Vocabulary(**{**vocabulary, "labels": tuple(vocabulary["labels"])})
+    groups = chord_files(folder)
+    songs = [read_chords(file) for files in groups.values() for file in files]
+    return estimate_transitions(songs, vocabulary)
 
 
 def _load(preset: str):

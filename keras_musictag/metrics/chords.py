@@ -25,6 +25,7 @@ from keras_musictag.chords.harte import parse
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.chords.vocabulary import get_vocabulary
 from keras_musictag.errors import ConfigError, LabelError, import_extra
+from keras_musictag.metrics.tables import markdown, shown
 
 COMPARISONS = (
     *("root", "thirds", "thirds_inv", "majmin", "majmin_inv", "triads", "triads_inv"),
@@ -125,14 +126,11 @@ class ChordScores:
             rows["**mean by duration**"] = self.weighted
             rows["**plain mean**"] = self.mean
             rows["**all time pooled**"] = self.pooled
-        lines = [
-            f"| track | {' | '.join(names)} |",
-            "|" + "---|" + "---:|" * len(names),
+        cells = [
+            [track, *(shown(row.get(name), digits) for name in names)]
+            for track, row in rows.items()
         ]
-        for track, row in rows.items():
-            cells = [_cell(row.get(name, np.nan), digits) for name in names]
-            lines.append(f"| {_escape(track)} | {' | '.join(cells)} |")
-        return "\n".join(lines) + "\n"
+        return markdown(["track", *names], cells) + "\n"
 
 
 def chord_scores(reference, estimate) -> ChordScores:
@@ -372,11 +370,3 @@ def _pairs(reference, estimate):
 def _describe(value):
     size = f" of {len(value)}" if hasattr(value, "__len__") else ""
     return f"{type(value).__name__}{size}"
-
-
-def _cell(value, digits):
-    return "–" if np.isnan(value) else f"{value:.{digits}f}"
-
-
-def _escape(name):
-    return str(name).replace("|", "\\|")

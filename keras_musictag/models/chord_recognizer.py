@@ -1,7 +1,7 @@
 """`ChordRecognizer`: a Keras model from a waveform to chords, and its methods."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,33 +10,28 @@ from keras import ops
 from keras_musictag import audio
 from keras_musictag.checks import check_choice, check_positive_int
 from keras_musictag.chords import (
-    VOCABULARIES,
     Vocabulary,
     decode,
     get_vocabulary,
     reduce_probabilities,
 )
 from keras_musictag.chords.sequence import ChordSequence
-from keras_musictag.errors import AudioError, LabelError
-from keras_musictag.models import sources
+from keras_musictag.errors import LabelError
+from keras_musictag.models import chord_training, sources
 from keras_musictag.models.base import PretrainedModel, dtype_scope
-from keras_musictag.models.inference import TrackError, score_tracks
-from keras_musictag.models.tagger import ON_ERROR, _warn_about
-from keras_musictag.models.whole_track import WholeTrack, to_decibels, with_span
+from keras_musictag.models.chord_frames import (
+    FrameOutputs,
+    check_beats,
+    starts_on_beats,
+    vocabulary_from_config,
+    vocabulary_to_config,
+    with_beats,
+)
+from keras_musictag.models.inference import TrackError
+from keras_musictag.models.whole_track import WholeTrack, to_decibels
 
 # Magnitudes up to here are the floor of the decibels: every bin would be "loudest".
 SILENCE = 1e-5
-
-
-class FrameOutputs(NamedTuple):
-    """What the network says about one track.
-
-    `outputs` maps the name of each output to `(frames, classes)`; `"tag"` holds the
-    probabilities of the vocabulary. `duration` is in seconds.
-    """
-
-    outputs: dict[str, np.ndarray]
-    duration: float
 
 
 class ChordRecognizer(PretrainedModel, abstract=True):
@@ -110,7 +105,9 @@ class ChordRecognizer(PretrainedModel, abstract=True):
         self.sample_rate = audio.check_sample_rate(sample_rate)
         self.hop_length = check_positive_int(hop_length, name="hop_length")
         self.policy = dtype
-        self._stages = WholeTrack(frontend, backbone, hop_length, context_frames)
+        self._stages = WholeTrack(
+            frontend, backbone, self.sample_rate, self.hop_length, context_frames
+        )
 
     @classmethod
     def _build(cls, config: dict, labels, problem_type, source):
@@ -133,6 +130,7 @@ class ChordRecognizer(PretrainedModel, abstract=True):
         *,
         vocabulary: str | Vocabulary | None = None,
         decoder: str = "viterbi",
+        beats=None,
         on_error: str = "warn",
         **decoding,
     ):
@@ -147,10 +145,14 @@ class ChordRecognizer(PretrainedModel, abstract=True):
                 summed before decoding. `None` for all that the model knows.
             decoder: `"viterbi"`, `"argmax"`, `"hmm"` or `"crf"`: see
                 `chords.decode`.
+            beats: `"auto"`: chords change only on the beats that `chords.find_beats`
+                hears in each track (it needs librosa and holds a track whole); in a
+                track without any, on every frame. Or the times of the beats in
+                seconds, rising. `None` for changes on every frame.
             on_error: In a list, `"warn"` gives `None` for a bad track and an
                 `AudioWarning`; `"raise"` stops at it.
-            **decoding: `self_transition`, `transition`, `prior`, `min_duration` and
-                `beats` of `chords.decode`.
+            **decoding: `self_transition`, `transition`, `prior` and `min_duration`
+                of `chords.decode`.
 
         Returns:
             A `ChordSequence` from 0 to the end of the track; a list of them for a
@@ -161,6 +163,7 @@ class ChordRecognizer(PretrainedModel, abstract=True):
                 frame (`hop_length` samples).
             ConfigError: If there is no such vocabulary or decoder; the message has
                 the nearest names.
+            MissingExtraError: If beats are to be found and librosa is not installed.
 
         Example:
 
@@ -174,9 +177,14 @@ class ChordRecognizer(PretrainedModel, abstract=True):
         """
         tracks, single = sources.listed(source)
         outcomes = self.iter_chords(
-            tracks, sample_rate, vocabulary=vocabulary, decoder=decoder, **decoding
+            tracks,
+            sample_rate,
+            vocabulary=vocabulary,
+            decoder=decoder,
+            beats=beats,
+            **decoding,
         )
-        return _collect(outcomes, tracks, single, on_error)
+        return sources.collect(outcomes, tracks, single, on_error)
 
     def iter_chords(
         self,
@@ -185,25 +193,28 @@ class ChordRecognizer(PretrainedModel, abstract=True):
         *,
         vocabulary: str | Vocabulary | None = None,
         decoder: str = "viterbi",
+        beats=None,
         **decoding,
     ) -> Iterator[ChordSequence | TrackError]:
         """Recognise many tracks lazily: each result comes when it is ready.
 
         Args:
             tracks: Paths, open files or arrays; may be a generator.
-            sample_rate, vocabulary, decoder, **decoding: As in `recognize`.
+            sample_rate, vocabulary, decoder, beats, **decoding: As in `recognize`.
 
         Yields:
             For each track, in order, its `ChordSequence`, or the error that says
             why there is none.
         """
-        self._check_decoding(vocabulary, decoder, decoding)
-        for frames in self.iter_frames(tracks, sample_rate):
+        given = check_beats(beats)
+        self._check_decoding(vocabulary, decoder, {**decoding, "beats": given})
+        rate = self.sample_rate if sample_rate is None else sample_rate
+        for frames, times in with_beats(self.iter_frames, tracks, rate, beats):
             if not isinstance(frames, FrameOutputs):
                 yield frames
                 continue
             yield self.recognize_frames(
-                frames, vocabulary=vocabulary, decoder=decoder, **decoding
+                frames, vocabulary=vocabulary, decoder=decoder, beats=times, **decoding
             )
 
     def frame_probabilities(
@@ -250,7 +261,7 @@ class ChordRecognizer(PretrainedModel, abstract=True):
                 values = frames.outputs[output]
                 yield np.arange(len(values)) * self.frame_period, values
 
-        return _collect(pairs(), tracks, single, on_error)
+        return sources.collect(pairs(), tracks, single, on_error)
 
     def iter_frames(
         self, tracks: Iterable, sample_rate: int | None = None
@@ -265,7 +276,8 @@ class ChordRecognizer(PretrainedModel, abstract=True):
             For each track, in order, its `FrameOutputs`, or the error that says why
             there are none.
         """
-        for magnitudes, samples, error in self._iter_magnitudes(tracks, sample_rate):
+        rate = self.sample_rate if sample_rate is None else sample_rate
+        for magnitudes, samples, error in self._stages.iter_magnitudes(tracks, rate):
             if error is not None:
                 yield error
                 continue
@@ -280,6 +292,7 @@ class ChordRecognizer(PretrainedModel, abstract=True):
         *,
         vocabulary: str | Vocabulary | None = None,
         decoder: str = "viterbi",
+        beats=None,
         **decoding,
     ) -> ChordSequence:
         """Decode what `iter_frames` gave for a track, in one way or another.
@@ -287,6 +300,7 @@ class ChordRecognizer(PretrainedModel, abstract=True):
         Args:
             frames: The outputs of the network.
             vocabulary, decoder, **decoding: As in `recognize`.
+            beats: Times in seconds or `None`; not `"auto"`, as there is no audio here.
 
         Returns:
             The `ChordSequence`.
@@ -295,15 +309,20 @@ class ChordRecognizer(PretrainedModel, abstract=True):
         values = frames.outputs["tag"]
         if chosen != self.vocabulary:
             values = reduce_probabilities(values, self.vocabulary, chosen)
-        period = self.frame_period
-        path = decode(values, chosen, decoder=decoder, frame_period=period, **decoding)
-        sequence = ChordSequence.from_frames(
-            path,
+        period, shift = self.frame_period, self.boundary_shift
+        path = decode(
             values,
             chosen,
+            decoder=decoder,
             frame_period=period,
-            offset=self.boundary_shift * period,
-            duration=frames.duration,
+            beats=beats,
+            **decoding,
+        )
+        where: dict[str, Any] = {"frame_period": period, "offset": shift * period}
+        if beats is not None and len(path) > 1:
+            where = {"times": starts_on_beats(len(path), period, shift, beats)}
+        sequence = ChordSequence.from_frames(
+            path, values, chosen, duration=frames.duration, **where
         )
         if vocabulary is not None:
             return sequence
@@ -322,7 +341,8 @@ class ChordRecognizer(PretrainedModel, abstract=True):
         Raises:
             AudioError: If the source is not usable audio.
         """
-        ((magnitudes, _, error),) = self._iter_magnitudes([source], sample_rate)
+        rate = self.sample_rate if sample_rate is None else sample_rate
+        ((magnitudes, _, error),) = self._stages.iter_magnitudes([source], rate)
         if error is not None:
             raise error
         return magnitudes
@@ -361,20 +381,83 @@ class ChordRecognizer(PretrainedModel, abstract=True):
             "metrics": [accuracy],
         }
 
-    def fit(self, x=None, y=None, **kwargs):
-        """Train; as `keras.Model.fit`, compiled by default if it is not yet.
+    def fit(
+        self,
+        x=None,
+        y=None,
+        *,
+        crop_seconds: float = 20.0,
+        transpose: bool = True,
+        seed: int | None = None,
+        **kwargs,
+    ):
+        """Train on tracks with chords, or on arrays; compiled by default if not yet.
+
+        With tracks the targets are made for the model. Features of each track are
+        computed once and kept, about 0.7 MB per minute; every epoch sees other crops
+        of them, each moved to another key. Frames without a chord of the vocabulary
+        and what lies beyond the end of a track do not count. Callbacks see the network
+        without its front-end, which shares its weights with this model. A bad track is
+        left out and named in an `AudioWarning`.
 
         Args:
-            x: Waveforms `(items, samples)` at the model's rate, or a data set.
-            y: Classes of the frames, int `(items, samples // hop_length)`; a dict
-                of targets for a model with several outputs.
-            **kwargs: Arguments of `keras.Model.fit`.
+            x: A `data.TrackList` with chords (`data.chord_folder`), or a folder of
+                audio with a `.lab` or JAMS file each. Or waveforms
+                `(items, samples)` at the model's rate, or a data set of batches.
+            y: For arrays: classes of the frames, int
+                `(items, samples // hop_length)`; a dict of targets for a model with
+                several outputs.
+            crop_seconds: Length of a crop of a track.
+            transpose: Whether crops of tracks are moved by -6 to +5 semitones.
+            seed: Makes crops and keys repeatable.
+            **kwargs: Arguments of `keras.Model.fit`, such as `epochs` and
+                `batch_size`. With tracks `validation_data` is such tracks as well;
+                they are neither cropped at random nor transposed.
 
         Returns:
             Keras' `History`.
+
+        Raises:
+            AudioError: If no track can be used.
+            ConfigError: If arguments do not fit tracks, or `transpose` the model.
+
+        Example:
+
+        ```python
+        import keras_musictag as kmt
+
+        model = kmt.CRNNChordRecognizer("sevenths")
+        songs = kmt.data.chord_folder("songs").random_splits()
+        model.fit(
+            songs.split("train"), validation_data=songs.split("valid"), epochs=20
+        )
+        model.save_pretrained("my_recognizer")
+        ```
         """
         self._ensure_compiled()
-        return super().fit(x, y, **kwargs)
+        if not chord_training.are_tracks(x):
+            return super().fit(x, y, **kwargs)
+        return chord_training.fit_tracks(
+            self,
+            x,
+            y,
+            crop_seconds=crop_seconds,
+            transpose=transpose,
+            seed=seed,
+            **kwargs,
+        )
+
+    def chord_targets(self, labels: list[str]) -> dict[str, np.ndarray]:
+        """Say what each output should answer to chords.
+
+        Args:
+            labels: Chords in Harte's notation.
+
+        Returns:
+            One array by the name of each output, its first axis for the labels.
+            `"tag"` holds the class in the vocabulary, -1 for a chord outside it.
+        """
+        return {"tag": self.vocabulary.indices(labels)}
 
     # === Inner parts ===
 
@@ -400,55 +483,11 @@ class ChordRecognizer(PretrainedModel, abstract=True):
         output = self.backbone.output
         return list(output) if isinstance(output, dict) else ["tag"]
 
-    def _iter_magnitudes(
-        self, tracks: Iterable, sample_rate
-    ) -> Iterator[tuple[Any, int, TrackError | None]]:
-        """Give magnitudes, length in samples and error of each track, in order."""
-        rate = self.sample_rate if sample_rate is None else sample_rate
-        rate = audio.check_sample_rate(rate)
-        lengths: dict[int, int] = {}
-
-        def cut(item):
-            index, track = item
-            blocks = audio.blocks(track, self.sample_rate, sample_rate=rate)
-            plan = self._stages.plan
-            for start, chunk in plan.chunks(counted(blocks, index)):
-                # A chunk comes early only if it lies within the track; what comes
-                # last knows the length.
-                yield start, with_span(chunk, start - plan.context, lengths[index])
-
-        def counted(blocks, index):
-            lengths[index] = 0
-            for block in blocks:
-                lengths[index] += len(block)
-                yield block
-            self._check_length(lengths[index])
-
-        numbered = enumerate(tracks)
-        forward = self._stages.magnitudes
-        for output in score_tracks(numbered, cut, forward, 1, fixed_shape=True):
-            samples = lengths.pop(output.position, 0)
-            if output.error is not None:
-                yield None, 0, output.error
-                continue
-            blocks = output.outputs["magnitudes"]
-            frames = blocks.reshape(-1, *blocks.shape[2:])
-            yield frames[: samples // self.hop_length], samples, None
-
     def _check_decoding(self, vocabulary, decoder: str, options: dict) -> None:
         """Say what is wrong with the decoding before any music is decoded."""
         chosen = self.vocabulary if vocabulary is None else get_vocabulary(vocabulary)
         frame, period = np.full((1, len(chosen)), 1 / len(chosen)), self.frame_period
         decode(frame, chosen, decoder=decoder, frame_period=period, **options)
-
-    def _check_length(self, samples: int) -> None:
-        if samples < self.hop_length:
-            raise AudioError(
-                "The audio is shorter than one frame of the chord recogniser.",
-                received=f"{samples} samples at {self.sample_rate} Hz",
-                advice=f"Pass at least {self.hop_length} samples, "
-                f"{self.frame_period:.3f} seconds.",
-            )
 
     def _silence(self, outputs: dict) -> dict:
         """Replace what the network makes of silence: certainly no chord."""
@@ -463,38 +502,3 @@ class ChordRecognizer(PretrainedModel, abstract=True):
     ) -> ChordSequence:
         """Add to the labels what other outputs tell about their frames."""
         return sequence
-
-
-def vocabulary_from_config(config) -> Vocabulary:
-    """Return the vocabulary that a name, a config or itself stands for."""
-    if isinstance(config, dict):
-        return Vocabulary(**{**config, "labels": tuple(config["labels"])})
-    return get_vocabulary(config)
-
-
-def vocabulary_to_config(vocabulary: Vocabulary):
-    """Return a vocabulary as plain JSON values: its name if that says all."""
-    if vocabulary.name in VOCABULARIES and vocabulary == get_vocabulary(
-        vocabulary.name
-    ):
-        return vocabulary.name
-    return {
-        "name": vocabulary.name,
-        "labels": list(vocabulary.labels),
-        "rule": vocabulary.rule,
-    }
-
-
-def _collect(outcomes: Iterable, tracks: list, single: bool, on_error: str):
-    """Gather results; `None` and a warning for a bad one of a list."""
-    check_choice(on_error, ON_ERROR, name="on_error")
-    results: list = []
-    for index, outcome in enumerate(outcomes):
-        if not isinstance(outcome, TrackError):
-            results.append(outcome)
-            continue
-        if single or on_error == "raise":
-            raise outcome
-        _warn_about(index, tracks[index], outcome)
-        results.append(None)
-    return results[0] if single else results

@@ -144,6 +144,27 @@ class CremaChordRecognizer(ChordRecognizer):
             "metrics": {"tag": [accuracy]},
         }
 
+    def chord_targets(self, labels: list[str]) -> dict[str, np.ndarray]:
+        """Say what each output should answer to chords; see `ChordRecognizer`.
+
+        Args:
+            labels: Chords in Harte's notation.
+
+        Returns:
+            `"tag"`, int `(labels,)`: classes, -1 outside; `"pitch"`, float32
+            `(labels, 12)`: which pitch classes sound; `"root"` and `"bass"`, int
+            `(labels,)`: pitch classes, 12 for `N` and `X`.
+        """
+        chords = [parse(label) for label in labels]
+        basses = [chord.bass_pitch_class for chord in chords]
+        pitches = [chord.pitch_classes for chord in chords]
+        return {
+            **super().chord_targets(labels),
+            "pitch": np.array(pitches, "float32").reshape(-1, PITCH_CLASSES),
+            "root": _or_none([chord.root for chord in chords]),
+            "bass": _or_none(basses),
+        }
+
     def _silence(self, outputs: dict) -> dict:
         none = np.zeros_like(outputs["root"])
         none[:, PITCH_CLASSES] = 1.0
@@ -184,6 +205,10 @@ def with_bass(label: str, bass: int) -> str:
     interval = (bass - chord.root) % PITCH_CLASSES
     is_tone = interval != 0 and chord.intervals[interval]
     return f"{label}/{BASS_DEGREES[interval]}" if is_tone else label
+
+
+def _or_none(pitch_classes: list[int | None]) -> np.ndarray:
+    return np.array([PITCH_CLASSES if p is None else p for p in pitch_classes], int)
 
 
 def _backbone(n_bins: int, filters: int, units: int, classes: int) -> keras.Model:

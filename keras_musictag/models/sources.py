@@ -1,12 +1,18 @@
 """What users hand over as music: paths, open files, arrays, lists of these."""
 
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from keras_musictag import audio
-from keras_musictag.errors import AudioError
+from keras_musictag.checks import check_choice
+from keras_musictag.errors import AudioError, AudioWarning
+from keras_musictag.models.inference import TRACK_ERRORS
+
+ON_ERROR = ("warn", "raise")
 
 
 def is_file(x) -> bool:
@@ -82,6 +88,39 @@ def cut(
         length = audio.length(track, target_rate, sample_rate=sample_rate)
     blocks = audio.blocks(track, target_rate, sample_rate=sample_rate)
     yield from plan.chunks(blocks, length)
+
+
+def collect(
+    outcomes: Iterable, tracks: list, single: bool, on_error: str = "warn"
+) -> Any:
+    """Gather the results of tracks, where one bad track never loses the others.
+
+    Args:
+        outcomes: For each track, in order, its result or its error.
+        tracks: The tracks, for the warnings.
+        single: Whether there is one track only, whose error is raised.
+        on_error: `"warn"` or `"raise"`.
+
+    Returns:
+        The results, with `None` for each bad track; the one result if `single`.
+
+    Raises:
+        ConfigError: If `on_error` is unknown.
+        AudioError: The error of a bad track, if it is to be raised.
+    """
+    check_choice(on_error, ON_ERROR, name="on_error")
+    results: list = []
+    for index, outcome in enumerate(outcomes):
+        if not isinstance(outcome, TRACK_ERRORS):
+            results.append(outcome)
+            continue
+        if single or on_error == "raise":
+            raise outcome
+        track = tracks[index]
+        name = track if isinstance(track, str) or hasattr(track, "name") else "array"
+        warnings.warn(f"item {index} ({name}): {outcome}", AudioWarning, stacklevel=3)
+        results.append(None)
+    return results[0] if single else results
 
 
 def _check_items(items) -> None:

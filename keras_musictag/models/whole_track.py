@@ -1,10 +1,14 @@
 """Whole tracks: magnitudes block by block, then a network over all frames at once."""
 
+from collections.abc import Iterable, Iterator
+
 import keras
 import numpy as np
 
 from keras_musictag import audio
+from keras_musictag.errors import AudioError
 from keras_musictag.layers.compression import compress
+from keras_musictag.models.inference import TrackError, score_tracks
 
 BLOCK_FRAMES = 128
 TOP_DB = 80.0
@@ -16,7 +20,15 @@ class WholeTrack:
     A plain object, so that Keras does not take its models for parts of another one.
     """
 
-    def __init__(self, frontend, backbone, hop_length: int, context_frames: int):
+    def __init__(
+        self,
+        frontend,
+        backbone,
+        sample_rate: int,
+        hop_length: int,
+        context_frames: int,
+    ):
+        self.sample_rate, self.hop_length = sample_rate, hop_length
         self.context = context_frames
         self.plan = audio.ChunkPlan(
             (BLOCK_FRAMES + 2 * context_frames) * hop_length,
@@ -40,6 +52,58 @@ class WholeTrack:
         values = np.asarray(self.frontend.predict_on_batch(inputs))
         kept = slice(self.context, self.context + BLOCK_FRAMES)
         return {"magnitudes": values[:, kept]}
+
+    def iter_magnitudes(
+        self, tracks: Iterable, sample_rate: int
+    ) -> Iterator[tuple[np.ndarray, int, TrackError | None]]:
+        """Compute the magnitudes of many tracks, lazily.
+
+        Args:
+            tracks: Paths, open files or arrays; may be a generator.
+            sample_rate: Of arrays, in Hz.
+
+        Yields:
+            For each track, in order: float32 magnitudes
+            `(samples // hop_length, ...)`, its length in samples at the front-end's
+            rate, and `None`; or no frames and the error that says why.
+        """
+        rate = audio.check_sample_rate(sample_rate)
+        lengths: dict[int, int] = {}
+
+        def cut(item):
+            index, track = item
+            blocks = audio.blocks(track, self.sample_rate, sample_rate=rate)
+            for start, chunk in self.plan.chunks(counted(blocks, index)):
+                # A chunk comes early only if it lies within the track; what comes
+                # last knows the length.
+                start_here = start - self.plan.context
+                yield start, with_span(chunk, start_here, lengths[index])
+
+        def counted(blocks, index):
+            lengths[index] = 0
+            for block in blocks:
+                lengths[index] += len(block)
+                yield block
+            self._check_length(lengths[index])
+
+        numbered = enumerate(tracks)
+        for output in score_tracks(numbered, cut, self.magnitudes, 1, fixed_shape=True):
+            samples = lengths.pop(output.position, 0)
+            if output.error is not None:
+                yield np.zeros((0, 0), "float32"), 0, output.error
+                continue
+            blocks = output.outputs["magnitudes"]
+            frames = blocks.reshape(-1, *blocks.shape[2:])
+            yield frames[: samples // self.hop_length], samples, None
+
+    def _check_length(self, samples: int) -> None:
+        if samples < self.hop_length:
+            raise AudioError(
+                "The audio is shorter than one frame of the chord recogniser.",
+                received=f"{samples} samples at {self.sample_rate} Hz",
+                advice=f"Pass at least {self.hop_length} samples, "
+                f"{self.hop_length / self.sample_rate:.3f} seconds.",
+            )
 
     def predict(self, magnitudes: np.ndarray, fixed: bool) -> dict[str, np.ndarray]:
         """Compute the outputs of one track, filled up if lengths must be few."""

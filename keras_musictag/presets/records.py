@@ -1,12 +1,12 @@
 """Reading preset records and saved folders; none of it knows a model class."""
 
-import difflib
 import fnmatch
 import functools
 import importlib.resources
 import json
 from pathlib import Path
 
+from keras_musictag.checks import did_you_mean
 from keras_musictag.errors import PresetError
 
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
@@ -68,13 +68,10 @@ def preset_info(name: str) -> dict:
     """
     if name not in _names():
         _explain_absence(str(name).lower())
-        near = difflib.get_close_matches(str(name).lower(), _names(), n=3, cutoff=0.4)
         raise PresetError(
             "There is no such preset, and no such folder.",
             received=repr(name),
-            advice=f"Did you mean {' or '.join(near)}?"
-            if near
-            else f"Choose from {', '.join(_names())}, or pass a saved folder.",
+            advice=did_you_mean(name, _names()),
         )
     return json.loads(_folder().joinpath(f"{name}.json").read_text("utf-8"))
 
