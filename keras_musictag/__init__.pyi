@@ -1,4 +1,15 @@
-from . import audio, chords, compat, conversion, data, layers, metrics, models, plotting
+from . import (
+    audio,
+    augmentation,
+    chords,
+    compat,
+    conversion,
+    data,
+    layers,
+    metrics,
+    models,
+    plotting,
+)
 from .chords import ChordSequence
 from .errors import (
     AudioError,

@@ -12,6 +12,7 @@ from keras_musictag.models import registry
 STUB = Path(__file__).resolve().parent.parent / "keras_musictag" / "__init__.pyi"
 ROOMS = (
     "audio",
+    "augmentation",
     "chords",
     "compat",
     "conversion",
@@ -46,7 +47,8 @@ def stub() -> str:
     for name, model in registry().items():
         module = model.__module__.removeprefix("keras_musictag.")
         names.setdefault(module, []).append(name)
-    lines = [f"from . import {', '.join(ROOMS)}"]
+    rooms = ",\n    ".join(ROOMS)
+    lines = [f"from . import (\n    {rooms},\n)"]
     for module in sorted(names):
         items = sorted(names[module])
         line = f"from .{module} import {', '.join(items)}"
