@@ -6,6 +6,7 @@ from keras_musictag.layers.crf import LinearChainCRF
 from keras_musictag.layers.filterbank import mel_filterbank
 from keras_musictag.layers.frequency_max import FrequencyMaxConv2D
 from keras_musictag.layers.harmonic import HarmonicSTFT
+from keras_musictag.layers.max_pooling import MaxPooling1D
 from keras_musictag.layers.mel import LogMelSpectrogram
 from keras_musictag.layers.pooling import (
     AutoPool,
@@ -31,6 +32,7 @@ __all__ = [
     "HarmonicSTFT",
     "LinearChainCRF",
     "LogMelSpectrogram",
+    "MaxPooling1D",
     "Residual2D",
     "STFT",
     "SincConv",

@@ -5,7 +5,7 @@ from keras import layers
 
 from keras_musictag import audio
 from keras_musictag.checks import check_filters
-from keras_musictag.layers import SqueezeExcitation
+from keras_musictag.layers import MaxPooling1D, SqueezeExcitation
 from keras_musictag.layers.residual import NORM
 from keras_musictag.models.base import dtype_scope
 from keras_musictag.models.tagger import MusicTagger
@@ -119,7 +119,7 @@ def _backbone(samples: int, filters: list[int], squeeze_excitation: bool):
         strides = POOL if i == 1 else 1
         x = block(x, channels, kernel, strides, f"block_{i}")
         if 1 < i < last:
-            x = layers.MaxPooling1D(POOL, name=f"pool_{i}")(x)
+            x = MaxPooling1D(POOL, name=f"pool_{i}")(x)
         endpoints[f"block{i}"] = x
     x = layers.Flatten(name="flatten")(x)
     if squeeze_excitation:

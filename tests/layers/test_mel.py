@@ -512,3 +512,14 @@ def test_band_without_a_bin_is_silent():
         16000, 512, 256, n_mels=128, mel_scale="htk", norm=None, amin=1e-10
     )
     assert numpy_of(layer(noise(2000)))[..., empty] == pytest.approx(-100.0, abs=1e-4)
+
+
+def test_a_large_batch_gives_what_single_items_give():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20, 60_000)).astype("float32")  # more than one group
+    layer = LogMelSpectrogram.from_convention("librosa", top_db=None)
+    whole = ops.convert_to_numpy(layer(x))
+    expected = librosa.power_to_db(
+        librosa.feature.melspectrogram(y=x), top_db=None
+    ).swapaxes(1, 2)
+    np.testing.assert_allclose(whole, expected, atol=2e-3)
