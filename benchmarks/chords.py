@@ -1,0 +1,191 @@
+"""File in, chords out: our recognisers beside the original crema 0.2.0.
+
+    python benchmarks/chords.py                          # made-up music
+    python benchmarks/chords.py --data FOLDER --repeats 5
+    python benchmarks/chords.py --hour                   # peak memory of a long file
+
+crema needs TensorFlow 2.15: the script makes an environment for it, once, in
+`--environments`. Each program runs in a process of its own, on the processor, in
+turns. "cold" is a whole process from its start to the chords of one file; "warm" is
+all files after two that are not counted. Everybody gives labels with times: crema by
+`analyze`, ours by `recognize`.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import peers
+
+# crema's own requirement list asks for a Keras that no current Python installs.
+CREMA = (
+    [
+        "tensorflow-cpu==2.15.*",
+        "keras==2.15.*",
+        "librosa==0.10.2.*",
+        "numpy<2",
+        "scikit-learn==1.5.*",
+        "jams",
+        "mir_eval",
+        "setuptools<81",
+    ],
+    ["--no-deps", "crema==0.2.0", "pumpp==0.6.0"],
+)
+PRESETS = ("crema", "crnn_majmin_rendered")
+WARM = 2
+
+
+# The measured programs (each in a process of its own)
+
+
+def recogniser(who):
+    """Returns a function from a path to the number of segments, and versions."""
+    if who == "original":
+        from crema.analyze import analyze
+
+        def run(path):
+            return len(analyze(filename=path).search(namespace="chord")[0].data)
+
+        return run, peers.versions("crema", "tensorflow", "keras", "librosa", "numpy")
+    import keras_musictag as kmt
+
+    model = kmt.ChordRecognizer.from_pretrained(who)
+    names = ("keras_musictag", "keras", "tensorflow", "jax", "torch", "librosa")
+    return lambda path: len(model.recognize(path)), peers.versions(*names)
+
+
+def work(who, files):
+    """Recognises the files, the first ones twice, and reports the seconds."""
+    run, versions = recogniser(who)
+    for path in files[:WARM] if len(files) > 1 else ():
+        run(path)
+    start = time.perf_counter()
+    segments = [run(path) for path in files]
+    seconds = time.perf_counter() - start
+    answer = {"seconds": seconds, "segments": segments, "versions": versions}
+    print(peers.RESULT + json.dumps(answer))
+
+
+# The command
+
+
+def plan(options, python, files):
+    """Returns `{(program, kind): (command, backend)}`."""
+    jobs = {"cold": files[:1], "warm": files}
+    programs = {"crema 0.2.0": (python, "original", "")}
+    for backend in options.backends.split(","):
+        for preset in PRESETS:
+            programs[f"{preset}, {backend}"] = (sys.executable, preset, backend)
+    return {
+        (name, kind): ([command, __file__, "--work", who, *map(str, paths)], backend)
+        for name, (command, who, backend) in programs.items()
+        for kind, paths in jobs.items()
+    }
+
+
+def rows_of(taken, seconds):
+    """Returns the rows of the table: medians over the rounds."""
+    from tagging import show
+
+    def middle(name, kind, figure):
+        results = taken[name, kind]
+        return statistics.median(r[figure] for r in results) if results else None
+
+    first = "crema 0.2.0"
+    old_cold, old_warm = middle(first, "cold", "wall"), middle(first, "warm", "seconds")
+    rows = []
+    for name in dict.fromkeys(name for name, _ in taken):
+        cold, warm = middle(name, "cold", "wall"), middle(name, "warm", "seconds")
+        peak = middle(name, "warm", "peak_mib")
+        rows.append(
+            [
+                name,
+                show(warm and seconds / warm, ".1f", "x"),
+                show(warm and old_warm and old_warm / warm, ".2f", "x"),
+                show(cold, ".1f"),
+                show(cold and old_cold and old_cold / cold, ".2f", "x"),
+                show(peak, ".0f"),
+            ]
+        )
+    return rows
+
+
+def write_hour(clip, path):
+    """Writes a clip again and again until an hour is full, FLAC, 44.1 kHz stereo."""
+    import soundfile
+
+    music = peers.read_music(clip, 60)
+    with soundfile.SoundFile(path, "w", peers.CLIP_RATE, music.shape[1]) as file:
+        for _ in range(60):
+            file.write(music)
+
+
+def main():
+    """Measures and prints the tables; the exit code is 1 if a program failed."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    add = parser.add_argument
+    add("--data", type=Path, help="folder of music to cut clips from")
+    add("--clips", type=int, default=6, help="number of clips (default: 6)")
+    add("--seconds", type=float, default=25, help="length of a clip (default: 25)")
+    add("--backends", default="tensorflow,jax", help="by commas")
+    add("--repeats", type=int, default=3, help="number of rounds (default: 3)")
+    add("--hour", action="store_true", help="also recognise a file of one hour")
+    add("--environments", type=Path, default=Path("build/environments"))
+    add("--peers-python", help="a Python 3.9 to 3.11 for crema")
+    add("--work", nargs="+", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        work(options.work[0], options.work[1:])
+        return
+    from tagging import machine, table
+
+    state = machine()
+    python = peers.make_environment(
+        options.environments.absolute() / "crema",
+        CREMA,
+        "crema",
+        peers.python_for_peers(options.peers_python),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        files = peers.make_clips(folder, options.data, options.clips, options.seconds)
+        runs = plan(options, python, files)
+        taken, failures = peers.measure(runs, options.repeats)
+        print(", ".join(f"{key} {value}" for key, value in state.items()))
+        print(
+            f"{len(files)} clips of {options.seconds:g} s, {options.repeats} rounds\n"
+        )
+        header = ["program", "times real time", "warm, over crema", "cold, s"]
+        header += ["cold, over crema", "peak MiB"]
+        rows = rows_of(taken, len(files) * options.seconds)
+        print(table(header, rows), end="\n\n")
+        if options.hour:
+            hour = folder / "hour.flac"
+            write_hour(files[0], hour)
+            rows = []
+            for (name, kind), (command, backend) in runs.items():
+                if kind == "cold":
+                    print(f"one hour: {name}", file=sys.stderr)
+                    found = peers.run([*command[:4], str(hour)], backend)
+                    if "failed" in found:
+                        failures[name, "one hour"] = found["failed"]
+                        continue
+                    rows.append(
+                        [name, f"{found['wall']:.0f}", f"{found['peak_mib']:.0f}"]
+                    )
+            print(table(["one hour", "seconds", "peak MiB"], rows), end="\n\n")
+    for name in dict.fromkeys(name for name, _ in taken):
+        if results := taken[name, "cold"]:
+            found = results[0]["versions"].items()
+            print(f"{name}:", ", ".join(f"{key} {value}" for key, value in found))
+    for key, reason in failures.items():
+        print(f"{' '.join(key)} failed: {reason}", file=sys.stderr)
+    sys.exit(bool(failures))
+
+
+if __name__ == "__main__":
+    main()
