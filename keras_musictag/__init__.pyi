@@ -22,6 +22,7 @@ from .errors import (
 )
 from .labels import Labels
 from .models.auto_pool import AutoPoolTagger
+from .models.backup import ResumableBackup
 from .models.chord_recognizer import ChordRecognizer
 from .models.crema import CremaChordRecognizer
 from .models.crnn import CRNNTagger
@@ -29,11 +30,14 @@ from .models.crnn_chords import CRNNChordRecognizer
 from .models.fcn import FCNTagger
 from .models.harmonic_cnn import HarmonicCNNTagger
 from .models.musicnn import MusicnnTagger
+from .models.saliency import Saliency, saliency
 from .models.sample_cnn import SampleCNNTagger
 from .models.self_attention import SelfAttentionTagger
 from .models.short_chunk import ShortChunkCNNTagger
+from .models.similarity import EmbeddingIndex
 from .models.tagger import MusicTagger
 from .models.taggram import Taggram
+from .models.teaching import teach
 from .models.vgg import VGGTagger
 from .presets import list_presets, preset_info
 

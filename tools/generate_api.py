@@ -34,9 +34,13 @@ NAMES = {
     ),
     "chords": ("ChordSequence",),
     "labels": ("Labels",),
+    "models.backup": ("ResumableBackup",),
     "models.chord_recognizer": ("ChordRecognizer",),
     "models.tagger": ("MusicTagger",),
     "models.taggram": ("Taggram",),
+    "models.saliency": ("Saliency", "saliency"),
+    "models.similarity": ("EmbeddingIndex",),
+    "models.teaching": ("teach",),
     "presets": ("list_presets", "preset_info"),
 }
 

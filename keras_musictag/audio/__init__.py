@@ -12,6 +12,7 @@ from keras_musictag.audio.arrays import (
     to_mono,
 )
 from keras_musictag.audio.chunks import ChunkPlan
+from keras_musictag.audio.excerpts import excerpt
 from keras_musictag.audio.files import (
     blocks,
     demo_path,
@@ -28,6 +29,7 @@ __all__ = [
     "check_sample_rate",
     "demo_path",
     "duration",
+    "excerpt",
     "find_files",
     "length",
     "load",

@@ -212,6 +212,7 @@ class SoundFileDecoder:
         channels: Number of channels.
         truncated: Whether the file is cut short; `None` until that is known.
         announced: Seconds that the header announces, or `None`.
+        kind: Format and coding of the samples, such as `("WAV", "PCM_16")`.
     """
 
     def __init__(self, name: str, file: Any):
@@ -228,6 +229,7 @@ class SoundFileDecoder:
         # Or soundfile seeks after every read, and MP3 frames get lost at the seams.
         self._file.seekable = lambda: False
         self.sample_rate, self.channels = self._file.samplerate, self._file.channels
+        self.kind = self._file.format, self._file.subtype
         self._is_mp3 = self._file.format == "MP3"
         self._frames = len(self._file)
         if open_ended or _misses_bytes(self._file.extra_info):
@@ -248,6 +250,33 @@ class SoundFileDecoder:
         compressed = self._file.format in ("FLAC", "OGG", "MP3")
         plain = self._file.subtype.startswith(("PCM_", "FLOAT", "DOUBLE"))
         return self._frames if plain and not compressed else None
+
+    def announced_length(self) -> int | None:
+        """Give the samples per channel that the header counts, if it does."""
+        return None if self.announced is None else self._frames
+
+    def read(self, start: int, count: int) -> np.ndarray | None:
+        """Decode `(count, channels)` float32 samples of a file just opened.
+
+        `None` if they are not there.
+        """
+        import soundfile
+
+        try:
+            self._skip(start)
+            block = self._file.read(count, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError:
+            return None
+        return block if len(block) == count else None
+
+    def _skip(self, count: int) -> None:
+        # libsndfile 1.2 seeks to wrong places in OGG, and libmpg123 prints errors
+        # about frames that begin before the place: these two are decoded up to it.
+        if self._file.format not in ("OGG", "MP3"):
+            self._file.seek(count)
+            return
+        while count > 0 and len(self._file.read(min(count, 2**16), dtype="float32")):
+            count -= 2**16
 
     def blocks(self, size: int) -> Iterator[np.ndarray]:
         """Decode float32 blocks of shape `(n, channels)` with `n <= size`."""
@@ -314,7 +343,7 @@ class AvDecoder:
     def __init__(self, name: str, file: Any):
         import av
 
-        self.name = name
+        self.name, self.kind = name, ("", "")
         self.truncated: bool | None = None
         if not isinstance(file, str):
             file.seek(0)

@@ -15,7 +15,13 @@ from typer.core import TyperGroup
 
 import keras_musictag
 from keras_musictag import errors, presets
-from keras_musictag.cli.arguments import find_files, split_readable, unique_names
+from keras_musictag.cli.arguments import (
+    check_output,
+    find_files,
+    read_record,
+    split_readable,
+    unique_names,
+)
 from keras_musictag.cli.chords import CHORDS_HELP, chords
 from keras_musictag.cli.evaluate import EVALUATE_HELP, evaluate
 from keras_musictag.cli.printing import (
@@ -28,6 +34,8 @@ from keras_musictag.cli.printing import (
     say,
     silenced,
 )
+from keras_musictag.cli.teach import TEACH_HELP, TeachCommand, teach
+from keras_musictag.cli.train import TRAIN_HELP, train
 from keras_musictag.labels import Labels
 
 ListFormat = enum.StrEnum("ListFormat", ["table", "json"])
@@ -148,7 +156,7 @@ def tag(
     named, and the others go on.
     """
     # Whatever can be wrong is said before the backend starts, which takes seconds.
-    files = find_files(paths or [], demo, "tag")
+    files = find_files(paths or [], demo, "tag", "tag")
     _check_choices(preset, group, taggram, output)
     targets = _taggram_paths(taggram, files)
     if not quiet and sys.stderr.isatty() and _is_fetched(preset):
@@ -196,14 +204,7 @@ def tag(
 
 
 def _check_choices(preset: str, groups, taggram, output) -> None:
-    is_folder = Path(preset).is_dir()
-    record = (presets.read_folder if is_folder else presets.preset_info)(preset)
-    if "labels" not in record["config"]:
-        raise errors.ConfigError(
-            "This preset names chords, not tags.",
-            received=f"--preset {preset}",
-            advice=f"Use: keras-musictag chords --preset {preset}",
-        )
+    record = read_record(preset)
     Labels.from_config(record["config"]["labels"]).select(groups or None)
     suffix = taggram.suffix.lower() if taggram else ".csv"
     if suffix not in (".csv", ".png"):
@@ -214,13 +215,8 @@ def _check_choices(preset: str, groups, taggram, output) -> None:
         )
     if suffix == ".png":
         errors.import_extra("matplotlib", "plot", f"--taggram {taggram}")
-    for option, path in (("--taggram", taggram), ("--output", output)):
-        if path and (path.is_dir() or not path.parent.is_dir()):
-            raise errors.ConfigError(
-                "The file cannot be written: it is a folder, or its folder is missing.",
-                received=f"{option} {path}",
-                advice="Name a file in a folder that exists.",
-            )
+    check_output("--taggram", taggram)
+    check_output("--output", output)
 
 
 def _taggram_paths(target: Path | None, files: list[Path]) -> dict[Path, Path | None]:
@@ -266,7 +262,9 @@ def _write_taggram(taggram, target: Path | None, track: Path) -> None:
 
 
 app.command(epilog=CHORDS_HELP)(chords)
+app.command(epilog=TRAIN_HELP)(train)
 app.command(epilog=EVALUATE_HELP)(evaluate)
+app.command(epilog=TEACH_HELP, cls=TeachCommand)(teach)
 
 
 # === Presets ===

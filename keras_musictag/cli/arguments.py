@@ -1,22 +1,118 @@
 """What the commands make of the paths that they are given."""
 
+import tomllib
 from pathlib import Path
 
 import typer
 
-from keras_musictag import audio, errors
+from keras_musictag import audio, data, errors, presets
+from keras_musictag.checks import did_you_mean
 
 
-def find_files(paths: list[str], demo: bool, command: str) -> list[Path]:
+def find_files(paths: list[str], demo: bool, command: str, purpose: str) -> list[Path]:
     """Expand folders and patterns to files; refuse when there are none."""
     found = audio.find_files([*paths, *([audio.demo_path()] if demo else [])])
     if not found:
-        advice = f"Name files or folders, or try: keras-musictag {command} --demo"
-        problem = f"There is nothing to {command}."
-        if command == "chords":
-            problem = "There is nothing to find chords in."
-        raise errors.ConfigError(problem, received="no PATH", advice=advice)
+        raise errors.ConfigError(
+            f"There is nothing to {purpose}.",
+            received="no PATH",
+            advice=f"Name files or folders, or try: keras-musictag {command} --demo",
+        )
     return found
+
+
+def check_output(option: str, path: Path | None) -> None:
+    """Refuse a file that cannot be written."""
+    if path and (path.is_dir() or not path.parent.is_dir()):
+        raise errors.ConfigError(
+            "The file cannot be written: it is a folder, or its folder is missing.",
+            received=f"{option} {path}",
+            advice="Name a file in a folder that exists.",
+        )
+
+
+def check_folder(option: str, path: Path | None) -> None:
+    """Refuse a folder that is a file."""
+    if path and path.exists() and not path.is_dir():
+        raise errors.ConfigError(
+            "This must be a folder, and there is a file of this name.",
+            received=f"{option} {path}",
+            advice="Name another folder; it is made if it is missing.",
+        )
+
+
+def read_record(preset: str) -> dict:
+    """Return the record of a preset or of a saved folder, which must name tags."""
+    is_folder = Path(preset).is_dir()
+    record = (presets.read_folder if is_folder else presets.preset_info)(preset)
+    if "labels" not in record["config"]:
+        raise errors.ConfigError(
+            "This preset names chords, not tags.",
+            received=f"--preset {preset}",
+            advice=f"Use: keras-musictag chords --preset {preset}",
+        )
+    return record
+
+
+def read_tracks(
+    path: Path,
+    labels: list[str] | None,
+    *,
+    problem_type: str,
+    separator: str,
+    audio_folder: Path | None,
+    unknown_tags: str,
+) -> data.TrackList:
+    """Read a table of tracks, or a folder that has a folder for each class."""
+    if path.is_dir():
+        return data.from_folders(path, labels=labels)
+    tags: str | list[str] = "tags"
+    if problem_type == "regression":
+        if labels is None:
+            raise errors.ConfigError(
+                "For numbers, the columns of the table must be named.",
+                received="--problem-type regression without --labels",
+                advice="Name them, for example --labels arousal,valence",
+            )
+        tags, labels = labels, None
+    return data.from_csv(
+        path,
+        audio_folder=audio_folder,
+        tags=tags,
+        separator=separator,
+        labels=labels,
+        unknown_tags=unknown_tags,
+    )
+
+
+def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
+    """Take options from a TOML file; those on the command line win."""
+    if path is None:
+        return None
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise errors.ConfigError(
+            "The configuration cannot be read.",
+            received=f"--config {path} ({error})",
+            advice="Give a TOML file with a line such as: epochs = 20",
+        ) from error
+    known = {p.name: p for p in ctx.command.params if p.name not in ("config", "help")}
+    found = {key.replace("-", "_"): value for key, value in values.items()}
+    for name in found:
+        if name not in known:
+            raise errors.ConfigError(
+                f"The configuration has an option that does not exist: {name!r}.",
+                received=f"--config {path}",
+                advice=did_you_mean(name, list(known)),
+            )
+    for name in ("data", "out", "audio_folder"):  # relative to the file
+        if name in found:
+            found[name] = str(path.parent / Path(str(found[name])).expanduser())
+    if isinstance(found.get("labels"), list):
+        found["labels"] = ",".join(map(str, found["labels"]))
+    ctx.default_map = {**(ctx.default_map or {}), **found}
+    return path
 
 
 def split_readable(files: list[Path]) -> tuple[list[Path], int]:

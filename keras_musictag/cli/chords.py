@@ -16,7 +16,7 @@ from keras_musictag.chords import Vocabulary, estimate_transitions, get_vocabula
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.chords.sheet import clock
 from keras_musictag.cli.arguments import find_files, split_readable, unique_names
-from keras_musictag.cli.evaluate import chord_files, read_chords
+from keras_musictag.cli.chord_scores import chord_files, read_chords
 from keras_musictag.cli.printing import (
     EXPECTED,
     make_console,
@@ -99,7 +99,7 @@ def chords(
     read is named, and the others go on.
     """
     # Whatever can be wrong is said before the backend starts, which takes seconds.
-    files = find_files(paths or [], demo, "chords")
+    files = find_files(paths or [], demo, "chords", "find chords in")
     chosen = format or (ChordFormat.lab if output else ChordFormat.table)
     config = _check_choices(preset, vocabulary, chosen, output, len(files))
     matrix = _transitions(decoder, transitions, vocabulary or config["vocabulary"])

@@ -1,39 +1,75 @@
-"""`keras-musictag evaluate`: how good stored results are."""
+"""`keras-musictag evaluate`: how good a tagger is, or stored chords are."""
 
-import csv
-import enum
-import json
-import math
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import typer
-from rich.table import Table
 from typer import Option
 
 from keras_musictag import errors
-from keras_musictag.chords.sequence import ChordSequence
-from keras_musictag.cli.printing import EXPECTED, make_console, opened, say
+from keras_musictag.cli.arguments import check_folder, check_output
+from keras_musictag.cli.chord_scores import evaluate_chords
+from keras_musictag.cli.printing import ReportFormat
+from keras_musictag.cli.tag_scores import UnknownTags, evaluate_tags
 
-EvaluateFormat = enum.StrEnum("EvaluateFormat", ["table", "markdown", "csv", "json"])
-READERS = {".lab": ChordSequence.from_lab, ".jams": ChordSequence.from_jams}
-# How scores of tracks become one: attribute of `ChordScores`, and its name here.
-MEANS = {"weighted": "by duration", "mean": "plain mean", "pooled": "pooled"}
-
-EVALUATE_HELP = """[bold]Examples[/bold]\n
+EVALUATE_HELP = """[bold]Examples of tags[/bold]\n
+[cyan]keras-musictag evaluate --preset my_tagger --data songs.csv[/cyan]  a table with
+the columns path, tags and, if there are parts, split\n
+[cyan]keras-musictag evaluate --preset my_tagger --data songs.csv --baseline
+--bootstrap 1000 --out report[/cyan]  intervals and pictures, beside a baseline\n
+[cyan]keras-musictag evaluate --preset my_genres --data genres[/cyan]  a folder with
+a folder for each class\n
+[bold]Examples of chords[/bold]\n
 [cyan]keras-musictag evaluate --chords right.lab song.lab[/cyan]\n
 [cyan]keras-musictag evaluate --chords references estimates --tracks[/cyan]\n
 [cyan]keras-musictag evaluate --chords references estimates --format csv --output
 scores.csv[/cyan]\n
-[bold]Files[/bold]  .lab and .jams; in folders, also within folders, those of the same
-name belong together.\n
-[bold]Scores[/bold]  of mir_eval, 1 is best: the share of the time for which two chords
-agree. "by duration" is the mean over tracks as MIREX has it.\n
+[bold]Chord files[/bold]  .lab and .jams; in folders, also within folders, those of the
+same name belong together.\n
+[bold]Scores[/bold]  of scikit-learn for tags, of mir_eval for chords; 1 is best. For
+chords it is the share of the time for which two of them agree; "by duration" is the
+mean over tracks as MIREX has it.\n
 [bold]Exit codes[/bold]  0: all done. 1: some tracks lack a partner or cannot be read,
 they are named. 2: wrong usage."""
 
 
 def evaluate(
+    preset: Annotated[
+        str | None, Option(help="The tagger: a preset, or the folder of a saved one.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE.csv|FOLDER",
+            help="Tracks and their tags: a table, or a folder for each class.",
+        ),
+    ] = None,
+    split: Annotated[
+        str | None,
+        Option(help="Which part; test if there is one, otherwise all tracks."),
+    ] = None,
+    baseline: Annotated[
+        bool,
+        Option("--baseline", help="Beside it MFCCs and a linear model (train part)."),
+    ] = False,
+    bootstrap: Annotated[
+        int, Option(min=0, help="Resamples of the tracks, for intervals.")
+    ] = 0,
+    predictions: Annotated[
+        Path | None,
+        Option(metavar="FILE.csv|.npz", help="Keep scores and targets of each track."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        Option(metavar="FOLDER", help="Write report, predictions and pictures here."),
+    ] = None,
+    separator: Annotated[str, Option(help="What stands between two tags.")] = "|",
+    audio_folder: Annotated[
+        Path | None, Option(help="Where paths in the table begin; its own folder.")
+    ] = None,
+    unknown_tags: Annotated[
+        UnknownTags, Option(help="Tags that the model does not have.")
+    ] = UnknownTags.refuse,
     chords: Annotated[
         tuple[Path, Path] | None,
         Option(
@@ -43,211 +79,60 @@ def evaluate(
         ),
     ] = None,
     tracks: Annotated[
-        bool, Option("--tracks", help="Also the scores of each track.")
+        bool, Option("--tracks", help="Also the scores of each track, of chords.")
     ] = False,
     format: Annotated[
-        EvaluateFormat | None,
+        ReportFormat | None,
         Option(help="As the suffix of --output says, else table."),
     ] = None,
     output: Annotated[
         Path | None, Option(metavar="FILE", help="Write here, not to the screen.")
     ] = None,
 ) -> None:
-    """Score estimated chords against the right ones."""
-    if chords is None:
+    """Score a tagger on tracks with known tags, or chords against the right ones."""
+    check_output("--output", output)
+    format = format or _format_of(output)
+    if (chords is None) == (data is None):
         raise errors.ConfigError(
-            "There is nothing to evaluate.",
-            received="no --chords",
-            advice="Name two files or folders: "
+            "There is nothing to evaluate."
+            if data is None
+            else "Tags and chords are evaluated one at a time.",
+            received="neither --data nor --chords" if data is None else "both",
+            advice="Name the tracks of a tagger: keras-musictag evaluate --preset "
+            "NAME --data FILE.csv, or two files or folders of chords: "
             "keras-musictag evaluate --chords REF EST",
         )
-    _check_output(output)
-    failed = _evaluate_chords(*chords, tracks, format or _format_of(output), output)
+    if chords is not None:
+        failed = evaluate_chords(*chords, tracks, format, output)
+        raise typer.Exit(1 if failed else 0)
+    check_output("--predictions", predictions)
+    check_folder("--out", out)
+    assert data is not None
+    if preset is None:
+        raise errors.ConfigError(
+            "It is not said which tagger to evaluate.",
+            received=f"--data {data} without --preset",
+            advice="Name a preset, or the folder of a saved tagger.",
+        )
+    failed = evaluate_tags(
+        preset,
+        data,
+        split=split,
+        baseline=baseline,
+        bootstrap=bootstrap,
+        predictions=predictions,
+        out=out,
+        separator=separator,
+        audio_folder=audio_folder,
+        unknown_tags=unknown_tags,
+        format=format,
+        output=output,
+    )
     raise typer.Exit(1 if failed else 0)
 
 
-# === Arguments ===
-
-
-def _check_output(output: Path | None) -> None:
-    if output and (output.is_dir() or not output.parent.is_dir()):
-        raise errors.ConfigError(
-            "The file cannot be written: it is a folder, or its folder is missing.",
-            received=f"--output {output}",
-            advice="Name a file in a folder that exists.",
-        )
-
-
-def _format_of(output: Path | None) -> EvaluateFormat:
+def _format_of(output: Path | None) -> ReportFormat:
     suffix = output.suffix.lower().lstrip(".") if output else ""
     suffix = "markdown" if suffix == "md" else suffix
-    known = suffix in list(EvaluateFormat)
-    return EvaluateFormat(suffix) if known else EvaluateFormat.table
-
-
-# === Chords ===
-
-
-def _evaluate_chords(
-    reference: Path,
-    estimate: Path,
-    tracks: bool,
-    format: EvaluateFormat,
-    output: Path | None,
-) -> int:
-    """Print the scores; return how many tracks could not be scored."""
-    pairs, problems = _paired(reference, estimate)
-    right, guess = {}, {}
-    for name, (one, other) in pairs.items():
-        try:
-            both = read_chords(one), read_chords(other)
-        except EXPECTED as error:
-            problems.append(f"{name}: {error}")
-            continue
-        right[name], guess[name] = both
-    for problem in problems:
-        typer.echo(problem, err=True)
-    if not right:
-        raise errors.LabelError(
-            "No track can be scored.",
-            received=f"{reference} and {estimate}",
-            advice="Give chord files (.lab, .jams) of the same names.",
-        )
-    # Here, because it brings Keras with it.
-    from keras_musictag.metrics.chords import chord_scores
-
-    scores = chord_scores(right, guess)
-    with opened(output) as file:
-        _WRITERS[format](file, scores, tracks)
-    if problems:
-        total = len(right) + len(problems)
-        typer.echo(f"{len(problems)} of {total} tracks are not scored.", err=True)
-    return len(problems)
-
-
-def _paired(reference: Path, estimate: Path):
-    """Match files by name; return `{name: (reference, estimate)}` and problems."""
-    if reference.is_file() and estimate.is_file():
-        return {reference.stem: (reference, estimate)}, []
-    right, guess = chord_files(reference), chord_files(estimate)
-    # One reference in a folder of many estimates asks for this one.
-    single = reference.is_file() or estimate.is_file()
-    names = right.keys() & guess.keys() if single else right.keys() | guess.keys()
-    pairs, problems = {}, []
-    for name in sorted(names or right.keys() | guess.keys()):
-        found = right.get(name, []), guess.get(name, [])
-        if len(found[0]) == len(found[1]) == 1:
-            pairs[name] = found[0][0], found[1][0]
-            continue
-        for files, side in zip(found, ("reference", "estimate"), strict=True):
-            listed = ", ".join(map(str, files))
-            if len(files) > 1:
-                problems.append(f"{name}: several {side}s have this name: {listed}")
-                break
-            if not files:
-                problems.append(f"{name}: there is no {side} of this name.")
-                break
-    return pairs, problems
-
-
-def chord_files(path: Path) -> dict[str, list[Path]]:
-    """Find a chord file, or those of a folder, by their names without suffix."""
-    if not path.exists():
-        raise errors.LabelError(
-            "There is no such chord file or folder.",
-            received=str(path),
-            advice="Check the path.",
-        )
-    files = [path] if path.is_file() else sorted(path.rglob("*"))
-    groups: dict[str, list[Path]] = {}
-    for file in files:
-        if file.is_file() and (file == path or file.suffix.lower() in READERS):
-            groups.setdefault(file.stem, []).append(file)
-    if not groups:
-        raise errors.LabelError(
-            "The folder has no chord files.",
-            received=str(path),
-            advice=f"Give a folder with {' or '.join(READERS)} files.",
-        )
-    return groups
-
-
-def read_chords(path: Path) -> ChordSequence:
-    """Read a chord file by its suffix."""
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise errors.LabelError(
-            "This is no chord file.",
-            received=str(path),
-            advice=f"Give one that ends in {' or '.join(READERS)}.",
-        )
-    return reader(path)
-
-
-# === Output ===
-
-
-def _write_table(file: TextIO, scores, tracks: bool) -> None:
-    console = make_console(file)
-    many = f"{len(scores.tracks)} tracks, {scores.duration:.1f} s"
-    say(console, many if len(scores.tracks) > 1 else next(iter(scores.tracks)))
-    table = Table("score", *MEANS.values(), "seconds judged", box=None)
-    for name in scores.weighted:
-        cells = [_shown(getattr(scores, mean).get(name)) for mean in MEANS]
-        judged = [track.get(name) for track in scores.evaluated.values()]
-        seconds = "" if None in judged else f"{sum(judged):.1f}"
-        table.add_row(name, *cells, seconds)
-    console.print(table)
-    if tracks:
-        each = Table("track", "seconds", *scores.weighted, box=None)
-        for track, row in scores.tracks.items():
-            seconds = f"{row['duration']:.1f}"
-            each.add_row(track, seconds, *(_shown(row[n]) for n in scores.weighted))
-        # As wide as it must be: a narrow screen would cut the names of the scores.
-        console.print(each, width=max(console.width, 200), soft_wrap=True)
-
-
-def _write_markdown(file: TextIO, scores, tracks: bool) -> None:
-    file.write(scores.to_markdown(per_track=tracks))
-
-
-def _write_csv(file: TextIO, scores, tracks: bool) -> None:
-    rows = csv.writer(file, lineterminator="\n")
-    names = list(scores.weighted)
-    rows.writerow(["track", "duration", *names])
-    chosen = dict(scores.tracks) if tracks else {}
-    for mean, title in MEANS.items():
-        total = {"duration": scores.duration}
-        chosen[f"all, {title}"] = {**getattr(scores, mean), **total}
-    for track, row in chosen.items():
-        values = [row.get(name) for name in ("duration", *names)]
-        rows.writerow([track, *("" if _unknown(v) else f"{v:.6f}" for v in values)])
-
-
-def _write_json(file: TextIO, scores, tracks: bool) -> None:
-    record = {"count": len(scores.tracks), "duration": scores.duration}
-    record |= {mean: _known(getattr(scores, mean)) for mean in MEANS}
-    if tracks:
-        record["tracks"] = {name: _known(row) for name, row in scores.tracks.items()}
-    file.write(json.dumps(record, indent=2) + "\n")
-
-
-_WRITERS = {
-    EvaluateFormat.table: _write_table,
-    EvaluateFormat.markdown: _write_markdown,
-    EvaluateFormat.csv: _write_csv,
-    EvaluateFormat.json: _write_json,
-}
-
-
-def _unknown(value: float | None) -> bool:
-    return value is None or math.isnan(value)
-
-
-def _known(row: dict[str, float]) -> dict[str, float | None]:
-    """JSON has no NaN."""
-    return {name: None if _unknown(v) else v for name, v in row.items()}
-
-
-def _shown(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:.3f}"
+    known = suffix in list(ReportFormat)
+    return ReportFormat(suffix) if known else ReportFormat.table

@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -21,6 +21,7 @@ from keras_musictag import errors
 from keras_musictag.labels import Labels
 
 Format = enum.StrEnum("Format", ["table", "json", "csv"])
+ReportFormat = enum.StrEnum("ReportFormat", ["table", "markdown", "csv", "json"])
 EXPECTED = (errors.MusicTagError, errors.MissingExtraError, OSError)
 ESCAPE = "backslashreplace"  # for characters that an encoding lacks
 
@@ -128,11 +129,23 @@ def progress(
         redirect_stdout=False,
         redirect_stderr=False,
     )
-    with warnings.catch_warnings(), bar:
+    with warned(lambda text: say(bar.console, text), quiet), bar:
+        yield bar
+
+
+@contextlib.contextmanager
+def warned(show: Callable[[str], object], quiet: bool = False) -> Iterator[None]:
+    """Turn our warnings into messages, each one once; others stay unseen."""
+    shown: set[str] = set()
+
+    def once(message, category, filename, lineno, file=None, line=None) -> None:
+        if str(message) not in shown:
+            shown.add(str(message))
+            show(f"Warning: {message}")
+
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if not quiet:
             warnings.simplefilter("always", errors.AudioWarning)
-        warnings.showwarning = lambda text, *_, **__: say(
-            bar.console, f"Warning: {text}"
-        )
-        yield bar
+        warnings.showwarning = once
+        yield

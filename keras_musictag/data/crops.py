@@ -6,6 +6,8 @@ import keras
 import numpy as np
 
 from keras_musictag.checks import check_choice
+from keras_musictag.data.collection import TrackList
+from keras_musictag.data.reader import epoch_rng
 from keras_musictag.errors import AudioError, ConfigError, LabelError
 
 POSITIONS = ("random", "middle")
@@ -55,7 +57,58 @@ def crop(chunk_samples: int, *, position: str = "random", seed: int | None = Non
     return apply
 
 
-class RandomCrops(keras.utils.PyDataset):
+class SeededBatches(keras.utils.PyDataset):
+    """Base of data sets whose batches follow from seed, epoch and number alone.
+
+    Args:
+        seed: Makes the data repeatable; `None` draws one from NumPy, which follows
+            `keras.utils.set_random_seed`.
+        **kwargs: `workers`, `use_multiprocessing` and `max_queue_size` of Keras.
+
+    Attributes:
+        seed: The seed, also if none was given.
+        epoch: Number of the current epoch, from 0.
+    """
+
+    def __init__(self, seed: int | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.seed = self.draw_seed(seed)
+        self.epoch = 0
+        self._running = self._pending = False
+
+    @staticmethod
+    def draw_seed(seed: int | None) -> int:
+        """Return the seed, or one drawn from NumPy if there is none."""
+        return int(np.random.randint(2**31)) if seed is None else seed
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to an epoch, such as the one that a resumed run begins with.
+
+        Args:
+            epoch: Its number, from 0.
+        """
+        self.epoch = int(epoch)
+        self._pending = False
+
+    def on_epoch_begin(self) -> None:
+        """Begin an epoch."""
+        self._running, self._pending = True, False
+
+    def on_epoch_end(self) -> None:
+        """Go to the next epoch."""
+        self._settle()
+        if self._running:
+            self.set_epoch(self.epoch + 1)
+        # Keras also ends an epoch before the first one has begun: wait and see.
+        self._running, self._pending = False, not self._running
+
+    def _settle(self) -> None:
+        """Go on if an epoch ended that had not begun, and is read from now."""
+        if self._pending:
+            self.set_epoch(self.epoch + 1)
+
+
+class RandomCrops(SeededBatches):
     """Batches of chunks cropped from longer waveforms, anew in each epoch.
 
     Args:
@@ -68,7 +121,7 @@ class RandomCrops(keras.utils.PyDataset):
         batch_size: Items per batch; a `PyDataset` keeps its own.
         shuffle: Whether the items change order in each epoch.
         position: `"random"`, or `"middle"` for evaluation.
-        seed: Makes crops and order repeatable.
+        seed: Makes crops and order repeatable; `None` draws one from NumPy.
 
     Example:
 
@@ -102,12 +155,10 @@ class RandomCrops(keras.utils.PyDataset):
             # The inner data set may be slow to read: keep its workers.
             for key in ("workers", "use_multiprocessing", "max_queue_size"):
                 kwargs.setdefault(key, getattr(x, key))
-        super().__init__(**kwargs)
+        super().__init__(seed, **kwargs)
         self.x, self.y, self.sample_weight = x, y, sample_weight
         self.chunk_samples, self.batch_size = chunk_samples, batch_size
-        self.shuffle, self.position, self.seed = shuffle, position, seed
-        self.epoch = 0
-        self.order = np.arange(0 if self.inner is not None else len(x))
+        self.shuffle, self.position = shuffle, position
         self._reorder()
 
     @property
@@ -118,7 +169,8 @@ class RandomCrops(keras.utils.PyDataset):
         return math.ceil(len(self.x) / self.batch_size)
 
     def __getitem__(self, index: int) -> tuple:
-        rng = self._rng(index + 1)
+        self._settle()
+        rng = epoch_rng(self.seed, self.epoch, index + 1)
         if self.inner is not None:
             waveforms, *rest = _as_tuple(self.inner[index])
         else:
@@ -130,22 +182,29 @@ class RandomCrops(keras.utils.PyDataset):
         chunks = np.stack([self._cut(np.asarray(w), rng) for w in waveforms])
         return (chunks, *rest)
 
+    def set_epoch(self, epoch: int) -> None:
+        """Go to an epoch; as `SeededBatches.set_epoch`, the inner data set too."""
+        super().set_epoch(epoch)
+        self._reorder()
+        if isinstance(self.inner, SeededBatches):
+            self.inner.set_epoch(epoch)
+
+    def on_epoch_begin(self) -> None:
+        """Note that an epoch begins, here and in the inner data set."""
+        super().on_epoch_begin()
+        if self.inner is not None and not isinstance(self.inner, SeededBatches):
+            self.inner.on_epoch_begin()
+
     def on_epoch_end(self) -> None:
         """Draw other crops and another order for the next epoch."""
-        self.epoch += 1
-        self._reorder()
-        if self.inner is not None:
+        super().on_epoch_end()
+        if self.inner is not None and not isinstance(self.inner, SeededBatches):
             self.inner.on_epoch_end()
 
     def _reorder(self) -> None:
+        self.order = np.arange(0 if self.inner is not None else len(self.x))
         if self.shuffle:
-            self._rng(0).shuffle(self.order)
-
-    def _rng(self, step: int) -> np.random.Generator:
-        # One generator per batch: the same crops whatever thread draws them.
-        if self.seed is None:
-            return np.random.default_rng()
-        return np.random.default_rng((self.seed, self.epoch, step))
+            self.order = epoch_rng(self.seed, self.epoch, 0).permutation(self.order)
 
     def _cut(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         room = waveform.shape[-1] - self.chunk_samples
@@ -157,7 +216,16 @@ class RandomCrops(keras.utils.PyDataset):
         return waveform.astype("float32", copy=False)
 
 
-def for_fit(x, y, kwargs: dict, *, chunk_samples: int, n_targets: int | None):
+def for_fit(
+    x,
+    y,
+    kwargs: dict,
+    *,
+    chunk_samples: int,
+    n_targets: int | None,
+    sample_rate: int | None = None,
+    labels=None,
+):
     """Wrap what `fit` was given so that each item is one chunk.
 
     Args:
@@ -165,7 +233,10 @@ def for_fit(x, y, kwargs: dict, *, chunk_samples: int, n_targets: int | None):
         kwargs: The others; `validation_split` and `validation_data` are turned
             into cropped validation data.
         chunk_samples: Length of a chunk.
-        n_targets: How many columns the targets must have; `None` for any.
+        n_targets: How many columns the targets must have; `None` for any, which
+            takes the classes of a `TrackList`.
+        sample_rate: Of the model, in Hz; needed for a `TrackList`.
+        labels: Of the model; needed for a `TrackList`.
 
     Returns:
         `(x, y, kwargs)` for `keras.Model.fit`.
@@ -175,6 +246,8 @@ def for_fit(x, y, kwargs: dict, *, chunk_samples: int, n_targets: int | None):
         AudioError: If the waveforms have no `(items, samples)` shape.
     """
     kwargs = dict(kwargs)
+    about = {"chunk_samples": chunk_samples, "n_targets": n_targets}
+    about |= {"sample_rate": sample_rate, "labels": labels}
     split = kwargs.pop("validation_split", 0.0)
     size = {"batch_size": kwargs.get("batch_size") or 32}
     weights = kwargs.get("sample_weight")
@@ -191,28 +264,44 @@ def for_fit(x, y, kwargs: dict, *, chunk_samples: int, n_targets: int | None):
         options["batch_size"] = (
             kwargs.get("validation_batch_size") or size["batch_size"]
         )
-        vx, vy, options = for_evaluate(
-            vx, vy, options, chunk_samples=chunk_samples, n_targets=n_targets
-        )
+        vx, vy, options = for_evaluate(vx, vy, options, **about)
         kwargs["validation_data"] = vx if vy is None else (vx, vy, *vw)
-    elif isinstance(validation, keras.utils.PyDataset):
-        kwargs["validation_data"] = for_evaluate(
-            validation, None, {}, chunk_samples=chunk_samples, n_targets=n_targets
-        )[0]
-    return _wrap(x, y, kwargs, "random", chunk_samples, n_targets)
+    elif isinstance(validation, (keras.utils.PyDataset, TrackList)):
+        options = dict(size) if isinstance(validation, TrackList) else {}
+        kwargs["validation_data"] = for_evaluate(validation, None, options, **about)[0]
+    x, y, kwargs = _wrap(x, y, kwargs, "random", **about)
+    if isinstance(x, SeededBatches):
+        # They shuffle by themselves: a resumed run sees the same order.
+        kwargs["shuffle"] = False
+    return x, y, kwargs
 
 
-def for_evaluate(x, y, kwargs: dict, *, chunk_samples: int, n_targets: int | None):
+def for_evaluate(x, y, kwargs: dict, **about):
     """Wrap what `evaluate` was given so that each item is its middle chunk.
 
     Arguments and returns are those of `for_fit`.
     """
-    return _wrap(x, y, dict(kwargs), "middle", chunk_samples, n_targets)
+    return _wrap(x, y, dict(kwargs), "middle", **about)
 
 
-def _wrap(x, y, kwargs, position, chunk_samples, n_targets):
+def _wrap(
+    x, y, kwargs, position, chunk_samples, n_targets, sample_rate=None, labels=None
+):
+    if isinstance(x, TrackList):
+        if labels is not None:
+            x = x.with_labels(labels)
+        x = x.batches(
+            sample_rate=sample_rate,
+            chunk_samples=chunk_samples,
+            batch_size=kwargs.pop("batch_size", None) or 32,
+            chunks=position,
+            shuffle=position == "random" and kwargs.pop("shuffle", True),
+            targets=x.classes if n_targets is None else None,
+        )
+        return x, y, kwargs
     if isinstance(x, keras.utils.PyDataset):
-        if not isinstance(x, RandomCrops):
+        _check_rate(x, sample_rate)
+        if getattr(x, "chunk_samples", None) != chunk_samples:
             x = RandomCrops(x, chunk_samples=chunk_samples, position=position)
         return x, y, kwargs
     if not _is_items(x):
@@ -233,6 +322,16 @@ def _wrap(x, y, kwargs, position, chunk_samples, n_targets):
     )
     kwargs.pop("shuffle", None)
     return data, None, kwargs
+
+
+def _check_rate(data, sample_rate: int | None) -> None:
+    rate = getattr(data, "sample_rate", None)
+    if None not in (rate, sample_rate) and rate != sample_rate:
+        raise ConfigError(
+            "The data set has another sample rate than the model.",
+            received=f"{rate} Hz for a model at {sample_rate} Hz",
+            advice="Pass sample_rate=model.sample_rate to the data set.",
+        )
 
 
 def _hold_out(x, y, weights, split: float):

@@ -1,5 +1,9 @@
 """How good predictions are, by the reference implementations."""
 
+import importlib
+from typing import TYPE_CHECKING
+
+from keras_musictag.metrics.baseline import mfcc_baseline, mfcc_statistics
 from keras_musictag.metrics.chords import (
     COMPARISONS,
     SEGMENTATION,
@@ -10,19 +14,33 @@ from keras_musictag.metrics.chords import (
     frame_scores,
 )
 from keras_musictag.metrics.classes import class_scores
+from keras_musictag.metrics.regression import RegressionReport, regression_scores
 from keras_musictag.metrics.reliability import Calibration, calibration
 from keras_musictag.metrics.report import TaggingReport
+from keras_musictag.metrics.robustness import RobustnessReport, robustness
 from keras_musictag.metrics.tagging import (
     aggregate_chunks,
     tagging_scores,
     tune_thresholds,
 )
 
+if TYPE_CHECKING:
+    from keras_musictag.metrics.training import (
+        MacroPRAUC,
+        MacroROCAUC,
+        MaskedBinaryCrossentropy,
+    )
+
 __all__ = [
     "COMPARISONS",
     "Calibration",
     "ChordConfusion",
     "ChordScores",
+    "MacroPRAUC",
+    "MacroROCAUC",
+    "MaskedBinaryCrossentropy",
+    "RegressionReport",
+    "RobustnessReport",
     "SEGMENTATION",
     "TaggingReport",
     "aggregate_chunks",
@@ -31,6 +49,19 @@ __all__ = [
     "chord_scores",
     "class_scores",
     "frame_scores",
+    "mfcc_baseline",
+    "mfcc_statistics",
+    "regression_scores",
+    "robustness",
     "tagging_scores",
     "tune_thresholds",
 ]
+
+# These need Keras; judging scores starts no backend.
+_WITH_KERAS = ("MacroPRAUC", "MacroROCAUC", "MaskedBinaryCrossentropy")
+
+
+def __getattr__(name: str):
+    if name not in _WITH_KERAS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.training"), name)

@@ -10,6 +10,7 @@ from keras_musictag.metrics.arrays import (
     check_tracks,
     one_hot,
 )
+from keras_musictag.metrics.baseline import check_baseline
 from keras_musictag.metrics.rates import decisions, defined_mean, rates
 from keras_musictag.metrics.reliability import calibration_if_possible
 from keras_musictag.metrics.report import TaggingReport
@@ -30,6 +31,7 @@ def class_scores(
     confidence: float = 0.95,
     seed: int = 0,
     bins: int = 10,
+    baseline=None,
 ) -> TaggingReport:
     """Judge a classifier: exactly one label for each track, the one that scores best.
 
@@ -45,6 +47,8 @@ def class_scores(
         confidence: Share of the resamples within an interval, in (0, 1).
         seed: Of the resamples.
         bins: Of the calibration, which needs scores in [0, 1].
+        baseline: Something to show beside: scores `(tracks, n_labels)`, for example
+            of `mfcc_baseline`, or a report of the same tracks.
 
     Returns:
         A `TaggingReport` with a confusion matrix. `summary["recall_macro"]` is also
@@ -86,7 +90,7 @@ def class_scores(
     if track_index is not None:
         chunk_guesses = np.eye(len(labels))[chunks.argmax(axis=1)]
         chunk_summary = _class_figures(targets[index], chunk_guesses)[1]
-    return TaggingReport(
+    report = TaggingReport(
         problem_type="single_label_classification",
         labels=labels,
         summary=summary,
@@ -101,6 +105,20 @@ def class_scores(
         bootstrap=settings,
         **(_resample_classes(targets, guesses, settings) if settings else {}),
     )
+
+    def judge(scores):
+        return class_scores(
+            targets,
+            scores,
+            labels,
+            tracks=tracks,
+            bootstrap=bootstrap,
+            confidence=confidence,
+            seed=seed,
+            bins=bins,
+        )
+
+    return check_baseline(baseline, judge, report)
 
 
 def _class_figures(targets, guesses):

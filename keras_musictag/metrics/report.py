@@ -52,6 +52,8 @@ class TaggingReport:
         intervals: For each figure of `summary` its `(low, high)`.
         label_intervals: For each figure of `per_label` an array `(n_labels, 2)`.
         resampled: For each figure of `summary` its value in each resample.
+        baseline: A `TaggingReport` of something to compare with, on the same tracks;
+            tables and bars show it beside. `compare(baseline)` gives the differences.
 
     Example:
 
@@ -81,6 +83,7 @@ class TaggingReport:
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     label_intervals: dict[str, np.ndarray] = field(default_factory=dict)
     resampled: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    baseline: "TaggingReport | None" = None
 
     def to_text(self, *, digits: int = 3) -> str:
         """Return the report as aligned plain text.
@@ -123,17 +126,24 @@ class TaggingReport:
         for name in figures:
             header += [name]
             header += [f"{name}_low", f"{name}_high"] if self.bootstrap else []
+            header += [f"{name}_baseline"] if self.baseline else []
         rows = []
         for kind in (*AVERAGES, "overall"):
             keys = [n if kind == "overall" else f"{n}_{kind}" for n in figures]
             if set(keys) & set(self.summary):
-                cells = [(self.summary.get(k), self.intervals.get(k)) for k in keys]
+                base = self.baseline.summary if self.baseline else {}
+                cells = [
+                    (self.summary.get(k), self.intervals.get(k), base.get(k))
+                    for k in keys
+                ]
                 rows.append([kind, "", *[""] * len(counts), *self._cells(cells), ""])
+        base_labels = self.baseline.per_label if self.baseline else {}
         for i, label in enumerate(self.labels):
             cells = [
                 (
                     at(self.per_label.get(name), i),
                     at(self.label_intervals.get(name), i),
+                    at(base_labels.get(name), i),
                 )
                 for name in figures
             ]
@@ -171,6 +181,8 @@ class TaggingReport:
             "calibration": self.calibration and self.calibration._asdict(),
             "confusion": self.confusion,
         }
+        if self.baseline:
+            record["baseline"] = self.baseline.to_dict()
         return plain(record)
 
     def model_index(
@@ -322,6 +334,7 @@ class TaggingReport:
             self.labels,
             self.per_label[figure],
             intervals=self.label_intervals.get(figure),
+            baseline=self.baseline and self.baseline.per_label.get(figure),
             name=NAMES[figure],
             chance=0.5 if figure == "roc_auc" else None,
             ax=ax,
@@ -340,12 +353,14 @@ class TaggingReport:
         return plot_confusion(self.confusion, self.labels, ax=ax)
 
     def _cells(self, values):
-        """CSV cells of values, each with its low and high if there are any."""
+        """CSV cells of values, each with its bounds and baseline if there are any."""
         cells = []
-        for value, bounds in values:
+        for value, bounds, baseline in values:
             cells.append(number(value))
             if self.bootstrap:
                 cells += map(number, (None, None) if bounds is None else bounds)
+            if self.baseline:
+                cells.append(number(baseline))
         return cells
 
     def _headline(self) -> str:
@@ -360,12 +375,15 @@ class TaggingReport:
     def _tables(self, digits):
         """Header and rows of the summary and of the labels."""
         header = ["figure", "value"] + ["interval"] * bool(self.bootstrap)
+        header += ["baseline"] * bool(self.baseline)
         header += ["of chunks"] * bool(self.chunk_summary)
         rows = []
         for key, value in self.summary.items():
             row = [title(key), shown(value, digits)]
             if self.bootstrap:
                 row.append(shown_interval(self.intervals.get(key), digits))
+            if self.baseline:
+                row.append(shown(self.baseline.summary.get(key), digits))
             if self.chunk_summary:
                 row.append(shown(self.chunk_summary.get(key), digits))
             rows.append(row)
@@ -378,6 +396,10 @@ class TaggingReport:
             if name in self.label_intervals and "interval" not in columns:
                 bounds = self.label_intervals[name]
                 columns["interval"] = [shown_interval(b, digits) for b in bounds]
+            # Likewise one of the baseline: that of the first figure.
+            if self.baseline and name in NAMES and "baseline" not in columns:
+                values = self.baseline.per_label[name]
+                columns["baseline"] = [shown(v, digits) for v in values]
         yield (
             ["label", *columns],
             list(zip(self.labels, *columns.values(), strict=True)),

@@ -33,6 +33,7 @@ from keras_musictag.metrics.arrays import (
     check_tracks,
     reorder,
 )
+from keras_musictag.metrics.baseline import check_baseline
 from keras_musictag.metrics.rates import decisions, defined_mean, rates
 from keras_musictag.metrics.reliability import calibration_if_possible
 from keras_musictag.metrics.report import TaggingReport
@@ -55,6 +56,7 @@ def tagging_scores(
     confidence: float = 0.95,
     seed: int = 0,
     bins: int = 10,
+    baseline=None,
 ) -> TaggingReport:
     """Judge a tagger: any number of labels for each track.
 
@@ -75,6 +77,9 @@ def tagging_scores(
         confidence: Share of the resamples within an interval, in (0, 1).
         seed: Of the resamples.
         bins: Of the calibration, which needs scores in [0, 1].
+        baseline: Something to show beside: scores `(tracks, n_labels)`, for example
+            of `mfcc_baseline`, judged at the threshold 0.5, or a report of the same
+            tracks.
 
     Returns:
         A `TaggingReport`.
@@ -126,7 +131,7 @@ def tagging_scores(
     chunk_summary = None
     if track_index is not None:
         chunk_summary = _figures(targets[index], chunks, thresholds)[1]
-    return TaggingReport(
+    report = TaggingReport(
         problem_type="multi_label_classification",
         labels=labels,
         summary=summary,
@@ -140,6 +145,21 @@ def tagging_scores(
         bootstrap=settings,
         **(_resample_tags(targets, scores, thresholds, settings) if settings else {}),
     )
+
+    def judge(scores):
+        return tagging_scores(
+            targets,
+            scores,
+            labels,
+            tracks=tracks,
+            thresholds=0.5,
+            bootstrap=bootstrap,
+            confidence=confidence,
+            seed=seed,
+            bins=bins,
+        )
+
+    return check_baseline(baseline, judge, report)
 
 
 def tune_thresholds(targets, scores, *, labels=None, default: float = 0.5):

@@ -3,6 +3,11 @@
 import keras
 
 from keras_musictag.labels import Labels
+from keras_musictag.metrics.training import (
+    MacroPRAUC,
+    MacroROCAUC,
+    MaskedBinaryCrossentropy,
+)
 
 PROBLEM_TYPES = {
     "multi_label_classification": "sigmoid",
@@ -30,12 +35,11 @@ def default_objective(problem_type: str, n_labels: int, frames: bool = False) ->
     if problem_type == "regression":
         metrics = [keras.metrics.MeanAbsoluteError(name="mae")]
         return {"loss": keras.losses.MeanSquaredError(), "metrics": metrics}
-    # With frames, over all labels at once: Keras has no area per label there.
-    auc = {} if frames else {"multi_label": True, "num_labels": n_labels}
-    return {
-        "loss": keras.losses.BinaryCrossentropy(),
-        "metrics": [
-            keras.metrics.AUC(name="roc_auc", **auc),
-            keras.metrics.AUC(name="pr_auc", curve="PR", **auc),
-        ],
-    }
+    # Unknown targets (NaN) count in neither of them.
+    areas: list[keras.metrics.Metric] = [MacroROCAUC(n_labels), MacroPRAUC(n_labels)]
+    if frames:  # over all labels at once
+        areas = [
+            keras.metrics.AUC(name="roc_auc"),
+            keras.metrics.AUC(name="pr_auc", curve="PR"),
+        ]
+    return {"loss": MaskedBinaryCrossentropy(), "metrics": areas}

@@ -1,6 +1,5 @@
 """`MusicTagger`: a Keras model from a waveform to label scores, and its methods."""
 
-import warnings
 from collections.abc import Iterable, Iterator
 
 import keras
@@ -8,29 +7,26 @@ import numpy as np
 
 from keras_musictag import audio
 from keras_musictag.checks import check_choice, check_positive_int
-from keras_musictag.data import crops
-from keras_musictag.errors import AudioWarning
 from keras_musictag.labels import Labels
 from keras_musictag.models import sources
-from keras_musictag.models.base import PretrainedModel, dtype_scope
+from keras_musictag.models.base import dtype_scope
 from keras_musictag.models.features import FeatureModels
-from keras_musictag.models.heads import PROBLEM_TYPES, default_objective, make_head
+from keras_musictag.models.fine_tuning import FineTuning
+from keras_musictag.models.heads import PROBLEM_TYPES, make_head
 from keras_musictag.models.inference import TrackError, TrackOutput, score_tracks
-from keras_musictag.models.taggram import Taggram, aggregate_scores, frame_rows
+from keras_musictag.models.taggram import Taggram, frame_rows, over_chunks
 
-ON_ERROR = ("warn", "raise")
 BATCH_SIZE = 16
 
 
-class MusicTagger(PretrainedModel, abstract=True):
+class MusicTagger(FineTuning, abstract=True):
     """Base of all taggers: audio in, one score per label out.
 
-    A tagger is a functional `keras.Model` made of three parts: `frontend`
-    (waveform to spectrogram), `backbone` (to an embedding, with named
-    endpoints) and `head` (to scores). Calling it takes exactly one chunk,
-    float32 of shape `(batch, chunk_samples)` at `sample_rate`, and gives
-    `(batch, n_labels)`. `predict`, `tag`, `taggram` and `embed` take tracks of
-    any length: they resample, cut chunks and bring the scores together.
+    A tagger is a functional `keras.Model` made of three parts: `frontend` (waveform to
+    spectrogram), `backbone` (to an embedding, with named endpoints) and `head` (to
+    scores). Calling it takes exactly one chunk, float32 `(batch, chunk_samples)` at
+    `sample_rate`, and gives `(batch, n_labels)`. `predict`, `tag`, `taggram` and
+    `embed` take tracks of any length: they resample, cut and bring scores together.
 
     Args:
         frontend: Layer from `(batch, chunk_samples)` to features.
@@ -148,19 +144,22 @@ class MusicTagger(PretrainedModel, abstract=True):
         if not sources.are_tracks(x):
             return super().predict(x, batch_size=batch_size, verbose=verbose, **kwargs)
         tracks = sources.batch(x)
-        rows: list[np.ndarray] = []
         bar = keras.utils.Progbar(len(tracks), unit_name="track") if verbose else None
-        for output in self._run(
-            tracks, "scores", sample_rate, batch_size, chunking, tail
-        ):
-            if self._usable(output, tracks, on_error):
-                scores = output.outputs["scores"]
-                rows.append(_over_chunks(scores, aggregate))
-            else:
-                shape = (len(self.labels),) if aggregate else (0, len(self.labels))
-                rows.append(np.full(shape, np.nan, "float32"))
-            if bar:
-                bar.add(1)
+
+        def scores():
+            for output in self._run(
+                tracks, "scores", sample_rate, batch_size, chunking, tail
+            ):
+                found = (over_chunks(v, aggregate) for v in output.outputs.values())
+                yield output.error or next(found)
+                if bar:
+                    bar.add(1)
+
+        single = len(tracks) == 1
+        rows = sources.collect(scores(), tracks, single, on_error)
+        shape = (len(self.labels),) if aggregate else (0, len(self.labels))
+        nothing = np.full(shape, np.nan, "float32")
+        rows = [nothing if row is None else row for row in ([rows] if single else rows)]
         return np.stack(rows) if aggregate is not None else rows
 
     def tag(
@@ -233,20 +232,9 @@ class MusicTagger(PretrainedModel, abstract=True):
             AudioError: If a single source is not usable audio.
         """
         on_error = options.pop("on_error", "warn")
-        check_choice(on_error, ON_ERROR, name="on_error")
         tracks, single = sources.listed(source)
-        results: list[Taggram | None] = []
-        for index, result in enumerate(
-            self.iter_taggrams(tracks, sample_rate, **options)
-        ):
-            if isinstance(result, Taggram):
-                results.append(result)
-                continue
-            if single or on_error == "raise":
-                raise result
-            _warn_about(index, tracks[index], result)
-            results.append(None)
-        return results[0] if single else results
+        outcomes = self.iter_taggrams(tracks, sample_rate, **options)
+        return sources.collect(outcomes, tracks, single, on_error)
 
     def iter_taggrams(
         self,
@@ -321,17 +309,18 @@ class MusicTagger(PretrainedModel, abstract=True):
         """
         tracks, single = sources.listed(source)
         names = (layer,) if isinstance(layer, str) else tuple(layer)
-        results: list = []
-        for output in self._run(tracks, names, sample_rate, batch_size, chunking, tail):
-            if not self._usable(output, tracks, "raise" if single else on_error):
-                results.append(None)
-                continue
-            values = {
-                name: _over_chunks(array, aggregate)
-                for name, array in output.outputs.items()
-            }
-            results.append(values[layer] if isinstance(layer, str) else values)
-        return results[0] if single else results
+
+        def features():
+            for output in self._run(
+                tracks, names, sample_rate, batch_size, chunking, tail
+            ):
+                found = {
+                    n: over_chunks(v, aggregate) for n, v in output.outputs.items()
+                }
+                one = found.get(layer) if isinstance(layer, str) else found
+                yield output.error or one
+
+        return sources.collect(features(), tracks, single, on_error)
 
     @property
     def endpoints(self) -> list[str]:
@@ -364,64 +353,6 @@ class MusicTagger(PretrainedModel, abstract=True):
             rows = scores.reshape(len(offsets), -1)
             for offset, row in zip(offsets, rows, strict=True):
                 yield (start + offset) / self.sample_rate, row
-
-    # === Training ===
-
-    def default_compile(self) -> dict:
-        """Return optimizer, loss and metrics that fit `problem_type`."""
-        return {
-            "optimizer": keras.optimizers.Adam(1e-3),
-            **default_objective(
-                self.problem_type, len(self.labels), self.frame_offsets is not None
-            ),
-        }
-
-    def fit(self, x=None, y=None, **kwargs):
-        """Train; as `keras.Model.fit`, with two conveniences.
-
-        The model is compiled by default if it is not yet. Arrays, lists of
-        arrays and `PyDataset`s whose items are longer than a chunk are cropped
-        at random, anew in each epoch (for `tf.data` map `kmt.data.crop`);
-        validation data is cropped in the middle.
-
-        Args:
-            x: Waveforms `(items, samples)` at the model's rate, a list of
-                `(samples,)` arrays, or a data set.
-            y: Targets `(items, n_labels)`; integer classes `(items,)` for
-                single-label models. Left out for data sets.
-            **kwargs: Arguments of `keras.Model.fit`.
-
-        Returns:
-            Keras' `History`.
-
-        Raises:
-            LabelError: If the targets do not fit the labels.
-        """
-        self._ensure_compiled()
-        x, y, kwargs = self._cropped(crops.for_fit, x, y, kwargs)
-        return super().fit(x, y, **kwargs)
-
-    def evaluate(self, x=None, y=None, **kwargs):
-        """Score one chunk per item, the middle one; as `keras.Model.evaluate`.
-
-        Args:
-            x, y: As in `fit`.
-            **kwargs: Arguments of `keras.Model.evaluate`.
-
-        Returns:
-            The loss and metrics, as Keras gives them.
-        """
-        self._ensure_compiled()
-        x, y, kwargs = self._cropped(crops.for_evaluate, x, y, kwargs)
-        return super().evaluate(x, y, **kwargs)
-
-    def _cropped(self, prepare, x, y, kwargs):
-        if self.frame_offsets is not None:  # targets of frames belong to one chunk
-            return x, y, kwargs
-        single = self.problem_type == "single_label_classification"
-        n_targets = None if single else len(self.labels)
-        length = self.chunking.chunk_samples
-        return prepare(x, y, kwargs, chunk_samples=length, n_targets=n_targets)
 
     # === Inner parts ===
 
@@ -466,26 +397,3 @@ class MusicTagger(PretrainedModel, abstract=True):
         size = BATCH_SIZE if batch_size is None else batch_size
         size = check_positive_int(size, name="batch_size")
         return score_tracks(tracks, cut, forward, size, fixed)
-
-    def _usable(self, output: TrackOutput, tracks, on_error: str) -> bool:
-        check_choice(on_error, ON_ERROR, name="on_error")
-        if output.error is None:
-            return True
-        if on_error == "raise" or len(tracks) == 1:
-            raise output.error
-        _warn_about(output.position, tracks[output.position], output.error)
-        return False
-
-
-def _over_chunks(values: np.ndarray, how: str | None):
-    """Aggregate `(chunks, ...)`; with frames `(chunks, frames, ...)` over both."""
-    if how is None:
-        return values
-    if values.ndim > 2:
-        values = values.reshape(-1, *values.shape[2:])
-    return aggregate_scores(values, how)
-
-
-def _warn_about(index: int, track, error: TrackError) -> None:
-    name = track if isinstance(track, str) or hasattr(track, "name") else "array"
-    warnings.warn(f"item {index} ({name}): {error}", AudioWarning, stacklevel=3)

@@ -34,6 +34,26 @@ def aggregate_scores(scores: np.ndarray, how: str, axis: int = 0) -> np.ndarray:
     return AGGREGATES[how](scores, axis=axis).astype(scores.dtype, copy=False)
 
 
+def over_chunks(values: np.ndarray, how: str | None) -> np.ndarray:
+    """Bring the features of many chunks down to one.
+
+    Args:
+        values: `(chunks, ...)`, or `(chunks, frames, ...)` for features over time.
+        how: As in `aggregate_scores`, over chunks and frames; `None` changes nothing.
+
+    Returns:
+        Array without these axes.
+
+    Raises:
+        ConfigError: If `how` is unknown.
+    """
+    if how is None:
+        return values
+    if values.ndim > 2:
+        values = values.reshape(-1, *values.shape[2:])
+    return aggregate_scores(values, how)
+
+
 def frame_rows(starts: np.ndarray, offsets: np.ndarray, scores: np.ndarray):
     """Turn the scores of frames inside chunks into one row after the other.
 

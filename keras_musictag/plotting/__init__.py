@@ -2,6 +2,11 @@
 
 from keras_musictag.plotting.chords import plot_chords
 from keras_musictag.plotting.evaluation import plot_confusion, plot_curves
+from keras_musictag.plotting.insight import (
+    plot_embedding_map,
+    plot_robustness,
+    plot_saliency,
+)
 from keras_musictag.plotting.spectra import plot_filters, plot_spectrogram
 from keras_musictag.plotting.tags import plot_tag_bars, plot_taggram
 
@@ -9,7 +14,10 @@ __all__ = [
     "plot_chords",
     "plot_confusion",
     "plot_curves",
+    "plot_embedding_map",
     "plot_filters",
+    "plot_robustness",
+    "plot_saliency",
     "plot_spectrogram",
     "plot_tag_bars",
     "plot_taggram",

@@ -1,0 +1,137 @@
+"""`keras-musictag teach`: a new tag by examples."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+from typer.core import TyperCommand
+
+from keras_musictag import audio, errors
+from keras_musictag.cli.arguments import split_readable
+from keras_musictag.cli.printing import make_console, progress, silenced
+
+MANY = ("--yes", "--no", "--pool")  # options that take one value after the other
+ANSWERS = {"y": True, "yes": True, "n": False, "no": False}
+
+TEACH_HELP = """[bold]Examples[/bold]\n
+[cyan]keras-musictag teach "late night" --yes a.mp3 b.mp3 --no c.mp3 --out
+late_night[/cyan]\n
+[cyan]keras-musictag teach "late night" --yes good --no other --pool ~/Music --out
+late_night[/cyan]  asks about ten tracks of a collection\n
+[cyan]keras-musictag tag song.mp3 --preset late_night[/cyan]  uses the tag\n
+[bold]Exit codes[/bold]  0: the tag is saved. 1: it is saved, some files could not be
+read, they are named. 2: wrong usage."""
+
+
+class TeachCommand(TyperCommand):
+    """Lets `--yes a.mp3 b.mp3` stand for `--yes a.mp3 --yes b.mp3`."""
+
+    def parse_args(self, ctx, args):
+        return super().parse_args(ctx, spread(args))
+
+
+def spread(args: list[str]) -> list[str]:
+    """Put the name of an option of several values before each of them."""
+    spelt: list[str] = []
+    option = None
+    for index, arg in enumerate(args):
+        if arg.startswith("-"):
+            option = arg if arg in MANY else None
+        elif option and spelt[-1] != option:
+            spelt.append(option)
+        spelt.append(arg)
+        if arg == "--":
+            return [*spelt, *args[index + 1 :]]
+    return spelt
+
+
+def teach(
+    name: Annotated[str, Argument(metavar="TAG", help="Name of the new tag.")],
+    yes: Annotated[
+        list[str], Option("--yes", metavar="PATH...", help="Audio that has the tag.")
+    ],
+    no: Annotated[
+        list[str], Option("--no", metavar="PATH...", help="Audio that does not.")
+    ],
+    out: Annotated[
+        Path, Option("--out", metavar="FOLDER", help="Where the tagger is saved.")
+    ],
+    pool: Annotated[
+        list[str] | None,
+        Option("--pool", metavar="PATH...", help="A collection to ask about."),
+    ] = None,
+    ask: Annotated[
+        int, Option(min=0, help="How many tracks of the pool to ask about.")
+    ] = 10,
+    preset: Annotated[
+        str, Option(help="Pretrained model, or the folder of a saved one.")
+    ] = "musicnn_msd",
+    cache: Annotated[
+        Path | None,
+        Option(metavar="FOLDER", help="Keep what was computed for the next time."),
+    ] = None,
+) -> None:
+    """Teach a new tag by a few examples, and save it as a tagger of its own.
+
+    PATH is an audio file, a folder or a pattern like '*.mp3'.
+    """
+    if out.exists() and not out.is_dir():
+        raise errors.ConfigError(
+            "The tagger is saved as a folder, and there is a file of this name.",
+            received=f"--out {out}",
+            advice="Name another folder.",
+        )
+    found = [split_readable(audio.find_files(paths)) for paths in (yes, no, pool or [])]
+    files = [[str(path) for path in usable] for usable, _ in found]
+    failed = sum(count for _, count in found)
+    screen = make_console(sys.stdout)
+    with silenced() as stderr, progress(screen, False, stderr, 1, False):
+        # Here, because they start the backend.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        from keras_musictag.models.tagger import MusicTagger
+        from keras_musictag.models.teaching import teach as begin
+
+        lesson = begin(
+            MusicTagger.from_pretrained(preset),
+            *files[:2],
+            name=name,
+            pool=files[2],
+            cache=cache,
+        )
+        typer.echo(_heard(lesson), file=stderr)
+        if lesson.pool and ask:
+            _ask(lesson, ask, stderr)
+        lesson.tagger.save_pretrained(out)
+    typer.echo(f"The tag {name!r} is saved in {out}.")
+    typer.echo(f"Use it: keras-musictag tag song.mp3 --preset {out}")
+    raise typer.Exit(1 if failed else 0)
+
+
+def _heard(lesson) -> str:
+    positive = sum(lesson.answers.values())
+    return f"{positive} tracks with the tag, {len(lesson.answers) - positive} without."
+
+
+def _ask(lesson, count: int, stderr) -> None:
+    """Ask about tracks, one after the other; an end of the input ends it."""
+    skipped: set[str] = set()
+    typer.echo("Has it the tag? y: yes, n: no, s: skip, q: quit.", file=stderr)
+    for number in range(1, count + 1):
+        left = [p for p in lesson.ask(len(skipped) + 1) if p not in skipped]
+        if not left:
+            return
+        typer.echo(f"{number}/{count} {left[0]} [y/n/s/q] ", nl=False, file=stderr)
+        try:
+            reply = input().strip().lower()
+        except EOFError:
+            typer.echo("", file=stderr)
+            return
+        if reply in ("q", "quit"):
+            return
+        if reply in ANSWERS:
+            lesson.answer(left[0], ANSWERS[reply])
+        else:
+            skipped.add(left[0])
