@@ -38,6 +38,7 @@ from .models.similarity import EmbeddingIndex
 from .models.tagger import MusicTagger
 from .models.taggram import Taggram
 from .models.teaching import teach
+from .models.training_run import judge_tagger, train_seeds, train_tagger
 from .models.vgg import VGGTagger
 from .presets import list_presets, preset_info
 

@@ -41,6 +41,7 @@ NAMES = {
     "models.saliency": ("Saliency", "saliency"),
     "models.similarity": ("EmbeddingIndex",),
     "models.teaching": ("teach",),
+    "models.training_run": ("judge_tagger", "train_seeds", "train_tagger"),
     "presets": ("list_presets", "preset_info"),
 }
 

@@ -20,7 +20,7 @@ from keras_musictag.models.heads import default_objective
 from keras_musictag.models.learning_rates import with_rates
 from keras_musictag.models.probe import Probe, train_probe
 
-FREEZE = (None, "backbone")
+FREEZE = (None, "backbone", "normalization")
 
 
 class FineTuning(PretrainedModel, abstract=True):
@@ -81,8 +81,10 @@ class FineTuning(PretrainedModel, abstract=True):
                 for a `TrackList` and data sets.
             freeze: `"backbone"` trains the head alone, in this call: weights of
                 front-end and backbone stay as they are, so do the statistics of their
-                batch normalisation. Afterwards everything is as trainable as before.
-                `None` trains what is trainable.
+                batch normalisation. `"normalization"` trains everything but the
+                layers of batch normalisation, whose statistics a small data set would
+                spoil. Afterwards everything is as trainable as before. `None` trains
+                what is trainable.
             learning_rates: Learning rate by `"frontend"`, `"backbone"`, `"head"` or
                 the name of a layer, such as `{"backbone": 1e-5}`, from this call on
                 until `compile`. The rest keeps that of the optimizer.
@@ -185,12 +187,14 @@ class FineTuning(PretrainedModel, abstract=True):
 
     @contextlib.contextmanager
     def _frozen(self, freeze: str | None) -> Iterator[None]:
-        """Freeze everything before the head for a while."""
+        """Freeze everything before the head, or some of it, for a while."""
         parts = () if freeze is None else (self.frontend, self.backbone)
         layers = [layer for part in parts for layer in part._flatten_layers()]
         before = [layer.trainable for layer in layers]
-        for part in parts:
-            part.trainable = False
+        kind = keras.layers.BatchNormalization
+        normalizing = [layer for layer in layers if isinstance(layer, kind)]
+        for layer in normalizing if freeze == "normalization" else parts:
+            layer.trainable = False
         try:
             yield
         finally:

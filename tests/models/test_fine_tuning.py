@@ -93,6 +93,16 @@ def test_a_frozen_backbone_stays_as_it_is_for_one_call():
     assert any("moving_mean" in path for path in moved)
 
 
+def test_normalization_can_stay_while_the_rest_learns():
+    model = _Tiny()
+    before = values(model.weights)
+    model.fit(noise(model), Y, freeze="normalization", verbose=0)
+    kept = same(values(model.weights), before)
+    assert kept == {path for path in before if "norm/" in path}
+    assert len(kept) == 8  # of two layers, one of them within another
+    assert all(v.trainable for v in model.backbone.get_layer("norm").weights[:2])
+
+
 def test_freezing_leaves_what_was_frozen_by_hand():
     model = _Tiny()
     model.backbone.get_layer("dense").trainable = False
