@@ -19,7 +19,7 @@ from keras_musictag.cli.printing import silenced, warned
 from keras_musictag.cli.tag_scores import UnknownTags
 from keras_musictag.data import AudioCache
 
-Freeze = enum.StrEnum("Freeze", ["backbone", "none"])
+Freeze = enum.StrEnum("Freeze", ["normalization", "backbone", "none"])
 ProblemType = enum.StrEnum(
     "ProblemType",
     ["multi_label_classification", "single_label_classification", "regression"],
@@ -68,11 +68,22 @@ def train(
         ProblemType, Option(help="Any number of tags, exactly one, or numbers.")
     ] = ProblemType.multi_label_classification,
     freeze: Annotated[
-        Freeze, Option(help="backbone: train the last layer alone.")
-    ] = Freeze.none,
+        Freeze,
+        Option(
+            help="What stays as it is: batch normalisation, all but the last layer, or "
+            "nothing."
+        ),
+    ] = Freeze.normalization,
+    probe: Annotated[
+        bool,
+        Option(help="Start from a linear probe, or else from a random last layer."),
+    ] = True,
     rate: Annotated[
         float | None,
-        Option(help="Learning rate; 0.001 for the last layer alone, else 0.0001."),
+        Option(
+            help="Learning rate; if not set 0.0003, for the last layer alone 0.001, "
+            "with nothing frozen 0.0001."
+        ),
     ] = None,
     epochs: Annotated[int, Option(min=1, help="At most so many.")] = 50,
     patience: Annotated[
@@ -150,6 +161,7 @@ def train(
                     seeds,
                     preset=preset,
                     problem_type=str(problem_type),
+                    probe=probe,
                     freeze=None if freeze == Freeze.none else str(freeze),
                     rate=rate,
                     epochs=epochs,

@@ -1,8 +1,5 @@
 """A whole training run and its judgement: from tracks to a saved, scored tagger."""
 
-import csv
-import json
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +18,15 @@ from keras_musictag.errors import AudioError, ConfigError, LabelError
 from keras_musictag.models.backup import ResumableBackup
 from keras_musictag.models.fine_tuning import FREEZE
 from keras_musictag.models.heads import PROBLEM_TYPES
+from keras_musictag.models.run_folder import (
+    BACKUP,
+    BEST,
+    SPLITS,
+    BestEpoch,
+    clear,
+    open_folder,
+    write_splits,
+)
 from keras_musictag.models.tagger import MusicTagger
 
 # What says which epoch is best, and whether more is better.
@@ -29,9 +35,8 @@ MONITORS = {
     "single_label_classification": ("val_accuracy", 1),
     "regression": ("val_loss", -1),
 }
+RATES = {"backbone": 1e-3, "normalization": 3e-4, None: 1e-4}
 VALID_CHUNKS = 4  # of each track, equally spaced
-SETTINGS, HISTORY, SPLITS = "training.json", "history.csv", "splits.csv"
-BEST, BACKUP = "best.safetensors", "backup"
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,8 @@ def train_tagger(
     *,
     preset: str = "musicnn_msd",
     problem_type: str = "multi_label_classification",
-    freeze: str | None = None,
+    probe: bool = True,
+    freeze: str | None = "normalization",
     rate: float | None = None,
     epochs: int = 50,
     batch_size: int = 16,
@@ -72,19 +78,23 @@ def train_tagger(
 ) -> TrainingRun:
     """Fine-tune a pretrained tagger on the `train` part, and save the best epoch.
 
-    Chunks are cut at random from the training tracks; after each epoch the `valid`
-    part is scored at equally spaced chunks. Training ends early when nothing gets
-    better any more. The folder then holds the model as `save_pretrained` writes it,
-    `history.csv`, the arguments (`training.json`), and `splits.csv` if the tracks had
-    no splits and were dealt out here (80, 10 and 10 % of them).
+    A linear probe comes first: a good last layer keeps what the others have learnt.
+    Then chunks are cut at random from the training tracks; after each epoch, the probe
+    being number 0, the `valid` part is scored at equally spaced chunks. Training ends
+    early when nothing gets better any more. The folder then holds the model as
+    `save_pretrained` writes it, `history.csv`, the arguments (`training.json`), and
+    `splits.csv` if the tracks had no splits and were dealt out here (80, 10 and 10 %).
 
     Args:
         tracks: With the labels to learn, and splits `train` and `valid` or none.
         folder: Where to save; made if missing.
         preset: What to start from: as in `MusicTagger.from_pretrained`.
         problem_type: As in `MusicTagger`.
-        freeze: `"backbone"` trains the head alone; `None` everything.
-        rate: Learning rate of Adam; if `None` 1e-3 for the head alone, 1e-4 otherwise.
+        probe: Whether to start from `model.probe`, or else from a random last layer.
+        freeze: `"backbone"` trains the head alone; `"normalization"` all but batch
+            normalisation, which few tracks would spoil; `None` everything.
+        rate: Learning rate of Adam; if `None` 1e-3 for the head alone, 3e-4 without
+            batch normalisation, 1e-4 for everything.
         epochs: At most so many.
         batch_size: Chunks in a batch.
         patience: How many epochs may pass without a better one.
@@ -105,12 +115,16 @@ def train_tagger(
             `problem_type`.
         PresetError: If there is no such preset.
         AudioError: If no track can be read.
+
+    References:
+        - Kumar et al., "Fine-tuning can distort pretrained features and underperform
+          out-of-distribution", ICLR 2022, for the probe at the start.
     """
     check_choice(problem_type, tuple(PROBLEM_TYPES), name="problem_type")
     check_choice(freeze, FREEZE, name="freeze")
     check_positive_int(epochs, name="epochs")
     check_positive_int(patience, name="patience")
-    rate = (1e-3 if freeze else 1e-4) if rate is None else rate
+    rate = RATES[freeze] if rate is None else rate
     check_positive(rate, name="rate")
     folder = Path(folder)
     parted = _with_splits(tracks)
@@ -118,16 +132,17 @@ def train_tagger(
     settings: dict[str, Any] = {
         "preset": str(preset),
         "problem_type": problem_type,
+        "probe": probe,
         "freeze": freeze,
     }
     settings |= {"rate": rate, "batch_size": batch_size, "patience": patience}
     settings |= {"seed": seed, "labels": list(train.labels or ())}
     settings |= {"train_tracks": len(train), "valid_tracks": len(valid)}
-    _open_folder(folder, settings, resume)
+    open_folder(folder, settings, resume)
     if parted is not tracks:
-        _write_splits(folder / SPLITS, parted)
+        write_splits(folder / SPLITS, parted)
     monitor, sign = MONITORS[problem_type]
-    best = _BestEpoch(folder, monitor, sign, patience, on_epoch)
+    best = BestEpoch(folder, monitor, sign, patience, on_epoch)
     if (folder / presets.CONFIG_FILE).exists():  # the run is complete
         model = MusicTagger.from_pretrained(folder)
         return TrainingRun(model, folder, best.history, best.best, monitor)
@@ -138,16 +153,14 @@ def train_tagger(
     if not best.is_over(epochs):
         model.compile(keras.optimizers.Adam(rate))
         options = {"batch_size": batch_size, "cache": cache, "workers": workers}
+        spaced = {"chunks": "spaced", "chunks_per_track": VALID_CHUNKS}
+        judged = _batches(valid, model, shuffle=False, **spaced, **options)
+        if probe and not any((folder / BACKUP).glob("*")):  # else it was done
+            model.probe(train, seed=seed)
+            best.start(model, model.evaluate(judged, verbose=0, return_dict=True))
         model.fit(
             _batches(train, model, seed=seed, **options),
-            validation_data=_batches(
-                valid,
-                model,
-                chunks="spaced",
-                chunks_per_track=VALID_CHUNKS,
-                shuffle=False,
-                **options,
-            ),
+            validation_data=judged,
             epochs=epochs,
             freeze=freeze,
             verbose=0,
@@ -156,7 +169,7 @@ def train_tagger(
         )
     presets.load_weights(folder / BEST, model.weights)
     model.save_pretrained(folder)
-    _clear(folder)
+    clear(folder)
     return TrainingRun(model, folder, best.history, best.best, monitor)
 
 
@@ -188,7 +201,7 @@ def train_seeds(
     parted = _with_splits(tracks)
     if parted is not tracks:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        _write_splits(Path(folder) / SPLITS, parted)
+        write_splits(Path(folder) / SPLITS, parted)
     tracks = parted
     test = tracks.split("test") if "test" in tracks.splits else None
     runs, rows = [], []
@@ -315,111 +328,3 @@ def _sources(tracks: TrackList, rate: int) -> list:
         os.fspath(track.path) if track.member is None else track.load(rate)[0]
         for track in tracks
     ]
-
-
-def _write_splits(path: Path, tracks: TrackList) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["path", "tags", "split"])
-        for track in tracks:
-            where = os.path.abspath(track.path)
-            rows.writerow([where, "|".join(track.tags), track.split])
-
-
-# === The folder of a run ===
-
-
-def _open_folder(folder: Path, settings: dict, resume: bool) -> None:
-    """Refuse a folder that holds another run; note the arguments in it."""
-    file = folder / SETTINGS
-    if file.exists() or (folder / presets.CONFIG_FILE).exists():
-        if not resume:
-            raise ConfigError(
-                "The folder holds a training run or a model already.",
-                received=os.fspath(folder),
-                advice="Pass resume (--resume) to go on with it, or another folder.",
-            )
-        before = json.loads(file.read_text("utf-8")) if file.exists() else {}
-        other = [key for key in settings if before.get(key) != settings[key]]
-        if other:
-            changes = (f"{k}: {before.get(k)!r}, now {settings[k]!r}" for k in other)
-            raise ConfigError(
-                "The run in the folder had other arguments.",
-                received=listed(changes, 3),
-                advice="Give the same ones, or another folder.",
-            )
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(settings, indent=1) + "\n", "utf-8")
-
-
-def _clear(folder: Path) -> None:
-    """Remove what only an interrupted run needs."""
-    (folder / BEST).unlink(missing_ok=True)
-    for file in (folder / BACKUP).glob("*"):
-        file.unlink()
-    if (folder / BACKUP).is_dir():
-        (folder / BACKUP).rmdir()
-
-
-class _BestEpoch(keras.callbacks.Callback):
-    """Keeps the best weights and the history on disk, and ends training early.
-
-    Keras' `EarlyStopping` forgets the best epoch when a run is resumed.
-    """
-
-    def __init__(self, folder: Path, monitor: str, sign: int, patience: int, on_epoch):
-        super().__init__()
-        self.folder, self.monitor, self.sign = folder, monitor, sign
-        self.patience, self.on_epoch = patience, on_epoch
-        self.history = _read_history(folder / HISTORY)
-
-    @property
-    def best(self) -> dict[str, float]:
-        """The first of the best epochs."""
-        return max(self.history, key=self._goodness)
-
-    def _goodness(self, row: dict[str, float]) -> float:
-        value = row[self.monitor]
-        return -math.inf if math.isnan(value) else self.sign * value
-
-    def is_over(self, epochs: int) -> bool:
-        """Whether a resumed run has nothing left to train."""
-        if not self.history:
-            return False
-        last = self.history[-1]["epoch"]
-        return last >= epochs or last - self.best["epoch"] >= self.patience
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Forget epochs that are done once more after an interruption."""
-        self.history = [row for row in self.history if row["epoch"] <= epoch]
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Keep what is best."""
-        row = {"epoch": epoch + 1} | {k: float(v) for k, v in (logs or {}).items()}
-        self.history.append(row)
-        if self.best is row:
-            presets.save_weights(self.folder / BEST, self.model.weights)
-        _write_history(self.folder / HISTORY, self.history)
-        if self.on_epoch is not None:
-            self.on_epoch(row)
-        if epoch + 1 - self.best["epoch"] >= self.patience:
-            self.model.stop_training = True
-
-
-def _read_history(path: Path) -> list[dict[str, float]]:
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-    return [row | {"epoch": int(row["epoch"])} for row in rows]
-
-
-def _write_history(path: Path, history: list[dict[str, float]]) -> None:
-    # Written beside and renamed: a kill leaves the old one or the new one.
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.DictWriter(file, list(history[0]), lineterminator="\n")
-        rows.writeheader()
-        rows.writerows(history)
-    partial.replace(path)

@@ -80,7 +80,7 @@ def test_training_saves_a_tagger(trained):
     assert saved == known | {"history.csv", "training.json"}
     with open(folder / "history.csv", newline="") as file:
         history = list(csv.DictReader(file))
-    assert [row["epoch"] for row in history] == ["1", "2"]
+    assert [row["epoch"] for row in history] == ["0", "1", "2"]  # 0: the probe
     best = max(float(row["val_roc_auc"]) for row in history)
     assert f"val_roc_auc {best:.4f}" in done.stdout
     assert done.stderr.count("epoch ") == 2
