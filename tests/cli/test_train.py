@@ -83,7 +83,7 @@ def test_training_saves_a_tagger(trained):
     assert [row["epoch"] for row in history] == ["0", "1", "2"]  # 0: the probe
     best = max(float(row["val_roc_auc"]) for row in history)
     assert f"val_roc_auc {best:.4f}" in done.stdout
-    assert done.stderr.count("epoch ") == 2
+    assert done.stderr.count("epoch ") == 3
     assert "evaluate --preset" in done.stdout
     # The body is the pretrained one, the head is not.
     body = kmt.MusicTagger.from_pretrained("vgg_mtt").backbone.get_weights()
