@@ -11,6 +11,7 @@ from keras_musictag.data.chord_sets import chord_folder, peeters, rwc_popular
 from keras_musictag.data.collection import TrackList
 from keras_musictag.data.datasets import gtzan, magnatagatune, mtg_jamendo
 from keras_musictag.data.million_song import msd
+from keras_musictag.data.mirdata_adapter import from_mirdata
 from keras_musictag.data.tables import from_csv, from_folders
 from keras_musictag.data.track import Track
 
@@ -28,6 +29,7 @@ __all__ = [
     "crop",
     "from_csv",
     "from_folders",
+    "from_mirdata",
     "gtzan",
     "magnatagatune",
     "msd",
