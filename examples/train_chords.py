@@ -25,10 +25,10 @@ chooses which of them are exported and evaluated. Songs of the groove families i
 The published weights come from 4,654 steps in three runs on one busy machine, two hours
 in all: 1,000 steps with seed 7 on a schedule meant for 46 minutes, then 1,537 from the
 best weights so far with `--initial ... --rate 1e-3 --minutes 28 --seed 8`, then 2,117
-with `--initial ... --rate 6e-4 --minutes 70 --seed 9`. A schedule that ends by the clock
-depends on the machine, so another run gives other weights. On the validation songs
-96.3 % of the major, minor and silent frames are right (`tetrads`: 90.4 % of all frames);
-the last run added 0.2 and 2.8 points.
+with `--initial ... --rate 6e-4 --minutes 70 --seed 9`. A schedule that ends by the
+clock depends on the machine, so another run gives other weights. On the validation
+songs 96.3 % of the major, minor and silent frames are right (`tetrads`: 90.4 % of all
+frames); the last run added 0.2 and 2.8 points.
 """
 
 import argparse
