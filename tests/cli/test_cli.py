@@ -32,6 +32,8 @@ def start(*arguments, **environment):
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | environment,
+        # A shell that runs the tests in the background makes its children deaf to it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
