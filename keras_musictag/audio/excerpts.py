@@ -7,7 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_musictag.audio.arrays import check_sample_rate, resample, resampled_length
+from keras_musictag.audio.arrays import (
+    check_sample_rate,
+    mean_of_channels,
+    resample,
+    resampled_length,
+)
 from keras_musictag.audio.decoders import SoundFileDecoder, open_sound
 from keras_musictag.audio.files import load
 
@@ -77,7 +82,7 @@ def _decode(sound, length, rate, start, samples) -> np.ndarray | None:
     block = sound.read(begin, end - begin)
     if block is None or not np.isfinite(block).all():
         return None
-    y = block[:, 0] if block.shape[1] == 1 else np.mean(block.T, axis=0)
+    y = mean_of_channels(block)
     if rate != sound.sample_rate:
         y = resample(y, sound.sample_rate, rate)
     return y[start - first : start - first + samples]

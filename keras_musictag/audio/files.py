@@ -13,6 +13,7 @@ import numpy as np
 from keras_musictag.audio.arrays import (
     check_sample_rate,
     is_array,
+    mean_of_channels,
     resample,
     resample_blocks,
     resampled_length,
@@ -63,7 +64,7 @@ def load(
     with open_sound(source) as sound:
         blocks = _decode(sound, _BLOCK_SECONDS)
         if mono:
-            y = np.concatenate([_mean(block) for block in blocks])
+            y = np.concatenate([mean_of_channels(block) for block in blocks])
         else:
             y = np.ascontiguousarray(np.concatenate(list(blocks)).T)
     if rate is None or rate == sound.sample_rate:
@@ -130,21 +131,17 @@ def _checked(source: Any) -> Any:
 
 def _file_blocks(source: Any, target_rate: int, seconds: float) -> Iterator[np.ndarray]:
     with open_sound(source) as sound:
-        pieces = (_mean(block) for block in _decode(sound, seconds))
+        pieces = (mean_of_channels(block) for block in _decode(sound, seconds))
         yield from resample_blocks(pieces, sound.sample_rate, target_rate)
-
-
-def _mean(block: np.ndarray) -> np.ndarray:
-    return block[:, 0] if block.shape[1] == 1 else np.mean(block.T, axis=0)
 
 
 def _decode(sound: Any, seconds: float) -> Iterator[np.ndarray]:
     """Decode checked blocks of `(n, channels)`; warn if the file is cut short."""
     decoded = 0
     for block in sound.blocks(max(1, round(seconds * sound.sample_rate))):
-        finite = np.isfinite(block).all(axis=1)
-        if not finite.all():
-            second = (decoded + int(np.argmin(finite))) / sound.sample_rate
+        if not np.isfinite(block).all():
+            bad = int(np.argmin(np.isfinite(block).all(axis=1)))
+            second = (decoded + bad) / sound.sample_rate
             raise AudioError(
                 "The audio file holds NaN or infinite samples.",
                 received=f"{sound.name}, first at {second:.3f} s",
