@@ -13,9 +13,9 @@ from keras_musictag import errors
 from keras_musictag.cli.arguments import read_record, read_tracks
 from keras_musictag.cli.printing import ReportFormat, opened, silenced, warned
 from keras_musictag.labels import Labels
+from keras_musictag.metrics.predictions import check_predictions_path
 
 UnknownTags = enum.StrEnum("UnknownTags", {"refuse": "raise", "drop": "drop"})
-PREDICTION_FILES = (".csv", ".npz")
 
 
 def evaluate_tags(
@@ -37,7 +37,8 @@ def evaluate_tags(
     # Whatever can be wrong is said before the backend starts, which takes seconds.
     record = read_record(preset)
     kind = record["config"].get("problem_type", "multi_label_classification")
-    _check_predictions(predictions, kind)
+    if predictions is not None:
+        check_predictions_path(predictions)
     with silenced() as stderr, warned(lambda text: typer.echo(text, file=stderr)):
         everything = read_tracks(
             data,
@@ -74,21 +75,6 @@ def _part(tracks: data_sets.TrackList, split: str | None) -> data_sets.TrackList
     return tracks.split(split)
 
 
-def _check_predictions(path: Path | None, kind: str) -> None:
-    if path is not None and kind == "regression":
-        raise errors.ConfigError(
-            "Predictions are kept for tags and classes, not for numbers.",
-            received=f"--predictions {path}",
-            advice="Leave it out, or use `predict` from Python.",
-        )
-    if path is not None and path.suffix.lower() not in PREDICTION_FILES:
-        raise errors.ConfigError(
-            "Predictions are written as .csv or .npz.",
-            received=f"--predictions {path}",
-            advice="Give the file one of these endings.",
-        )
-
-
 def _as_text(report, format: ReportFormat) -> str:
     if format == ReportFormat.json:
         return json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n"
@@ -106,9 +92,9 @@ def _write_all(report, folder: Path) -> None:
     (folder / "report.md").write_text(report.to_markdown(), "utf-8")
     report.to_csv(folder / "report.csv")
     report.to_json(folder / "report.json")
+    report.save_predictions(folder / "predictions.csv")
     if report.problem_type == "regression":
         return
-    report.save_predictions(folder / "predictions.csv")
     pictures = {"bars": report.plot_bars}
     if report.problem_type == "single_label_classification":
         pictures["confusion"] = report.plot_confusion

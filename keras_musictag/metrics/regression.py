@@ -15,6 +15,7 @@ from keras_musictag.metrics.arrays import (
     check_scores,
     check_tracks,
 )
+from keras_musictag.metrics.predictions import write_predictions
 from keras_musictag.metrics.rates import defined_mean
 from keras_musictag.metrics.tables import (
     aligned,
@@ -110,6 +111,25 @@ class RegressionReport:
                     row += map(number, bounds)
             rows.append(row)
         write_csv(path, header, rows)
+
+    def save_predictions(self, path) -> None:
+        """Write the numbers and targets of each track.
+
+        Args:
+            path: `.npz` with the arrays `tracks`, `labels`, `targets` and `scores`, or
+                `.csv` with the columns `track`, `score: LABEL` ..., `target: LABEL`
+                ... and empty cells for unknown targets.
+
+        Raises:
+            ConfigError: If the name ends otherwise.
+        """
+        write_predictions(
+            path,
+            self.tracks,
+            self.labels.names,
+            scores=self.scores,
+            targets=self.targets,
+        )
 
     def to_dict(self) -> dict:
         """Return every figure in plain lists and numbers, without the predictions."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_musictag.errors import ConfigError, LabelError
 from keras_musictag.labels import Labels
+from keras_musictag.metrics.predictions import write_predictions
 from keras_musictag.metrics.reliability import Calibration
 from keras_musictag.metrics.tables import (
     AVERAGES,
@@ -23,8 +24,6 @@ from keras_musictag.metrics.tables import (
     title,
     write_csv,
 )
-
-PREDICTION_FILES = (".npz", ".csv")
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,30 +233,13 @@ class TaggingReport:
         Raises:
             ConfigError: If the name ends otherwise.
         """
-        suffix = Path(path).suffix.lower()
-        if suffix not in PREDICTION_FILES:
-            raise ConfigError(
-                "Predictions are saved as .npz or .csv.",
-                received=f"path={str(path)!r}",
-                advice="Give the file one of these endings.",
-            )
-        if suffix == ".npz":
-            np.savez_compressed(
-                path,
-                tracks=np.array(self.tracks, dtype=str),
-                labels=np.array(self.labels.names, dtype=str),
-                targets=self.targets,
-                scores=self.scores,
-            )
-            return
-        header = ["track"]
-        header += [f"{what}: {n}" for what in ("score", "target") for n in self.labels]
-        both = np.concatenate([self.scores, self.targets], axis=1)
-        rows = [
-            [track, *map(number, row)]
-            for track, row in zip(self.tracks, both, strict=True)
-        ]
-        write_csv(path, header, rows)
+        write_predictions(
+            path,
+            self.tracks,
+            self.labels.names,
+            scores=self.scores,
+            targets=self.targets,
+        )
 
     def compare(self, other: "TaggingReport") -> dict[str, tuple[float, float, float]]:
         """Return by how much this report is above another one of the same tracks.

@@ -245,6 +245,11 @@ def test_numbers_are_learnt_from_their_columns(tmp_path, rows):
     done = run(*given, "--format", "json")
     assert done.exit_code == 0, done.output
     assert set(json.loads(done.stdout)["labels"]) == {"arousal", "valence"}
+    kept = tmp_path / "numbers.csv"
+    assert run(*given, "--predictions", kept).exit_code == 0
+    with open(kept, newline="") as file:
+        first = next(csv.DictReader(file))
+    assert {"score: arousal", "target: valence"} <= set(first)
     for option, problem in ((("--baseline",), "baseline"), (("--split", "x"), "'x'")):
         done = run(*given, *option)
         assert done.exit_code == 2 and problem in done.output

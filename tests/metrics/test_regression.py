@@ -112,3 +112,21 @@ def test_bad_input_is_named():
     targets[3, 1] = np.inf
     with pytest.raises(LabelError, match="inf in row 3, 'valence'"):
         metrics.regression_scores(targets, scores, NAMES)
+
+
+def test_predictions_are_kept(tmp_path):
+    targets, scores = make(8)
+    targets[3, 1] = np.nan
+    report = metrics.regression_scores(targets, scores, NAMES)
+    report.save_predictions(tmp_path / "p.npz")
+    with np.load(tmp_path / "p.npz", allow_pickle=False) as arrays:
+        np.testing.assert_array_equal(arrays["scores"], scores)
+        np.testing.assert_array_equal(arrays["targets"], targets)
+        assert arrays["labels"].tolist() == NAMES
+    report.save_predictions(tmp_path / "p.csv")
+    with open(tmp_path / "p.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["score: tempo"]) for row in rows] == scores[:, 2].tolist()
+    assert rows[3]["target: valence"] == ""
+    with pytest.raises(ConfigError, match=r"\.npz or \.csv.*p\.txt"):
+        report.save_predictions(tmp_path / "p.txt")
