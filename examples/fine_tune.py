@@ -6,8 +6,9 @@ FOLDER holds `tags.csv` (path, tags separated by `|`, split) and its audio, see
 `kmt.data.from_csv`. Four taggers are compared on the test part, in macro ROC-AUC:
 the fine-tuned one, a linear probe on its embeddings, the same network trained from
 scratch, and a linear probe on MFCC statistics. Whatever is chosen, is chosen on the
-validation part: all layers are trained but batch normalisation, whose statistics 180
-clips spoil. Training needs a GPU or a free CPU; `--quick` shows that all parts work.
+validation part. The wide first convolutions, most of the work of a step, stay as they
+are (`--all-layers` trains them too), and so does batch normalisation, whose statistics
+180 clips spoil. `--quick` shows that all parts work.
 """
 
 import argparse
@@ -35,7 +36,7 @@ def pipeline(tracks, model, cache, **options):
 
 
 def train(model, data, epochs, args, **options):
-    """Train all layers, and keep the weights of the best epoch in validation."""
+    """Train what is trainable, and keep the weights of the best epoch in validation."""
     training, validation, cache = data
     best = keras.callbacks.EarlyStopping(
         "val_roc_auc", mode="max", patience=args.patience, restore_best_weights=True
@@ -60,8 +61,12 @@ def probed(labels, data, args):
 
 
 def fine_tuned(labels, data, args):
-    """The probe first, then all layers but the statistics of batch normalisation."""
+    """The probe first, then the layers above the first convolutions."""
     model = probed(labels, data, args)
+    if not args.all_layers:
+        for layer in model.backbone.layers:
+            if layer.name.startswith(("timbral_", "temporal_")):
+                layer.trainable = False
     model.compile(optimizer=keras.optimizers.Adam(args.rate))
     rates = {"backbone": args.backbone_rate}
     train(model, data, args.epochs, args, learning_rates=rates, freeze="normalization")
@@ -92,6 +97,7 @@ def arguments():
     parser.add_argument("--rate", type=float, default=3e-4, help="of the head")
     parser.add_argument("--backbone-rate", type=float, default=3e-4)
     parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--all-layers", action="store_true", help="freeze none")
     parser.add_argument("--verbose", action="store_true", help="show the training")
     parser.add_argument(
         "--quick", action="store_true", help="few tracks, one epoch, nothing checked"
