@@ -5,10 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 import keras_musictag as kmt
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = "keras tensorflow jax torch librosa matplotlib pandas soundfile".split()
+HEAVY = (
+    "keras tensorflow jax torch librosa matplotlib pandas soundfile numpy scipy "
+    "sklearn huggingface_hub typer"
+).split()
+NO_BACKEND = [name for name in HEAVY if name != "numpy"]
 
 
 def run(code: str) -> str:
@@ -37,7 +43,7 @@ def test_presets_need_no_backend():
     code = (
         "import sys, json, keras_musictag as kmt\n"
         "kmt.preset_info(kmt.list_presets()[0])\n"
-        f"print(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+        f"print(json.dumps([m for m in {NO_BACKEND!r} if m in sys.modules]))"
     )
     assert json.loads(run(code)) == []
 
@@ -51,3 +57,16 @@ def test_the_stub_is_fresh():
     command = [sys.executable, ROOT / "tools" / "generate_api.py", "--check"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_citation_is_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["version"] == kmt.__version__
+    assert citation["authors"] == [{"name": "The keras_musictag authors"}]
+    assert {"message", "title"} <= set(citation)
+    newest = (ROOT / "CHANGELOG.md").read_text("utf-8").split("\n## ")[1]
+    assert newest.startswith(kmt.__version__)
+    kinds = {line[4:] for line in newest.splitlines() if line.startswith("### ")}
+    allowed = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert kinds and kinds <= allowed

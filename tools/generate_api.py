@@ -52,6 +52,7 @@ def stub() -> str:
     for name, model in registry().items():
         module = model.__module__.removeprefix("keras_musictag.")
         names.setdefault(module, []).append(name)
+    public = sorted({*ROOMS, *(item for items in names.values() for item in items)})
     rooms = ",\n    ".join(ROOMS)
     lines = [f"from . import (\n    {rooms},\n)"]
     for module in sorted(names):
@@ -60,7 +61,10 @@ def stub() -> str:
         if len(line) > 88:
             line = f"from .{module} import (\n    " + ",\n    ".join(items) + ",\n)"
         lines.append(line)
-    return "\n".join([*lines, "", "__version__: str", ""])
+    # Type checkers take names of a stub for private unless it lists them.
+    listed = ",\n    ".join(f'"{name}"' for name in public)
+    lines += ["", f"__all__ = [\n    {listed},\n]", "__version__: str", ""]
+    return "\n".join(lines)
 
 
 def main() -> None:

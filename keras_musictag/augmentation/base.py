@@ -33,7 +33,7 @@ class Augmentation(keras.layers.Layer):
     expected = "Waveforms must have the shape (batch, samples)."
     advice = "Give one track as `x[None]`; average the channels first."
 
-    def __init__(self, probability=1.0, seed=None, **kwargs):
+    def __init__(self, probability=1.0, seed=None, **kwargs) -> None:
         super().__init__(**kwargs)
         self.probability = check_range(probability, 0, 1, name="probability")
         self.seed = seed
@@ -114,7 +114,7 @@ class Augmentation(keras.layers.Layer):
         self.check_input_shape(input_shape)
         return tuple(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "probability": self.probability,
@@ -132,7 +132,7 @@ class WaveformAugmentation(Augmentation):
         **kwargs: `name`. A `dtype` is accepted and has no effect.
     """
 
-    def __init__(self, probability=1.0, seed=None, **kwargs):
+    def __init__(self, probability=1.0, seed=None, **kwargs) -> None:
         kwargs.pop("dtype", None)
         super().__init__(probability, seed, dtype="float32", autocast=False, **kwargs)
 
@@ -151,7 +151,7 @@ class SpectrogramAugmentation(Augmentation):
     expected = "Spectrograms must have the shape (batch, frames, bins[, channels])."
     advice = "Give one item as `x[None]`; transpose what librosa made."
 
-    def __init__(self, fill="mean", probability=1.0, seed=None, **kwargs):
+    def __init__(self, fill="mean", probability=1.0, seed=None, **kwargs) -> None:
         super().__init__(probability, seed, **kwargs)
         if fill not in ("mean", "min"):
             fill = check_range(fill, -math.inf, math.inf, name="fill")
@@ -166,7 +166,7 @@ class SpectrogramAugmentation(Augmentation):
             return ops.min(x, axis=axes, keepdims=True)
         return self.fill
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "fill": self.fill}
 
 

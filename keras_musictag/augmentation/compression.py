@@ -81,7 +81,7 @@ class DynamicRangeCompression(WaveformAugmentation):
         probability=1.0,
         seed=None,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(probability, seed, **kwargs)
         self.sample_rate = check_positive_int(sample_rate, name="sample_rate")
         names = [profiles] if isinstance(profiles, str) else list(profiles)
@@ -157,7 +157,7 @@ class DynamicRangeCompression(WaveformAugmentation):
     def _count(self, seconds):
         return round(seconds * self.sample_rate)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "sample_rate": self.sample_rate,

@@ -66,7 +66,7 @@ class RandomFilter(WaveformAugmentation):
         probability=1.0,
         seed=None,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(probability, seed, **kwargs)
         self.sample_rate = check_positive_int(sample_rate, name="sample_rate")
         self.kind = check_choice(kind, KINDS, name="kind")
@@ -104,7 +104,7 @@ class RandomFilter(WaveformAugmentation):
         ratio = ops.minimum(ratio, 1e3)
         return 1.0 / ops.sqrt(1.0 + ratio ** (2.0 * self.order))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "sample_rate": self.sample_rate,
@@ -154,7 +154,7 @@ class RandomTilt(WaveformAugmentation):
         probability=1.0,
         seed=None,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(probability, seed, **kwargs)
         self.sample_rate = check_positive_int(sample_rate, name="sample_rate")
         self.min_db, self.max_db = check_order(
@@ -171,7 +171,7 @@ class RandomTilt(WaveformAugmentation):
 
         return multiply_spectrum(x, gains, self.sample_rate)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "sample_rate": self.sample_rate,

@@ -43,7 +43,7 @@ class MixUp(keras.layers.Layer):
     ```
     """
 
-    def __init__(self, alpha=0.2, probability=1.0, seed=None, **kwargs):
+    def __init__(self, alpha=0.2, probability=1.0, seed=None, **kwargs) -> None:
         super().__init__(**kwargs)
         self.alpha = check_positive(alpha, name="alpha")
         self.probability = check_range(probability, 0, 1, name="probability")
@@ -73,7 +73,7 @@ class MixUp(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return tuple(tuple(shape) for shape in input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "alpha": self.alpha,

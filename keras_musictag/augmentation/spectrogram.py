@@ -59,7 +59,7 @@ class SpecAugment(SpectrogramAugmentation):
         probability=1.0,
         seed=None,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(fill, probability, seed, **kwargs)
         self.time_masks = _check_count(time_masks, name="time_masks")
         self.time_width = check_positive_int(time_width, name="time_width")
@@ -97,7 +97,7 @@ class SpecAugment(SpectrogramAugmentation):
         # The largest draw may round up to 1.
         return ops.minimum(ops.floor(drawn * (most + 1.0)), most)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "time_masks": self.time_masks,
@@ -140,7 +140,9 @@ class FrequencyShift(SpectrogramAugmentation):
     ```
     """
 
-    def __init__(self, max_bins=4, fill="min", probability=1.0, seed=None, **kwargs):
+    def __init__(
+        self, max_bins=4, fill="min", probability=1.0, seed=None, **kwargs
+    ) -> None:
         super().__init__(fill, probability, seed, **kwargs)
         self.max_bins = check_positive_int(max_bins, name="max_bins")
 
@@ -155,7 +157,7 @@ class FrequencyShift(SpectrogramAugmentation):
         moved = ops.take_along_axis(x, index, axis=2)
         return ops.where((origin >= 0) & (origin < bins), moved, self.filling(x))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "max_bins": self.max_bins}
 
 

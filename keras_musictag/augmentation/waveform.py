@@ -37,7 +37,9 @@ class RandomGain(WaveformAugmentation):
     ```
     """
 
-    def __init__(self, min_db=-12.0, max_db=6.0, probability=1.0, seed=None, **kwargs):
+    def __init__(
+        self, min_db=-12.0, max_db=6.0, probability=1.0, seed=None, **kwargs
+    ) -> None:
         super().__init__(probability, seed, **kwargs)
         self.min_db, self.max_db = check_order(
             min_db, max_db, names=("min_db", "max_db")
@@ -46,7 +48,7 @@ class RandomGain(WaveformAugmentation):
     def augment(self, x):
         return x * 10.0 ** (self.uniform(x, self.min_db, self.max_db) / 20.0)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "min_db": self.min_db, "max_db": self.max_db}
 
 
@@ -90,7 +92,7 @@ class RandomNoise(WaveformAugmentation):
         probability=1.0,
         seed=None,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(probability, seed, **kwargs)
         self.min_snr_db, self.max_snr_db = check_order(
             min_snr_db, max_snr_db, names=("min_snr_db", "max_snr_db")
@@ -107,7 +109,7 @@ class RandomNoise(WaveformAugmentation):
         scale = ops.stop_gradient(ops.sqrt(wanted / _power(noise)))
         return x + scale * noise
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "min_snr_db": self.min_snr_db,
@@ -140,7 +142,7 @@ class RandomPolarity(WaveformAugmentation):
     ```
     """
 
-    def __init__(self, probability=0.5, seed=None, **kwargs):
+    def __init__(self, probability=0.5, seed=None, **kwargs) -> None:
         super().__init__(probability, seed, **kwargs)
 
     def augment(self, x):
@@ -177,7 +179,7 @@ class RandomCrop(WaveformAugmentation):
     ```
     """
 
-    def __init__(self, chunk_samples, seed=None, **kwargs):
+    def __init__(self, chunk_samples, seed=None, **kwargs) -> None:
         # Every item is cropped: else lengths would differ.
         kwargs.pop("probability", None)
         super().__init__(1.0, seed, **kwargs)
@@ -207,7 +209,7 @@ class RandomCrop(WaveformAugmentation):
         self.check_input_shape(input_shape)
         return (input_shape[0], self.chunk_samples)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         del config["probability"]
         return {**config, "chunk_samples": self.chunk_samples}

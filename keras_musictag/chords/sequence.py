@@ -1,6 +1,7 @@
 """`ChordSequence`: the chords of a song over time, what every recogniser returns."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class ChordSequence:
     ```
     """
 
-    def __init__(self, intervals, labels, confidences=None, duration=None):
+    def __init__(self, intervals, labels, confidences=None, duration=None) -> None:
         self._intervals, self._labels = check_segments(intervals, labels)
         self._intervals.flags.writeable = False
         self._confidences = _check_confidences(confidences, len(self._labels))
@@ -275,7 +276,7 @@ class ChordSequence:
         """
         return estimate_key(self, profile=profile)
 
-    def plot(self, *, chroma=None, times=None, ax=None):
+    def plot(self, *, chroma=None, times=None, ax=None) -> Any:
         """Draw the chords over time, see `plotting.plot_chords`; returns the axes.
 
         Filled bars are chords with a major third, open ones have a minor or none.
@@ -296,7 +297,7 @@ class ChordSequence:
             ax=ax,
         )
 
-    def to_dataframe(self):
+    def to_dataframe(self) -> Any:
         """Return a `pandas.DataFrame`: start, end, label, confidence."""
         pandas = import_extra("pandas", "train", "ChordSequence.to_dataframe()")
         return pandas.DataFrame(list(self), columns=list(ChordSegment._fields))

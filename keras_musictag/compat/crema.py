@@ -18,7 +18,7 @@ References:
 
 import functools
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class Observation(NamedTuple):
     confidence: float
 
 
-def analyze(filename=None, y=None, sr=None):
+def analyze(filename=None, y=None, sr=None) -> Any:
     """Estimate the chords of a recording; needs the package `jams`.
 
     Args:

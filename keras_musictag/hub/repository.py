@@ -100,6 +100,15 @@ def download_repository(
     return folder
 
 
+def http_status(error: BaseException) -> int | None:
+    """Return the HTTP status behind an error of the client, or `None`."""
+    for cause in (error, error.__cause__):
+        response = getattr(cause, "response", None)
+        if response is not None:
+            return response.status_code
+    return None
+
+
 def _explained(error, repo_id: str, revision, name: str) -> PresetError:
     from huggingface_hub import errors
 
@@ -111,6 +120,9 @@ def _explained(error, repo_id: str, revision, name: str) -> PresetError:
     elif isinstance(error, errors.GatedRepoError):
         what = f"The authors of {repo_id} ask for your consent first."
         advice = f"Open https://huggingface.co/{repo_id}, accept, and pass `token`."
+    elif http_status(error) == 403:
+        what = f"Your token may not read {repo_id}."
+        advice = "Pass a `token` with read access to this repository."
     elif isinstance(error, errors.RevisionNotFoundError):
         what = f"{repo_id} has no such revision."
         advice = "Pass an existing branch, tag or commit as `revision`."

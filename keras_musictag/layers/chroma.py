@@ -78,7 +78,7 @@ class Chroma(keras.layers.Layer):
         bins_per_octave=36,
         n_fft=2048,
         **kwargs,
-    ):
+    ) -> None:
         kwargs.pop("dtype", None)
         super().__init__(dtype="float32", autocast=False, **kwargs)
         self.sample_rate = check_positive(sample_rate, name="sample_rate")
@@ -141,7 +141,7 @@ class Chroma(keras.layers.Layer):
         shape = self.transform.compute_output_shape(input_shape)
         return (*shape[:2], self.n_chroma)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         config.update(
             sample_rate=self.sample_rate,

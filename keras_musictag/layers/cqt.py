@@ -105,7 +105,7 @@ class CQT(keras.layers.Layer):
         top_db=None,
         trainable=False,
         **kwargs,
-    ):
+    ) -> None:
         kwargs.pop("dtype", None)
         super().__init__(dtype="float32", autocast=False, trainable=trainable, **kwargs)
         self.sample_rate = check_positive(sample_rate, name="sample_rate")
@@ -241,7 +241,7 @@ class CQT(keras.layers.Layer):
         frames = None if samples is None else 1 + samples // self.hop_length
         return (batch, frames, self.n_bins)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         config.update(
             sample_rate=self.sample_rate,
@@ -299,7 +299,7 @@ class HCQT(CQT):
     ```
     """
 
-    def __init__(self, harmonics=(0.5, 1, 2, 3, 4, 5), n_bins=72, **kwargs):
+    def __init__(self, harmonics=(0.5, 1, 2, 3, 4, 5), n_bins=72, **kwargs) -> None:
         if not np.ndim(harmonics) or not len(harmonics):
             raise ConfigError(
                 "`harmonics` must list at least one multiple of `fmin`.",
@@ -320,7 +320,7 @@ class HCQT(CQT):
     def compute_output_shape(self, input_shape):
         return (*super().compute_output_shape(input_shape), len(self.harmonics))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "harmonics": list(self.harmonics)}
 
 

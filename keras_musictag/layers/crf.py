@@ -67,7 +67,9 @@ class LinearChainCRF(keras.layers.Layer):
     ```
     """
 
-    def __init__(self, output="marginals", *, transition_initializer="zeros", **kwargs):
+    def __init__(
+        self, output="marginals", *, transition_initializer="zeros", **kwargs
+    ) -> None:
         kwargs["dtype"] = "float32"
         super().__init__(autocast=False, **kwargs)
         self.output_kind = check_choice(output, OUTPUTS, name="output")
@@ -227,7 +229,7 @@ class LinearChainCRF(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         initializer = keras.initializers.serialize(self.transition_initializer)
         return {
             **super().get_config(),

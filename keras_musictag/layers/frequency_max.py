@@ -50,7 +50,7 @@ class FrequencyMaxConv2D(layers.Layer):
         epsilon=1e-3,
         momentum=0.99,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.filters, self.kernel_size = filters, tuple(kernel_size)
         self.padding, self.norm_first = padding, norm_first
@@ -93,7 +93,7 @@ class FrequencyMaxConv2D(layers.Layer):
         batch, frames, _, filters = self.conv.compute_output_shape(input_shape)
         return (batch, frames, filters)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "filters": self.filters,

@@ -78,7 +78,7 @@ class HarmonicSTFT(keras.layers.Layer):
         learnable_q=True,
         method="fft",
         **kwargs,
-    ):
+    ) -> None:
         kwargs.pop("dtype", None)
         super().__init__(dtype="float32", autocast=False, **kwargs)
         self.stft = STFT(
@@ -148,7 +148,7 @@ class HarmonicSTFT(keras.layers.Layer):
         frames = self.stft.compute_output_shape(input_shape)[1]
         return (input_shape[0], frames, self.levels, self.n_harmonics)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "sample_rate": self.sample_rate,

@@ -32,7 +32,7 @@ class MaxPooling1D(keras.layers.MaxPooling1D):
     ```
     """
 
-    def __init__(self, pool_size, **kwargs):
+    def __init__(self, pool_size, **kwargs) -> None:
         super().__init__(pool_size, **kwargs)
 
     def call(self, inputs):
@@ -43,6 +43,6 @@ class MaxPooling1D(keras.layers.MaxPooling1D):
         slices = [inputs[:, start:whole:size] for start in range(size)]
         return functools.reduce(ops.maximum, slices)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = keras.layers.Layer.get_config(self)
         return {**config, "pool_size": self.pool_size[0]}

@@ -159,7 +159,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         remove_dc=False,
         preemphasis=None,
         **kwargs,
-    ):
+    ) -> None:
         kwargs.pop("dtype", None)
         super().__init__(dtype="float32", autocast=False, **kwargs)
         check_choice(power, (1, 2), name="power")
@@ -312,7 +312,7 @@ class LogMelSpectrogram(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return (*self.stft.compute_output_shape(input_shape)[:2], self.n_mels)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         transform = self.stft.get_config()
         for base in ("name", "trainable", "dtype"):

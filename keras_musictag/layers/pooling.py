@@ -45,7 +45,7 @@ class SoftmaxWeightPool(layers.Layer):
 
     splits = True
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 
@@ -151,7 +151,7 @@ class AutoPoolWeightSplit(SoftmaxWeightPool):
         alpha_regularizer=None,
         alpha_constraint=None,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.per_channel = bool(per_channel)
         self.alpha_initializer = initializers.get(alpha_initializer)
@@ -173,7 +173,7 @@ class AutoPoolWeightSplit(SoftmaxWeightPool):
     def _sharpness(self):
         return self.alpha
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "per_channel": self.per_channel,

@@ -41,7 +41,7 @@ class ConvBlock2D(layers.Layer):
     ```
     """
 
-    def __init__(self, filters, pool_size=2, kernel_size=3, **kwargs):
+    def __init__(self, filters, pool_size=2, kernel_size=3, **kwargs) -> None:
         super().__init__(**kwargs)
         self.filters, self.kernel_size = filters, kernel_size
         self.pool_size = _pair(pool_size)
@@ -71,7 +71,7 @@ class ConvBlock2D(layers.Layer):
         shape = (*input_shape[:-1], self.filters)
         return self.pool.compute_output_shape(shape)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "filters": self.filters,
@@ -118,7 +118,7 @@ class Residual2D(layers.Layer):
     ```
     """
 
-    def __init__(self, filters, strides=1, kernel_size=3, **kwargs):
+    def __init__(self, filters, strides=1, kernel_size=3, **kwargs) -> None:
         super().__init__(**kwargs)
         self.filters, self.kernel_size = filters, kernel_size
         self.strides = _pair(strides)
@@ -174,7 +174,7 @@ class Residual2D(layers.Layer):
         )
         return (batch, *left, self.filters)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "filters": self.filters,

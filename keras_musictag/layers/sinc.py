@@ -73,7 +73,7 @@ class SincConv(keras.layers.Layer):
         min_low_hz=50.0,
         min_band_hz=50.0,
         **kwargs,
-    ):
+    ) -> None:
         kwargs.pop("dtype", None)
         super().__init__(dtype="float32", autocast=False, **kwargs)
         self.n_filters = check_positive_int(filters, name="filters")
@@ -222,7 +222,7 @@ class SincConv(keras.layers.Layer):
             samples = 1 + (samples - self.kernel_size) // self.strides
         return (input_shape[0], samples, self.n_filters)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "filters": self.n_filters,

@@ -47,7 +47,7 @@ class SqueezeExcitation(layers.Layer):
     ```
     """
 
-    def __init__(self, reduction=1, **kwargs):
+    def __init__(self, reduction=1, **kwargs) -> None:
         super().__init__(**kwargs)
         self.reduction = check_positive_int(reduction, name="reduction")
 
@@ -91,5 +91,5 @@ class SqueezeExcitation(layers.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "reduction": self.reduction}

@@ -86,7 +86,7 @@ class STFT(keras.layers.Layer):
         remove_dc=False,
         preemphasis=None,
         **kwargs,
-    ):
+    ) -> None:
         kwargs.pop("dtype", None)
         super().__init__(dtype="float32", autocast=False, **kwargs)
         self.n_fft = check_positive_int(n_fft, name="n_fft")
@@ -245,7 +245,7 @@ class STFT(keras.layers.Layer):
         shape = (batch, frames, self.n_fft // 2 + 1)
         return (*shape, 2) if self.power is None else shape
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         config.update(
             n_fft=self.n_fft,

@@ -41,7 +41,7 @@ class WeightNormConv1D(layers.Layer):
     ```
     """
 
-    def __init__(self, filters, kernel_size=2, dilation_rate=1, **kwargs):
+    def __init__(self, filters, kernel_size=2, dilation_rate=1, **kwargs) -> None:
         super().__init__(**kwargs)
         self.filters = check_positive_int(filters, name="filters")
         self.kernel_size = check_positive_int(kernel_size, name="kernel_size")
@@ -92,7 +92,7 @@ class WeightNormConv1D(layers.Layer):
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "filters": self.filters,
@@ -142,7 +142,9 @@ class TCNBlock(layers.Layer):
     ```
     """
 
-    def __init__(self, filters, kernel_size=2, dilation_rate=1, dropout=0.2, **kwargs):
+    def __init__(
+        self, filters, kernel_size=2, dilation_rate=1, dropout=0.2, **kwargs
+    ) -> None:
         super().__init__(**kwargs)
         self.filters = check_positive_int(filters, name="filters")
         self.kernel_size = check_positive_int(kernel_size, name="kernel_size")
@@ -181,7 +183,7 @@ class TCNBlock(layers.Layer):
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "filters": self.filters,

@@ -59,7 +59,7 @@ class TransformerEncoderBlock(layers.Layer):
         attention_dropout=0.0,
         epsilon=1e-12,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.num_heads = check_positive_int(num_heads, name="num_heads")
         self.intermediate_units = check_positive_int(
@@ -122,7 +122,7 @@ class TransformerEncoderBlock(layers.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "num_heads": self.num_heads,
@@ -165,7 +165,7 @@ class FixedToken(layers.Layer):
     ```
     """
 
-    def __init__(self, seed=0, **kwargs):
+    def __init__(self, seed=0, **kwargs) -> None:
         super().__init__(**kwargs)
         self.seed = seed
 
@@ -179,5 +179,5 @@ class FixedToken(layers.Layer):
         batch, positions, channels = input_shape
         return (batch, None if positions is None else positions + 1, channels)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "seed": self.seed}

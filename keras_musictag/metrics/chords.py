@@ -16,7 +16,7 @@ References:
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -105,7 +105,7 @@ class ChordScores:
         total = weights[known].sum()
         return float(values[known] @ weights[known] / total) if total else float("nan")
 
-    def to_dataframe(self):
+    def to_dataframe(self) -> Any:
         """Return a `pandas.DataFrame` with one row per track."""
         pandas = import_extra("pandas", "train", "ChordScores.to_dataframe()")
         return pandas.DataFrame.from_dict(self.tracks, orient="index")
@@ -246,7 +246,7 @@ class ChordConfusion(NamedTuple):
         empty = np.full_like(self.seconds, np.nan)
         return np.divide(self.seconds, total, out=empty, where=total > 0)
 
-    def to_dataframe(self):
+    def to_dataframe(self) -> Any:
         """Return a `pandas.DataFrame`: rows are the reference."""
         pandas = import_extra("pandas", "train", "ChordConfusion.to_dataframe()")
         return pandas.DataFrame(self.seconds, index=self.labels, columns=self.labels)

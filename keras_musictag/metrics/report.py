@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -284,7 +285,7 @@ class TaggingReport:
             differences[key] = (float(middle), float(low), float(high))
         return {key: differences[key] for key in self.summary if key in differences}
 
-    def plot_curves(self, *, axes=None):
+    def plot_curves(self, *, axes=None) -> Any:
         """Draw the ROC and precision-recall curves: `plotting.plot_curves`."""
         from keras_musictag.plotting import plot_curves
 
@@ -322,7 +323,7 @@ class TaggingReport:
             ax=ax,
         )
 
-    def plot_confusion(self, *, ax=None):
+    def plot_confusion(self, *, ax=None) -> Any:
         """Draw the confusion matrix of classes: `plotting.plot_confusion`."""
         from keras_musictag.plotting import plot_confusion
 

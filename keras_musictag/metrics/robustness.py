@@ -114,7 +114,7 @@ class RobustnessReport:
         rows = [["" if cell is None else cell for cell in row] for row in self.rows()]
         write_csv(path, header, rows)
 
-    def plot(self, *, axes=None):
+    def plot(self, *, axes=None) -> Any:
         """Draw the table: `plotting.plot_robustness`.
 
         Args:

@@ -191,7 +191,7 @@ class MacroROCAUC(_MacroArea):
     ```
     """
 
-    def __init__(self, num_labels, bins=1000, name="roc_auc", dtype=None):
+    def __init__(self, num_labels, bins=1000, name="roc_auc", dtype=None) -> None:
         super().__init__(num_labels, bins, "ROC", name=name, dtype=dtype)
 
     def _areas(self, true, false):
@@ -225,7 +225,7 @@ class MacroPRAUC(_MacroArea):
     ```
     """
 
-    def __init__(self, num_labels, bins=1000, name="pr_auc", dtype=None):
+    def __init__(self, num_labels, bins=1000, name="pr_auc", dtype=None) -> None:
         super().__init__(num_labels, bins, "PR", name=name, dtype=dtype)
 
     def _areas(self, true, false):

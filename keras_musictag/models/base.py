@@ -4,13 +4,16 @@ import contextlib
 import importlib
 import json
 import pkgutil
+import tempfile
 from pathlib import Path
+from typing import Any, Self
 
 import keras
 
+import keras_musictag
 from keras_musictag import hub, presets
-from keras_musictag.errors import PresetError
-from keras_musictag.models import card, upstream
+from keras_musictag.errors import MusicTagError, PresetError
+from keras_musictag.models import card, provenance, upstream
 
 _classes: dict[str, type["PretrainedModel"]] = {}
 
@@ -60,7 +63,7 @@ class PretrainedModel(keras.Model):
         keras.saving.register_keras_serializable(package="keras_musictag")(cls)
 
     @classmethod
-    def from_config(cls, config: dict, custom_objects: dict | None = None):
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> Self:
         """Make the model that `get_config` describes, with fresh weights."""
         return cls(**config)
 
@@ -78,7 +81,7 @@ class PretrainedModel(keras.Model):
         cache_dir=None,
         local_files_only: bool = False,
         force_download: bool = False,
-    ):
+    ) -> Self:
         """Load a published or saved model with its weights.
 
         Presets whose weights are not in the package are downloaded at first use,
@@ -152,7 +155,15 @@ class PretrainedModel(keras.Model):
         model = target._build(record["config"], labels, problem_type, source)
         expected = record["weights"]
         if "class_name" in record:  # a saved folder
-            weights = Path(source) / presets.WEIGHTS_FILE
+            said = model._describe()
+            if labels is not None:  # of the head that is replaced
+                said = {
+                    k: v for k, v in said.items() if not k.endswith(("id", "label"))
+                }
+            if problem_type is not None:
+                said.pop("problem_type", None)
+            provenance.check_agreement(record, said, source)
+            weights = presets.folder_weights(source, record)
         elif expected["source"] == "upstream":
             weights, expected = upstream.converted_weights(
                 target, record, cache_dir, local_files_only
@@ -161,11 +172,11 @@ class PretrainedModel(keras.Model):
             weights = presets.preset_weights(record)
         skip = target.fresh_head_layers if labels is not None else ()
         presets.load_weights(weights, model.weights, expected=expected, skip=skip)
-        model.origin = _provenance(record, source)
+        model.origin = provenance.kept(record, expected)
         return model
 
     @classmethod
-    def _resolve(cls, name: str, source) -> type["PretrainedModel"]:
+    def _resolve(cls, name: str, source) -> type[Self]:
         """Find a class by name in the registry, and nowhere else."""
         target = registry().get(name)
         if target is None:
@@ -184,7 +195,7 @@ class PretrainedModel(keras.Model):
         return target
 
     @classmethod
-    def _build(cls, config: dict, labels, problem_type, source):
+    def _build(cls, config: dict, labels, problem_type, source) -> Self:
         config = dict(config)
         if labels is not None:
             config["labels"] = labels
@@ -192,15 +203,17 @@ class PretrainedModel(keras.Model):
             config["problem_type"] = problem_type
         try:
             return cls.from_config(config)
-        except TypeError as error:
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            if isinstance(error, MusicTagError):
+                raise
             raise PresetError(
                 f"The configuration of {source} does not fit {cls.__name__}.",
-                received=error,
+                received=f"{type(error).__name__}: {error}",
                 advice="Upgrade keras-musictag to the version that saved it.",
             ) from error
 
     @classmethod
-    def _from_keras_file(cls, path: Path, labels, problem_type):
+    def _from_keras_file(cls, path: Path, labels, problem_type) -> Self:
         registry()  # Keras finds a class only once its module is imported
         try:
             model = keras.saving.load_model(path)
@@ -230,7 +243,7 @@ class PretrainedModel(keras.Model):
 
     # === Saving ===
 
-    def save_pretrained(self, folder) -> Path:
+    def save_pretrained(self, folder, *, repo_id: str | None = None) -> Path:
         """Save the model as a folder that `from_pretrained` reads.
 
         The folder holds `config.json`, `model.safetensors` (keys are variable
@@ -238,6 +251,8 @@ class PretrainedModel(keras.Model):
 
         Args:
             folder: Where to write; made if missing.
+            repo_id: The repository that the card's example loads; `None` for the
+                folder. Nothing is uploaded: see `push_to_hub`.
 
         Returns:
             The folder as a `Path`.
@@ -256,6 +271,7 @@ class PretrainedModel(keras.Model):
         ```
         """
         folder = Path(folder)
+        name = repo_id or f"path/to/{folder.name}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             weights = presets.save_weights(folder / presets.WEIGHTS_FILE, self.weights)
@@ -267,13 +283,63 @@ class PretrainedModel(keras.Model):
             ) from error
         record = {
             "library_name": "keras-musictag",
+            "keras_musictag_version": keras_musictag.__version__,
+            "format_version": presets.FORMAT_VERSION,
             "class_name": type(self).__name__,
             **self._describe(),
             "config": json.loads(json.dumps(self.get_config())),
             "weights": weights,
             "origin": getattr(self, "origin", None),
         }
-        return presets.write_folder(folder, record, card.model_card(record))
+        return presets.write_folder(folder, record, card.model_card(record, name))
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        commit_message: str | None = None,
+        token: str | bool | None = None,
+    ) -> str:
+        """Save the model to a repository of the Hugging Face Hub.
+
+        The repository is made if it does not exist; in one that does, the three
+        files of `save_pretrained` are replaced in a new commit and others stay.
+
+        Args:
+            repo_id: `"org/name"`, or `"name"` in your own namespace.
+            private: Whether a new repository is private; `None` takes the default
+                of its owner.
+            commit_message: What the commit says; a plain text if `None`.
+            token: An access token that may write; `None` takes the one that the
+                Hub's client has stored (`hf auth login`).
+
+        Returns:
+            The address of the commit. Its last part is the commit's id, which
+            `from_pretrained` takes as `revision`.
+
+        Raises:
+            PresetError: If the name cannot be one, the token may not write there,
+                or the Hub cannot be reached or does not take the files.
+
+        Example:
+
+        ```python
+        import keras_musictag as kmt
+
+        model = kmt.MusicnnTagger.from_pretrained(labels=["calm", "wild"])
+        model.push_to_hub("someone/my-tagger", private=True)
+        again = kmt.MusicTagger.from_pretrained("someone/my-tagger")
+        ```
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            return hub.upload_folder(
+                self.save_pretrained(folder, repo_id=repo_id),
+                repo_id,
+                private=private,
+                commit_message=commit_message,
+                token=token,
+            )
 
     def _describe(self) -> dict:
         """Extra entries of `config.json`, in the Hub's words."""
@@ -285,7 +351,7 @@ class PretrainedModel(keras.Model):
         """Return the `compile` arguments that fit this model's problem type."""
         raise TypeError(f"{type(self).__name__} has no default loss; call compile().")
 
-    def compile(self, optimizer=None, loss=None, metrics=None, **kwargs):
+    def compile(self, optimizer=None, loss=None, metrics=None, **kwargs) -> None:
         """Configure training; what is left out follows the problem type.
 
         Args:
@@ -308,7 +374,7 @@ class PretrainedModel(keras.Model):
         self._by_default = all(v is None for v in (optimizer, loss, metrics))
         self._compiled_trainables = self._trainable_paths()
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> Any:
         """Return the compile arguments, `jit_compile` as given by the user."""
         config = super().get_compile_config()
         if config and config.get("jit_compile") is not None:
@@ -325,11 +391,3 @@ class PretrainedModel(keras.Model):
 
     def _trainable_paths(self) -> tuple[str, ...]:
         return tuple(v.path for v in self.trainable_variables)
-
-
-def _provenance(record: dict, source) -> dict | None:
-    """What a saved copy keeps of where its weights came from."""
-    if "class_name" in record:  # a saved folder
-        return record.get("origin")
-    keys = ("license", "copyright", "authors", "citation", "trained_on", "limits")
-    return {"preset": record["name"], **{k: record[k] for k in keys if k in record}}

@@ -1,17 +1,19 @@
 """The model card that goes with a saved model."""
 
+import re
+
 CARD = """\
 ---
-library_name: keras-musictag
-pipeline_tag: audio-classification
-{license}tags:
-- music
-- keras
+{head}
 ---
 
 # {title}
 
-A `{class_name}` for Keras 3, saved by keras-musictag.
+{what}, a `{class_name}` of keras-musictag for Keras 3 on TensorFlow, JAX or PyTorch.
+
+```bash
+pip install keras-musictag
+```
 
 ```python
 import keras_musictag as kmt
@@ -19,23 +21,41 @@ import keras_musictag as kmt
 {usage}
 ```
 
-- Input: mono audio at {sampling_rate} Hz; files and arrays are resampled.
-{problem}- Labels ({n_labels}): {labels}
-{origin}"""
+- Input: audio files, or arrays with their sample rate; they are mixed to mono and
+  resampled to {sampling_rate} Hz.
+{problem}- Output: {output}.
+
+## Labels
+
+{labels}
+{sections}"""
 
 TAGS = """\
-model = kmt.MusicTagger.from_pretrained("path/to/this/folder")
-model.tag("song.mp3")"""
+model = kmt.MusicTagger.from_pretrained("{name}")
+model.tag("song.mp3", top_k=5)  # [(label, score), ...]
+model.taggram("song.mp3").plot()  # over time
+model.embed("song.mp3")  # for similarity, or classifiers of your own"""
 CHORDS = """\
-model = kmt.ChordRecognizer.from_pretrained("path/to/this/folder")
+model = kmt.ChordRecognizer.from_pretrained("{name}")
 model.recognize("song.mp3").to_lab("song.lab")"""
 
+# How the Hub and readers know our scores; others are those of mir_eval for chords.
+METRICS = {
+    "roc_auc": ("roc_auc", "ROC-AUC, macro"),
+    "pr_auc": ("average_precision", "PR-AUC, macro"),
+}
+NO_SCORES = ("dataset", "split", "source")
 
-def model_card(record: dict) -> str:
+
+def model_card(record: dict, name: str) -> str:
     """Write the card of a saved model.
+
+    Scores of the preset that a model was made from are only in the card if its
+    weights are still those.
 
     Args:
         record: The contents of its `config.json`.
+        name: What the example passes to `from_pretrained`: a repository or folder.
 
     Returns:
         Markdown with a YAML head, as the Hugging Face Hub reads it.
@@ -43,34 +63,105 @@ def model_card(record: dict) -> str:
     origin = record.get("origin") or {}
     labels = list(record.get("id2label", {}).values())
     problem = record.get("problem_type")
+    chords = "vocabulary" in record["config"]
+    same = origin.get("weights_sha256") == record["weights"]["sha256"]
+    scores = [*origin.get("reported", []), *origin.get("measured", [])] if same else []
+    title = origin["preset"] if same else name.rpartition("/")[2]
     return CARD.format(
-        title=origin.get("preset", record["class_name"]),
+        head=_head(origin, title, scores, chords),
+        title=title,
+        what="Chords from audio" if chords else "Music tags from audio",
         class_name=record["class_name"],
-        license=_license(origin),
+        usage=(CHORDS if chords else TAGS).format(name=name),
         sampling_rate=record.get("sampling_rate"),
-        usage=CHORDS if "vocabulary" in record["config"] else TAGS,
         problem=f"- Problem type: `{problem}`\n" if problem else "",
-        n_labels=len(labels),
-        labels=", ".join(labels),
-        origin=_origin(origin),
+        output=f"scores of {len(labels)} {'chords' if chords else 'labels'}",
+        labels=", ".join(f"`{label}`" for label in labels),
+        sections=_results(scores) + _origin(origin, same),
     )
 
 
-def _license(origin: dict) -> str:
-    return f"license: {origin['license'].lower()}\n" if origin.get("license") else ""
+def _head(origin: dict, title: str, scores: list[dict], chords: bool) -> str:
+    """The YAML head, through the Hub's own writer."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    trained_on = origin.get("trained_on")
+    known = {s["dataset"] for s in origin.get("reported", [])} & {trained_on}
+    results = [
+        EvalResult(
+            task_type="audio-classification",
+            task_name="Chord recognition" if chords else "Music tagging",
+            dataset_type=_slug(score["dataset"]),
+            dataset_name=score["dataset"],
+            dataset_split=score["split"],
+            metric_type=kind,
+            metric_name=title_of_metric,
+            metric_value=value,
+        )
+        for score in scores
+        for kind, title_of_metric, value in _values(score)
+    ]
+    data = ModelCardData(
+        library_name="keras-musictag",
+        pipeline_tag="audio-classification",
+        license=origin["license"].lower() if origin.get("license") else None,
+        tags=["music", "keras", "chord-recognition" if chords else "music-tagging"],
+        datasets=[_slug(dataset) for dataset in sorted(known)] or None,
+        metrics=list(dict.fromkeys(r.metric_type for r in results)) or None,
+        model_name=title,
+        eval_results=results or None,
+    )
+    if not results:
+        data.model_name = None  # stands in the results alone
+    return data.to_yaml()
 
 
-def _origin(origin: dict) -> str:
+def _values(score: dict) -> list[tuple[str, str, float]]:
+    """Kind, name and value of each score in a record."""
+    return [
+        (*METRICS.get(key, (key, f"{key} (mir_eval)")), round(value, 4))
+        for key, value in score.items()
+        if key not in NO_SCORES
+    ]
+
+
+def _slug(dataset: str) -> str:
+    short = re.split(r"[(,]", dataset)[0]
+    return re.sub(r"[^a-z0-9]+", "-", short.lower()).strip("-")
+
+
+def _results(scores: list[dict]) -> str:
+    if not scores:
+        return ""
+    rows = [
+        f"| {s['dataset']} | {s['split']} | {name} | {value} | {s.get('source', '')} |"
+        for s in scores
+        for _, name, value in _values(s)
+    ]
+    head = ["| data set | split | score | value | source |", "|---|---|---|---:|---|"]
+    return "\n".join(["\n## Results\n", *head, *rows, ""])
+
+
+def _origin(origin: dict, same: bool) -> str:
     if not origin:
         return ""
-    lines = [f"- Made from the preset `{origin['preset']}`"]
+    preset = f"the preset `{origin['preset']}`"
+    changed = f"- Made from {preset}; its weights were changed since"
+    lines = [
+        "\n## Origin\n",
+        f"- These are the weights of {preset}" if same else changed,
+    ]
+    if origin.get("license"):
+        lines.append(f"- Licence of the preset: {origin['license']}")
+    if origin.get("copyright"):
+        lines.append(f"- {origin['copyright']}")
     if origin.get("authors"):
         lines.append(f"- Authors of its weights: {', '.join(origin['authors'])}")
     if origin.get("trained_on"):
-        lines.append(f"- Trained on: {origin['trained_on']}")
+        lines.append(f"- It was trained on: {origin['trained_on']}")
     if origin.get("limits"):
         lines.append(f"- Limits: {origin['limits']}")
     text = "\n".join(lines) + "\n"
     if origin.get("citation"):
-        text += f"\n```bibtex\n{origin['citation'].strip()}\n```\n"
+        text += f"\n## Citation\n\n```bibtex\n{origin['citation'].strip()}\n```\n"
     return text

@@ -1,7 +1,7 @@
 """`ChordRecognizer`: a Keras model from a waveform to chords, and its methods."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -110,7 +110,7 @@ class ChordRecognizer(PretrainedModel, abstract=True):
         )
 
     @classmethod
-    def _build(cls, config: dict, labels, problem_type, source):
+    def _build(cls, config: dict, labels, problem_type, source) -> Self:
         given = {"labels": labels, "problem_type": problem_type}
         wrong = {key: value for key, value in given.items() if value is not None}
         if wrong:

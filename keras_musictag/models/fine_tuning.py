@@ -44,7 +44,7 @@ class FineTuning(PretrainedModel, abstract=True):
             ),
         }
 
-    def compile(self, optimizer=None, loss=None, metrics=None, **kwargs):
+    def compile(self, optimizer=None, loss=None, metrics=None, **kwargs) -> None:
         """Configure training; as `PretrainedModel.compile`."""
         given = {"optimizer": optimizer, "loss": loss, "metrics": metrics, **kwargs}
         super().compile(**given)
@@ -126,7 +126,7 @@ class FineTuning(PretrainedModel, abstract=True):
                 backup.watch(x)
             return super().fit(x, y, **kwargs)
 
-    def evaluate(self, x=None, y=None, **kwargs):
+    def evaluate(self, x=None, y=None, **kwargs) -> Any:
         """Score one chunk per item, the middle one; as `keras.Model.evaluate`.
 
         Args:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -53,7 +54,7 @@ class Saliency:
         index = np.clip(self.times.astype(int), 0, count - 1)
         return np.bincount(index, self.values.sum(axis=1), count)
 
-    def plot(self, *, axes=None):
+    def plot(self, *, axes=None) -> Any:
         """Draw it over the spectrogram: `plotting.plot_saliency`.
 
         Args:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -155,7 +156,7 @@ class Taggram:
             )
         return scores / np.maximum(self.labels.priors, 1e-6)
 
-    def to_dataframe(self):
+    def to_dataframe(self) -> Any:
         """Return a `pandas.DataFrame`: one row per chunk, indexed by seconds."""
         from keras_musictag.errors import import_extra
 

@@ -24,7 +24,8 @@ def converted_weights(
     Args:
         architecture: The class of the model.
         record: The preset, from `presets.preset_info`.
-        cache_dir: See `hub.cache_folder`.
+        cache_dir: See `hub.cache_folder`. If given, what comes from the Hub is
+            kept there too, otherwise in the cache of the Hub's client.
         local_files_only: If `True`, never download.
 
     Returns:
@@ -40,7 +41,7 @@ def converted_weights(
     known = _known(target)
     if known:
         return target, known
-    published = _from_hub(weights.get("hub"), local_files_only)
+    published = _from_hub(weights.get("hub"), cache_dir, local_files_only)
     if published:
         return published, weights["hub"]
     checkpoint = hub.fetch(
@@ -58,7 +59,7 @@ def converted_weights(
     return target, known
 
 
-def _from_hub(known: dict | None, local_files_only: bool) -> Path | None:
+def _from_hub(known: dict | None, cache_dir, local_files_only: bool) -> Path | None:
     """The converted file from the Hub, or `None` if the upstream one is needed."""
     if known is None:
         return None
@@ -66,6 +67,7 @@ def _from_hub(known: dict | None, local_files_only: bool) -> Path | None:
         folder = hub.download_repository(
             known["repository"],
             [presets.WEIGHTS_FILE],
+            cache_dir=cache_dir,
             local_files_only=local_files_only,
         )
         path = folder / presets.WEIGHTS_FILE

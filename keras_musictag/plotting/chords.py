@@ -1,5 +1,7 @@
 """Pictures of chords over time."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_musictag.errors import ConfigError, import_extra
@@ -12,7 +14,7 @@ LABEL_POINTS = 8.5  # size of a chord's name
 
 def plot_chords(
     intervals, labels, roots, *, filled=None, chroma=None, times=None, ax=None
-):
+) -> Any:
     """Draw chords over time: a bar on the row of each chord's root, names above.
 
     The row tells the root and the filling the kind of chord, so that the picture reads

@@ -1,5 +1,7 @@
 """Pictures of how good predictions are."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_musictag.errors import ConfigError, import_extra
@@ -8,7 +10,7 @@ from keras_musictag.errors import ConfigError, import_extra
 LINE_STYLES = ("--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
 
 
-def plot_curves(targets, scores, labels, *, axes=None):
+def plot_curves(targets, scores, labels, *, axes=None) -> Any:
     """Draw the ROC and the precision-recall curve of each label, and their means.
 
     The mean is vertical: over the labels, at each false-positive rate (at each recall).
@@ -152,7 +154,7 @@ def _heights(curve, grid, step):
     return y[np.minimum(np.searchsorted(x, grid - 1e-12), len(y) - 1)]
 
 
-def plot_confusion(matrix, labels, *, normalize: bool = True, ax=None):
+def plot_confusion(matrix, labels, *, normalize: bool = True, ax=None) -> Any:
     """Draw a confusion matrix: rows are targets, columns are guesses.
 
     Args:

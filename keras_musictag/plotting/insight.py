@@ -1,5 +1,7 @@
 """Pictures of what a model hears: saliency, embeddings, robustness."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_musictag.checks import check_choice
@@ -12,7 +14,7 @@ COLOURS = ("#0b3c5d", "#d9a441", "#7d9cba", "#a63d2f", "#6aa84f", "#b9b9b9")
 CHANGED = {"s": 42, "facecolor": "#7d9cba", "edgecolor": "black", "zorder": 3}
 
 
-def plot_saliency(levels, values, times, frequencies, *, axes=None):
+def plot_saliency(levels, values, times, frequencies, *, axes=None) -> Any:
     """Draw where a tag comes from, over the spectrogram and second by second.
 
     The spectrogram is grey; on it, outlined, the places that hold half and four fifths
@@ -108,7 +110,7 @@ def _draw_seconds(ax, totals, times):
 
 def plot_embedding_map(
     points, labels, *, method: str = "tsne", seed: int = 0, n_shown: int = 10, ax=None
-):
+) -> Any:
     """Draw tracks as points of a plane, with a colour and a shape for each label.
 
     Args:
@@ -202,7 +204,7 @@ def _plane(points, method, seed):
     return TSNE(2, perplexity=near, init="pca", random_state=seed).fit_transform(points)
 
 
-def plot_robustness(names, values, clean, *, axes=None):
+def plot_robustness(names, values, clean, *, axes=None) -> Any:
     """Draw scores on changed tracks, each beside that on the clean ones.
 
     Args:

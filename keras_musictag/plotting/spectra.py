@@ -1,5 +1,7 @@
 """Pictures of spectrograms and of learned filters."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_musictag.errors import ConfigError, import_extra
@@ -8,7 +10,7 @@ from keras_musictag.plotting.axes import new_axes
 
 def plot_spectrogram(
     levels, frequencies, frame_seconds, *, notes=True, label="level", ax=None
-):
+) -> Any:
     """Draw a mel, CQT or harmonic spectrogram over seconds and pitch.
 
     Args:
@@ -63,7 +65,7 @@ def plot_spectrogram(
     return ax
 
 
-def plot_filters(kernels, sample_rate, *, n_shown=6, axes=None):
+def plot_filters(kernels, sample_rate, *, n_shown=6, axes=None) -> Any:
     """Draw learned filters of a waveform front-end in time and in frequency.
 
     Args:

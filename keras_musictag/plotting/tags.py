@@ -1,12 +1,14 @@
 """Pictures of tags: over time, and one figure for each."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_musictag.errors import ConfigError, import_extra
 from keras_musictag.plotting.axes import new_axes
 
 
-def plot_taggram(times, labels, scores, *, ax=None):
+def plot_taggram(times, labels, scores, *, ax=None) -> Any:
     """Draw scores over time as a heat map, one row per label.
 
     Args:
@@ -56,7 +58,7 @@ def plot_tag_bars(
     baseline_name: str = "baseline",
     chance: float | None = None,
     ax=None,
-):
+) -> Any:
     """Draw one figure of each label as bars, best first.
 
     Args:

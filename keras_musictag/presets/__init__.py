@@ -3,7 +3,9 @@
 from keras_musictag.presets.records import (
     CARD_FILE,
     CONFIG_FILE,
+    FORMAT_VERSION,
     WEIGHTS_FILE,
+    folder_weights,
     list_presets,
     preset_info,
     preset_weights,
@@ -15,7 +17,9 @@ from keras_musictag.presets.weights import load_weights, save_weights
 __all__ = [
     "CARD_FILE",
     "CONFIG_FILE",
+    "FORMAT_VERSION",
     "WEIGHTS_FILE",
+    "folder_weights",
     "list_presets",
     "load_weights",
     "preset_info",

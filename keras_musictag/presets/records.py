@@ -10,6 +10,10 @@ from keras_musictag.checks import did_you_mean
 from keras_musictag.errors import PresetError
 
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
+# Of `config.json`; rises when an older version of this package would misread it.
+FORMAT_VERSION = 1
+# Where the objects live that a configuration may name.
+PACKAGES = ("keras", "keras_musictag")
 
 # Names that the pattern `<architecture>_<dataset>` leads to, though nobody published
 # such weights; what comes closest.
@@ -78,7 +82,33 @@ def preset_info(name: str) -> dict:
 
 def preset_weights(record: dict) -> Path:
     """Return the path of a preset's bundled weights file."""
-    return Path(str(_folder().joinpath(record["weights"]["file"])))
+    return Path(str(_folder().joinpath(_plain_name(record["weights"], "the preset"))))
+
+
+def folder_weights(folder, record: dict) -> Path:
+    """Return the path of a saved model's weights file.
+
+    Args:
+        folder: A folder made by `save_pretrained`.
+        record: Its `config.json`, from `read_folder`.
+
+    Returns:
+        The path of the file in this folder, which need not exist.
+
+    Raises:
+        PresetError: If the record names a file elsewhere, or gives no checksum.
+    """
+    weights = record["weights"]
+    name = _plain_name(weights, folder)
+    known = isinstance(weights.get("bytes"), int)
+    if name != WEIGHTS_FILE or not known or not isinstance(weights.get("sha256"), str):
+        raise PresetError(
+            f"The {CONFIG_FILE} of {folder} does not describe its weights.",
+            received=f"weights={weights!r}",
+            advice=f"It must give file={WEIGHTS_FILE!r}, bytes and sha256, as "
+            "`save_pretrained` writes them.",
+        )
+    return Path(folder) / name
 
 
 def write_folder(folder, record: dict, card: str) -> Path:
@@ -129,7 +159,48 @@ def read_folder(folder) -> dict:
             received=f"no usable {', '.join(bad)}",
             advice="Pass a folder made by `save_pretrained`, or a preset's name.",
         )
+    _check_version(path, record)
+    _check_objects(path, record["config"])
     return record
+
+
+def _check_version(path, record: dict) -> None:
+    version = record.get("format_version", 1)
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise PresetError(
+            f"{path} was written by a newer keras-musictag than this one.",
+            received=f"format_version={version!r} "
+            f"(keras-musictag {record.get('keras_musictag_version')}); "
+            f"this one reads up to {FORMAT_VERSION}",
+            advice="Upgrade keras-musictag.",
+        )
+
+
+def _check_objects(path, value) -> None:
+    """Refuse a configuration that names Python objects of other packages."""
+    inside: list = value if isinstance(value, list) else []
+    if isinstance(value, dict):
+        inside = list(value.values())
+        module = value.get("module")
+        if module is not None and str(module).partition(".")[0] not in PACKAGES:
+            raise PresetError(
+                f"{path} names a Python object that is not loaded from a file.",
+                received=f"{module}.{value.get('class_name')}",
+                advice=f"Only objects of {' and '.join(PACKAGES)} are.",
+            )
+    for item in inside:
+        _check_objects(path, item)
+
+
+def _plain_name(weights: dict, source) -> str:
+    name = weights.get("file")
+    if not isinstance(name, str) or name in ("", ".", "..") or set(name) & set("/\\:"):
+        raise PresetError(
+            f"The weights of {source} must be a file beside its description.",
+            received=f"file={name!r}",
+            advice="Give the name of a file, without a folder.",
+        )
+    return name
 
 
 def _explain_absence(name: str) -> None:

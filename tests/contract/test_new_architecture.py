@@ -1,46 +1,35 @@
-"""Adding an architecture touches one file: this one plays that file."""
+"""Adding an architecture touches one file: the one that CONTRIBUTING.md shows."""
+
+import importlib.util
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
 import keras_musictag as kmt
-from keras_musictag import audio
-from keras_musictag.layers import LogMelSpectrogram
 from keras_musictag.models import registry
 
-
-class LoudnessTagger(kmt.MusicTagger):
-    """A toy: the mean level of sixteen mel bands, and the head."""
-
-    def __init__(
-        self, labels, *, bands=16, sample_rate=16000, tail="overlap", **options
-    ):
-        frontend = LogMelSpectrogram(
-            sample_rate=sample_rate, n_mels=bands, fmax=8000, name="frontend"
-        )
-        shape = frontend.compute_output_shape((None, sample_rate))[1:]
-        inputs = keras.Input(shape, name="spectrogram")
-        x = keras.layers.GlobalAveragePooling1D(name="pool")(inputs)
-        x = keras.layers.Rescaling(0.01, name="scale")(x)  # logits near 0 at first
-        super().__init__(
-            frontend=frontend,
-            backbone=keras.Model(inputs, x, name="backbone"),
-            endpoints={"levels": x},
-            labels=labels,
-            sample_rate=sample_rate,
-            chunking=audio.ChunkPlan(sample_rate, sample_rate, tail=tail),
-            **options,
-        )
-        self.bands = bands
-
-    def get_config(self):
-        return {**super().get_config(), "bands": self.bands}
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from contributing import code
 
 
-def test_one_file_is_enough(tmp_path):
-    assert registry()["LoudnessTagger"] is LoudnessTagger
+@pytest.fixture(scope="module")
+def toy_class(tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "loudness.py"
+    path.write_text(code("Adding an architecture"))
+    spec = importlib.util.spec_from_file_location("loudness", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.LoudnessTagger
+
+
+def test_one_file_is_enough(toy_class, tmp_path):
+    assert registry()["LoudnessTagger"] is toy_class
     keras.utils.set_random_seed(0)
-    toy = LoudnessTagger(["quiet", "loud"])
+    toy = toy_class(["quiet", "loud"])
     tone = np.sin(np.arange(16000 * 2) / 9).astype("float32")
     quiet_and_loud = np.stack([tone * 0.01, tone])
     toy.compile(keras.optimizers.Adam(0.05))
@@ -48,7 +37,7 @@ def test_one_file_is_enough(tmp_path):
     assert losses[-1] < losses[0]
     folder = toy.save_pretrained(tmp_path / "toy")
     again = kmt.MusicTagger.from_pretrained(folder)
-    assert type(again) is LoudnessTagger
+    assert type(again) is toy_class
     tracks = list(quiet_and_loud)
     np.testing.assert_array_equal(again.predict(tracks), toy.predict(tracks))
     assert {label for label, _ in again.tag(tone, sample_rate=16000)} == {*toy.labels}

@@ -15,6 +15,8 @@ class Repository:
     branches: dict[str, str]
     token: str | None = None
     gated: bool = False
+    private: bool = False  # for every token that the server knows
+    forbidden: bool = False
 
 
 @dataclass
@@ -25,15 +27,24 @@ class HubServer:
     failures: list[int] = field(default_factory=list)
     cut_after: list[int] = field(default_factory=list)  # bytes of the next bodies
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
+    # For uploads: what each token may do, trouble by repository and step, large files
+    # by sha256, the steps that were asked for, and the messages of commits.
+    tokens: dict[str, str] = field(default_factory=dict)
+    trouble: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    large: dict[str, bytes] = field(default_factory=dict)
+    steps: list[tuple[str, str]] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server.server_port}"
 
     def __enter__(self):
+        from hub_uploads import Uploads  # which makes repositories of this file's
+
         hub = self
 
-        class Handler(_Handler):
+        class Handler(Uploads, _Handler):
             pass
 
         Handler.hub = hub
@@ -67,14 +78,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             hub.requests.append(request)
             if hub.failures:
                 return self.refuse(hub.failures.pop(0))
-        parts = self.path.strip("/").split("/")
+        parts = self.path.partition("?")[0].strip("/").split("/")
+        if parts[:2] == ["api", "models"]:
+            return self.about("/".join(parts[2:4]))
         repository = hub.repositories.get("/".join(parts[:2]))
         if repository is None or parts[2] != "resolve":
             return self.refuse(404, "RepoNotFound")
         revision, rest = parts[3], parts[4:]
         if repository.gated:
             return self.refuse(403, "GatedRepo")
-        if repository.token not in (None, self.bearer()):
+        if repository.forbidden:
+            return self.refuse(403)
+        if not self.may_read(repository):
             return self.refuse(401, "RepoNotFound")
         commit = repository.branches.get(revision, revision)
         if commit not in repository.commits:
@@ -83,6 +98,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if body is None:
             return self.refuse(404, "EntryNotFound", X_Repo_Commit=commit)
         return self.give(body, commit)
+
+    def may_read(self, repository):
+        if repository.private and self.bearer() not in self.hub.tokens:
+            return False
+        return repository.token in (None, self.bearer())
 
     def bearer(self):
         return (self.headers.get("Authorization") or "").removeprefix("Bearer ")

@@ -232,7 +232,8 @@ def test_a_preset_is_looked_for_on_the_hub_first(reference, tmp_path):
         load = functools.partial(run, PRESET, endpoint=server.url, **nobody)
         found = load(str(tmp_path / "cache"), home=tmp_path / "home")
         commit["model.safetensors"] = commit["model.safetensors"][:-1] + b"!"
-        other = load(str(tmp_path / "cache"), home=tmp_path / "other")
+        other = load(str(tmp_path / "other_cache"), home=tmp_path / "other")
+    assert (tmp_path / "cache" / f"models--{name.replace('/', '--')}").is_dir()
     x = np.sin(np.arange(48000) / 20).astype("float32")
     np.testing.assert_allclose(found["scores"], model.predict(x)[0], atol=1e-6)
     # Another file than the published one is not used: the authors' server is next.

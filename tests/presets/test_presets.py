@@ -1,12 +1,16 @@
 """Preset records, bundled weights and saved folders."""
 
 import json
+import os
 import shutil
+import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import safetensors.numpy
+import yaml
 
 import keras_musictag as kmt
 from keras_musictag import presets
@@ -146,6 +150,70 @@ def test_foreign_folders_are_refused(tmp_path, text, message):
         kmt.MusicTagger.from_pretrained(tmp_path)
 
 
+def rewrite(folder, change):
+    """Change the `config.json` of a saved model."""
+    path = folder / "config.json"
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+HOSTILE = {"module": "os", "class_name": "system", "config": {"command": "true"}}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: r.update(format_version=9), "newer keras-musictag.*Upgrade"),
+        (lambda r: r.update(format_version="x"), "newer keras-musictag"),
+        (lambda r: r.update(class_name="FutureTagger"), "does not have.*FutureTagger"),
+        (lambda r: r["config"].update(new=1), "does not fit VGGTagger.*new"),
+        (lambda r: r["config"].update(labels={"x": 1}), "does not fit VGGTagger"),
+        (lambda r: r["config"].update(filters=HOSTILE), r"names a Python.*os\.system"),
+        (lambda r: r["config"].update(x=[{"y": HOSTILE}]), "names a Python object"),
+        (lambda r: r["config"].update(dtype={"class_name": "x"}), "does not fit"),
+        (lambda r: r["weights"].update(file="../model.safetensors"), "beside its"),
+        (lambda r: r["weights"].update(file="/etc/passwd"), "beside its description"),
+        (lambda r: r["weights"].update(file="other"), "does not describe its weights"),
+        (lambda r: r["weights"].pop("sha256"), "does not describe its weights"),
+        (lambda r: r["weights"].update(bytes="1"), "does not describe its weights"),
+        (lambda r: r["id2label"].update({"1": "z"}), "`id2label`.*'1': 'z' beside 'b'"),
+        (lambda r: r["label2id"].update(b=0), "`label2id`.*'b': 0 beside 1"),
+        (lambda r: r.update(sampling_rate=8000), "sampling_rate.*8000 beside 16000"),
+        (lambda r: r.update(problem_type="regression"), "contradicts itself"),
+    ],
+)
+def test_descriptions_that_cannot_be_right(saved, change, message):
+    rewrite(saved, change)
+    with pytest.raises(PresetError, match=message):
+        kmt.MusicTagger.from_pretrained(saved)
+
+
+def test_entries_for_the_hub_may_be_absent_or_replaced(saved):
+    model = kmt.MusicTagger.from_pretrained(saved, labels=["c"])
+    assert list(model.labels) == ["c"]
+    rewrite(saved, lambda r: [r.pop(key) for key in ("id2label", "label2id")])
+    assert list(kmt.MusicTagger.from_pretrained(saved).labels) == ["a", "b"]
+
+
+def test_a_preset_names_a_file_beside_it():
+    with pytest.raises(PresetError, match="file beside its description"):
+        presets.preset_weights({"weights": {"file": "../errors.py"}})
+
+
+def test_keras_files_load_no_objects_of_other_packages(tmp_path):
+    path, hostile = tmp_path / "good.keras", tmp_path / "hostile.keras"
+    kmt.VGGTagger(["a", "b"], filters=2).save(path)
+    with zipfile.ZipFile(path) as good, zipfile.ZipFile(hostile, "w") as bad:
+        for name in good.namelist():
+            content = good.read(name)
+            if name == "config.json":
+                content = json.dumps({**HOSTILE, "registered_name": "x"}).encode()
+            bad.writestr(name, content)
+    with pytest.raises(PresetError, match="cannot be loaded as a Keras file"):
+        kmt.MusicTagger.from_pretrained(hostile)
+
+
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(PresetError, match=r"config\.json cannot be read"):
         kmt.MusicTagger.from_pretrained(tmp_path)
@@ -166,6 +234,72 @@ def test_saved_folders_keep_where_the_weights_came_from(tmp_path):
     moved = shutil.copytree(folder, tmp_path / "b")
     again = kmt.MusicTagger.from_pretrained(moved).save_pretrained(tmp_path / "c")
     assert json.loads((again / "config.json").read_text()) == config
+
+
+def card_of(folder):
+    """The head of a model card, and its text."""
+    _, head, text = (folder / "README.md").read_text().split("---\n", 2)
+    return yaml.safe_load(head), text
+
+
+def test_cards_hold_the_scores_of_unchanged_weights(tmp_path):
+    model = kmt.MusicTagger.from_pretrained("vgg_mtt")
+    head, text = card_of(model.save_pretrained(tmp_path / "a", repo_id="me/vgg"))
+    assert head["license"] == "isc"
+    assert head["library_name"] == "keras-musictag"
+    assert head["pipeline_tag"] == "audio-classification"
+    assert {"music", "music-tagging"} <= set(head["tags"])
+    assert head["datasets"] == ["magnatagatune"]
+    assert head["metrics"] == ["roc_auc", "average_precision"]
+    (index,) = head["model-index"]
+    (result,) = index["results"]
+    assert index["name"] == "vgg_mtt"
+    dataset = {"name": "MagnaTagATune", "type": "magnatagatune", "split": "pons"}
+    assert result["dataset"] == dataset
+    reported = kmt.preset_info("vgg_mtt")["reported"][0]
+    values = {metric["type"]: metric["value"] for metric in result["metrics"]}
+    assert values["roc_auc"] == round(reported["roc_auc"], 4)
+    assert values["average_precision"] == round(reported["pr_auc"], 4)
+    assert 'MusicTagger.from_pretrained("me/vgg")' in text
+    assert "Jordi Pons" in text and "```bibtex" in text
+    # A copy of a copy keeps them; one changed weight loses them.
+    again = kmt.MusicTagger.from_pretrained(tmp_path / "a")
+    assert "model-index" in card_of(again.save_pretrained(tmp_path / "b"))[0]
+    again.weights[-1].assign(again.weights[-1] + 1)
+    head, text = card_of(again.save_pretrained(tmp_path / "c"))
+    assert "model-index" not in head and "## Results" not in text
+    assert "Made from the preset `vgg_mtt`; its weights were changed" in text
+
+
+def test_cards_of_chord_recognisers(tmp_path):
+    model = kmt.ChordRecognizer.from_pretrained("crnn_majmin_rendered")
+    head, text = card_of(model.save_pretrained(tmp_path / "a"))
+    assert "chord-recognition" in head["tags"] and head["license"] == "apache-2.0"
+    splits = [r["dataset"]["split"] for r in head["model-index"][0]["results"]]
+    measured = kmt.preset_info("crnn_majmin_rendered")["measured"]
+    assert splits == [score["split"] for score in measured]
+    assert "model.recognize(" in text and "Limits: Trained on rendered" in text
+
+
+def test_notice_names_every_bundled_weight():
+    """Licence, holder and file of what comes from others, in the wheel's NOTICE."""
+    notice = (Path(__file__).resolve().parents[2] / "NOTICE").read_text("utf-8")
+    flat = " ".join(notice.split())
+    for name in kmt.list_presets():
+        record = kmt.preset_info(name)
+        if record["weights"]["source"] != "bundled":
+            continue
+        licence = {"ISC": "ISC License", "Apache-2.0": "Apache License, Version 2.0"}
+        assert licence.get(record["license"], "BSD 2-Clause License") in flat
+        assert record["copyright"] in flat, name
+        assert [author for author in record["authors"] if author not in flat] == []
+        files = [word for word in flat.split() if word.startswith("keras_musictag/pre")]
+        file = f"keras_musictag/presets/{record['weights']['file']}"
+        assert any(fits(file, pattern.rstrip(",")) for pattern in files), file
+
+
+def fits(file, pattern):
+    return Path(file).match(pattern) and os.path.dirname(file) in pattern
 
 
 def test_other_files_are_refused(tmp_path):

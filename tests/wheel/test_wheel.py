@@ -1,8 +1,10 @@
 """The built wheel, installed where nothing of the checkout is in reach."""
 
+import json
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -32,19 +34,82 @@ def run(site: Path, *arguments: str) -> str:
     return done.stdout
 
 
+def check(*command: str) -> str:
+    """Run a checker of packages on its own; its text if it is content."""
+    done = subprocess.run(
+        [sys.executable, "-m", *command], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def sdist() -> Path:
+    """The source archive beside the wheel."""
+    found = list(Path(WHEEL).parent.glob("*.tar.gz"))
+    if not found:
+        pytest.skip("no sdist beside the wheel: `python -m build` makes both")
+    return found[0]
+
+
 def test_the_wheel_holds_what_it_needs_and_no_more():
-    names = zipfile.ZipFile(WHEEL).namelist()
-    for needed in (
-        "py.typed",
-        "__init__.pyi",
-        "audio/demo.ogg",
-        "presets/vgg_mtt.json",
-    ):
+    files = zipfile.ZipFile(WHEEL)
+    names = set(files.namelist())
+    for needed in ("py.typed", "__init__.pyi", "audio/demo.ogg", "presets/crema.json"):
         assert f"keras_musictag/{needed}" in names
-    assert any(name.endswith("licenses/NOTICE") for name in names)
+    for name in [n for n in names if n.startswith("keras_musictag/presets/")]:
+        if not name.endswith(".json"):
+            continue
+        record = json.loads(files.read(name))
+        weights = record["weights"]
+        if weights["source"] == "bundled":
+            info = files.getinfo(f"keras_musictag/presets/{weights['file']}")
+            assert info.file_size == weights["bytes"]
+        assert "vocabulary" in record["config"] or record["config"]["labels"]["names"]
+    for licence in ("LICENSE", "NOTICE"):
+        assert any(name.endswith(f"licenses/{licence}") for name in names)
     folders = {name.split("/")[0] for name in names}
     assert {f for f in folders if not f.endswith(".dist-info")} == {"keras_musictag"}
+    assert not [n for n in names if "test" in Path(n).name.split("_")]
+    assert not [n for n in names if n.endswith((".pyc", ".pth", ".h5", ".pkl"))]
     assert Path(WHEEL).stat().st_size < 18e6
+
+
+def test_the_source_archive_holds_what_a_packager_needs():
+    with tarfile.open(sdist()) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    for needed in (
+        "pyproject.toml",
+        "LICENSE",
+        "NOTICE",
+        "README.md",
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "keras_musictag/presets/vgg_mtt.safetensors",
+        "tests/conftest.py",
+        "tools/generate_api.py",
+    ):
+        assert needed in names, needed
+
+
+def test_the_checkers_of_packages_are_content():
+    assert "PASSED" in check("twine", "check", "--strict", WHEEL, str(sdist()))
+    assert "OK" in check("check_wheel_contents", WHEEL)
+
+
+def test_type_checkers_accept_what_users_write(site, tmp_path):
+    """The public functions as a user of `mypy --strict` calls them."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "mypy", "--strict"),
+            *("--cache-dir", str(tmp_path), "--config-file", os.devnull),
+            str(Path(__file__).parent / "typed_user.py"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},  # not MYPYPATH: no source of ours
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_bundled_preset_loads_and_tags(site):

@@ -33,7 +33,7 @@ def extractor(
     input_length=3,
     input_overlap=False,
     extract_features=True,
-):
+) -> tuple:
     """Compute the taggram and the features of a music file.
 
     Args:

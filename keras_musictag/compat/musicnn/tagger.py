@@ -11,7 +11,7 @@ def top_tags(
     input_overlap=False,
     print_tags=True,
     save_tags=False,
-):
+) -> list[str]:
     """Name the tags that fit a music file best.
 
     Args:
