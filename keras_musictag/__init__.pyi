@@ -5,6 +5,7 @@ from . import (
     compat,
     conversion,
     data,
+    export,
     layers,
     metrics,
     models,
@@ -20,6 +21,7 @@ from .errors import (
     MusicTagError,
     PresetError,
 )
+from .export.taggers import ExportedTagger, LiteRTTagger, OnnxTagger
 from .labels import Labels
 from .models.auto_pool import AutoPoolTagger
 from .models.backup import ResumableBackup
@@ -36,11 +38,11 @@ from .models.self_attention import SelfAttentionTagger
 from .models.short_chunk import ShortChunkCNNTagger
 from .models.similarity import EmbeddingIndex
 from .models.tagger import MusicTagger
-from .models.taggram import Taggram
 from .models.teaching import teach
 from .models.training_run import judge_tagger, train_seeds, train_tagger
 from .models.vgg import VGGTagger
 from .presets import list_presets, preset_info
+from .tracks.taggram import Taggram
 
 __all__ = [
     "AudioError",

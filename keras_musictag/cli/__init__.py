@@ -24,6 +24,7 @@ from keras_musictag.cli.arguments import (
 )
 from keras_musictag.cli.chords import CHORDS_HELP, chords
 from keras_musictag.cli.evaluate import EVALUATE_HELP, evaluate
+from keras_musictag.cli.export import EXPORT_HELP, Engine, export, open_exported
 from keras_musictag.cli.printing import (
     EXPECTED,
     Format,
@@ -55,6 +56,7 @@ TAG_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag tag 'album/*.flac' --format json > tags.json[/cyan]\n
 [cyan]keras-musictag tag song.mp3 --group mood --group era --sort lift[/cyan]\n
 [cyan]keras-musictag tag song.mp3 --preset vgg_mtt --taggram song.png[/cyan]\n
+[cyan]keras-musictag tag song.mp3 --preset musicnn.onnx[/cyan]  made by `export`\n
 [bold]Exit codes[/bold]  0: all files tagged. 1: some could not be, they are named.
 2: wrong usage. 130: stopped by Ctrl-C, what was done is written."""
 PRESETS_HELP = """[bold]Examples[/bold]\n
@@ -114,8 +116,12 @@ def tag(
     ] = None,
     demo: Annotated[bool, Option("--demo", help="Tag the clip inside.")] = False,
     preset: Annotated[
-        str, Option(help="Pretrained model, or the folder of a saved one.")
+        str, Option(help="Pretrained model, or a saved or exported one.")
     ] = "musicnn_msd",
+    engine: Annotated[
+        Engine | None,
+        Option(help="Who computes; onnx and litert start quickly and need an export."),
+    ] = None,
     top_k: Annotated[int, Option(min=1, help="Labels per file, at most.")] = 10,
     min_score: Annotated[float | None, Option(help="Leave out lower scores.")] = None,
     group: Annotated[
@@ -157,15 +163,17 @@ def tag(
     """
     # Whatever can be wrong is said before the backend starts, which takes seconds.
     files = find_files(paths or [], demo, "tag", "tag")
-    _check_choices(preset, group, taggram, output)
+    exported = open_exported(preset, engine)
+    labels = exported.labels if exported else _labels_of(preset)
+    _check_choices(labels, group, taggram, output)
     targets = _taggram_paths(taggram, files)
-    if not quiet and sys.stderr.isatty() and _is_fetched(preset):
+    if not (quiet or exported) and sys.stderr.isatty() and _is_fetched(preset):
         typer.echo(f"The weights of {preset} are fetched once and kept.", err=True)
     usable, failed = split_readable(files)
     done = 0
     try:
         with silenced() as stderr:
-            model = _load(preset) if usable else None
+            model = exported or (_load(preset) if usable else None)
             with (
                 opened(output) as file,
                 Results(file, format or _format_of(output), preset) as results,
@@ -203,9 +211,12 @@ def tag(
 # === Arguments ===
 
 
-def _check_choices(preset: str, groups, taggram, output) -> None:
-    record = read_record(preset)
-    Labels.from_config(record["config"]["labels"]).select(groups or None)
+def _labels_of(preset: str) -> Labels:
+    return Labels.from_config(read_record(preset)["config"]["labels"])
+
+
+def _check_choices(labels: Labels, groups, taggram, output) -> None:
+    labels.select(groups or None)
     suffix = taggram.suffix.lower() if taggram else ".csv"
     if suffix not in (".csv", ".png"):
         raise errors.ConfigError(
@@ -265,6 +276,7 @@ app.command(epilog=CHORDS_HELP)(chords)
 app.command(epilog=TRAIN_HELP)(train)
 app.command(epilog=EVALUATE_HELP)(evaluate)
 app.command(epilog=TEACH_HELP, cls=TeachCommand)(teach)
+app.command(epilog=EXPORT_HELP)(export)
 
 
 # === Presets ===

@@ -348,6 +348,7 @@ def round_to_float16(x):
     """
     # Not a pair of casts: XLA may drop them, since float32 is "at least as precise".
     # Scaling by a power of two is exact, so that only `round` (ties to even) rounds.
+    # The spacings themselves fit into half floats; exported networks may keep them so.
     x = ops.minimum(x, FLOAT16_MAX)
     exponents = np.arange(FLOAT16_MIN_EXPONENT, 16)
     # Below 2 ** -14 half floats are subnormal: the spacing stays the same.
@@ -358,6 +359,5 @@ def round_to_float16(x):
     index = ops.clip(index, 0, len(exponents) - 1)
     spacing = np.exp2(exponents - FLOAT16_BITS).astype("float32")
     step = ops.take(ops.convert_to_tensor(spacing), index)
-    steps_per_unit = ops.take(ops.convert_to_tensor(1.0 / spacing), index)
-    rounded = ops.round(x * steps_per_unit) * step
+    rounded = ops.round(x / step) * step
     return x + ops.stop_gradient(rounded - x)

@@ -15,7 +15,7 @@ from keras_musictag.chords import (
 )
 from keras_musictag.chords.decoding import frames_of_beats
 from keras_musictag.errors import import_extra
-from keras_musictag.models.inference import TRACK_ERRORS, TrackError
+from keras_musictag.tracks.inference import TRACK_ERRORS, TrackError
 
 AUTO_BEATS = "auto"
 

@@ -17,7 +17,7 @@ from keras_musictag.chords import (
 )
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.errors import LabelError
-from keras_musictag.models import chord_training, sources
+from keras_musictag.models import chord_training
 from keras_musictag.models.base import PretrainedModel, dtype_scope
 from keras_musictag.models.chord_frames import (
     FrameOutputs,
@@ -27,8 +27,9 @@ from keras_musictag.models.chord_frames import (
     vocabulary_to_config,
     with_beats,
 )
-from keras_musictag.models.inference import TrackError
 from keras_musictag.models.whole_track import WholeTrack, to_decibels
+from keras_musictag.tracks import sources
+from keras_musictag.tracks.inference import TrackError
 
 # Magnitudes up to here are the floor of the decibels: every bin would be "loudest".
 SILENCE = 1e-5
@@ -458,6 +459,48 @@ class ChordRecognizer(PretrainedModel, abstract=True):
             `"tag"` holds the class in the vocabulary, -1 for a chord outside it.
         """
         return {"tag": self.vocabulary.indices(labels)}
+
+    # === Deployment ===
+
+    def export(
+        self,
+        path,
+        format: str | None = None,
+        *,
+        float16: bool = False,
+        tolerance: float | None = None,
+    ):
+        """Write the network for programs that run without Keras.
+
+        It takes whole tracks, float32 `(batch, samples)` named `waveform`, of any
+        length, and gives the outputs of a call by name: `tag` are the probabilities of
+        the vocabulary, `(batch, frames, classes)`. Decoding is left to the program.
+
+        Args:
+            path, float16, tolerance: As in `MusicTagger.export`.
+            format: `"tf_saved_model"` or `"onnx"`; `None` for what the suffix says,
+                without one `"tf_saved_model"`.
+
+        Returns:
+            The path, as a `Path`.
+
+        Raises:
+            ConfigError, MissingExtraError: As in `MusicTagger.export`.
+
+        Example:
+
+        ```python
+        import keras_musictag as kmt
+
+        kmt.CRNNChordRecognizer.from_pretrained().export("chords.onnx")
+        waveform, _ = kmt.audio.load(kmt.audio.demo_path(), 22050)
+        network = kmt.export.open_exported("chords.onnx")
+        network(waveform[None])["tag"].shape  # (1, frames, 25)
+        ```
+        """
+        from keras_musictag.models.exporting import export_recognizer
+
+        return export_recognizer(self, path, format, float16, tolerance)
 
     # === Inner parts ===
 

@@ -17,8 +17,8 @@ from keras_musictag.chords.harte import NO_CHORD
 from keras_musictag.data import TrackList, chord_folder
 from keras_musictag.data.track import listed
 from keras_musictag.errors import AudioError, AudioWarning, ConfigError, LabelError
-from keras_musictag.models.inference import TRACK_ERRORS
 from keras_musictag.models.whole_track import TOP_DB, to_decibels
+from keras_musictag.tracks.inference import TRACK_ERRORS
 
 POSITIONS = ("random", "all")
 SEMITONES = (-6, 5)  # lowest and highest transposition

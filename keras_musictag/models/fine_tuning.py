@@ -13,12 +13,12 @@ from keras_musictag.data import crops
 from keras_musictag.data.collection import TrackList
 from keras_musictag.errors import ConfigError, LabelError
 from keras_musictag.labels import Labels
-from keras_musictag.models import sources
 from keras_musictag.models.backup import ResumableBackup
 from keras_musictag.models.base import PretrainedModel
 from keras_musictag.models.heads import default_objective
 from keras_musictag.models.learning_rates import with_rates
 from keras_musictag.models.probe import Probe, train_probe
+from keras_musictag.tracks import sources
 
 FREEZE = (None, "backbone", "normalization")
 

@@ -16,8 +16,8 @@ from keras_musictag.data.cache import AudioCache
 from keras_musictag.data.collection import TrackList
 from keras_musictag.data.track import Track, listed
 from keras_musictag.errors import AudioError, ConfigError, LabelError
-from keras_musictag.models import sources
-from keras_musictag.models.inference import TRACK_ERRORS
+from keras_musictag.tracks import sources
+from keras_musictag.tracks.inference import TRACK_ERRORS
 
 # Inverse strengths of the regularisation: `C` of the logistic regression, 1 / `alpha`
 # of the ridge regression.

@@ -13,7 +13,7 @@ from keras_musictag.checks import check_choice, check_positive, check_positive_i
 from keras_musictag.errors import LabelError
 from keras_musictag.layers import CQT, HCQT, STFT, LogMelSpectrogram
 from keras_musictag.layers.filterbank import hz_to_mel, mel_to_hz
-from keras_musictag.models import sources
+from keras_musictag.tracks import sources
 
 METHODS = ("gradient", "smoothgrad", "integrated")
 BATCH_SIZE = 8

@@ -18,8 +18,8 @@ from keras_musictag.errors import (
     ConfigError,
     import_extra,
 )
-from keras_musictag.models import sources
-from keras_musictag.models.inference import TRACK_ERRORS
+from keras_musictag.tracks import sources
+from keras_musictag.tracks.inference import TRACK_ERRORS
 
 ENGINES = ("sklearn", "faiss")
 VERSION = 1

@@ -1,25 +1,20 @@
 """`MusicTagger`: a Keras model from a waveform to label scores, and its methods."""
 
-from collections.abc import Iterable, Iterator
-
 import keras
-import numpy as np
 
 from keras_musictag import audio
-from keras_musictag.checks import check_choice, check_positive_int
+from keras_musictag.checks import check_choice
 from keras_musictag.labels import Labels
-from keras_musictag.models import sources
 from keras_musictag.models.base import dtype_scope
 from keras_musictag.models.features import FeatureModels
 from keras_musictag.models.fine_tuning import FineTuning
 from keras_musictag.models.heads import PROBLEM_TYPES, make_head
-from keras_musictag.models.inference import TrackError, TrackOutput, score_tracks
-from keras_musictag.models.taggram import Taggram, frame_rows, over_chunks
+from keras_musictag.tracks import sources
+from keras_musictag.tracks.scoring import TrackScoring
+from keras_musictag.tracks.taggram import over_chunks
 
-BATCH_SIZE = 16
 
-
-class MusicTagger(FineTuning, abstract=True):
+class MusicTagger(TrackScoring, FineTuning, abstract=True):
     """Base of all taggers: audio in, one score per label out.
 
     A tagger is a functional `keras.Model` made of three parts: `frontend` (waveform to
@@ -50,8 +45,6 @@ class MusicTagger(FineTuning, abstract=True):
 
     default_preset = "musicnn_msd"
     fresh_head_layers = ("logits",)
-    # Models that score every moment of a chunk say where these begin, in samples.
-    frame_offsets: np.ndarray | None = None
 
     def __init__(
         self,
@@ -143,128 +136,13 @@ class MusicTagger(FineTuning, abstract=True):
         """
         if not sources.are_tracks(x):
             return super().predict(x, batch_size=batch_size, verbose=verbose, **kwargs)
-        tracks = sources.batch(x)
-        bar = keras.utils.Progbar(len(tracks), unit_name="track") if verbose else None
-
-        def scores():
-            for output in self._run(
-                tracks, "scores", sample_rate, batch_size, chunking, tail
-            ):
-                found = (over_chunks(v, aggregate) for v in output.outputs.values())
-                yield output.error or next(found)
-                if bar:
-                    bar.add(1)
-
-        single = len(tracks) == 1
-        rows = sources.collect(scores(), tracks, single, on_error)
-        shape = (len(self.labels),) if aggregate else (0, len(self.labels))
-        nothing = np.full(shape, np.nan, "float32")
-        rows = [nothing if row is None else row for row in ([rows] if single else rows)]
-        return np.stack(rows) if aggregate is not None else rows
-
-    def tag(
-        self,
-        source,
-        sample_rate: int | None = None,
-        top_k: int | None = 10,
-        min_score: float | None = None,
-        groups: Iterable[str] | str | None = None,
-        *,
-        sort: str = "score",
-        aggregate: str = "mean",
-        **options,
-    ):
-        """Name what is heard in a track.
-
-        Args:
-            source: A path, an open file, one track as an array `(samples,)` or
-                `(channels, samples)`, or a list of these.
-            sample_rate: Of arrays, in Hz; `None` means the model's own.
-            top_k: How many labels at most; `None` for all.
-            min_score: Leave out labels whose score is lower.
-            groups: Only labels of these groups, such as `"genre"`.
-            sort: `"score"`, or `"lift"`: score over the label's prior, since the
-                scores of rare labels stay low.
-            aggregate: `"mean"`, `"max"` or `"median"` over the chunks.
-            **options: `batch_size`, `chunking`, `tail`, `on_error` as in
-                `predict`.
-
-        Returns:
-            List of `(label, score)`, best first; for a list of sources a list of
-            such lists, with `None` for a bad one.
-
-        Raises:
-            AudioError: If a single source is not usable audio.
-            LabelError: If no label belongs to `groups`.
-
-        Example:
-
-        ```python
-        import keras_musictag as kmt
-
-        model = kmt.MusicnnTagger.from_pretrained()
-        model.tag(kmt.audio.demo_path(), top_k=3)
-        ```
-        """
-        self.labels.select(groups)  # a wrong group costs no decoding
-        taggrams = self.taggram(source, sample_rate, **options)
-        single = isinstance(taggrams, Taggram)
-        tags = [
-            t and t.top(top_k, min_score, groups, sort, aggregate)
-            for t in ([taggrams] if single else taggrams)
-        ]
-        return tags[0] if single else tags
-
-    def taggram(self, source, sample_rate: int | None = None, **options):
-        """Score a track chunk by chunk.
-
-        Args:
-            source: As in `tag`.
-            sample_rate: Of arrays, in Hz; `None` means the model's own.
-            **options: As in `tag`.
-
-        Returns:
-            A `Taggram` with `times` (seconds), `labels` and `scores`
-            `(chunks, n_labels)`; a list with `None` for bad ones if `source` is
-            a list.
-
-        Raises:
-            AudioError: If a single source is not usable audio.
-        """
-        on_error = options.pop("on_error", "warn")
-        tracks, single = sources.listed(source)
-        outcomes = self.iter_taggrams(tracks, sample_rate, **options)
-        return sources.collect(outcomes, tracks, single, on_error)
-
-    def iter_taggrams(
-        self,
-        tracks: Iterable,
-        sample_rate: int | None = None,
-        *,
-        batch_size: int | None = None,
-        chunking: audio.ChunkPlan | None = None,
-        tail: str | None = None,
-    ) -> Iterator[Taggram | TrackError]:
-        """Score many tracks lazily: each result comes when it is ready.
-
-        Args:
-            tracks: Paths, open files or arrays; may be a generator.
-            sample_rate, batch_size, chunking, tail: As in `predict`.
-
-        Yields:
-            For each track, in order, its `Taggram`, or the error that
-            says why there is none.
-        """
-        for output in self._run(
-            tracks, "scores", sample_rate, batch_size, chunking, tail
-        ):
-            if output.error is not None:
-                yield output.error
-            else:
-                starts, scores = output.starts, output.outputs["scores"]
-                if self.frame_offsets is not None:
-                    starts, scores = frame_rows(starts, self.frame_offsets, scores)
-                yield Taggram(starts / self.sample_rate, self.labels, scores)
+        bar = None
+        if verbose:
+            tracks = len(sources.batch(x))
+            bar = keras.utils.Progbar(tracks, unit_name="track").add
+        return self._predict_tracks(
+            x, sample_rate, batch_size, aggregate, chunking, tail, on_error, bar
+        )
 
     def embed(
         self,
@@ -327,32 +205,59 @@ class MusicTagger(FineTuning, abstract=True):
         """Names that `embed(layer=...)` takes, from the input to the scores."""
         return self._features.names
 
-    def stream(
-        self, blocks: Iterable, sample_rate: int | None = None
-    ) -> Iterator[tuple[float, np.ndarray]]:
-        """Score audio while it arrives, in bounded memory.
+    # === Deployment ===
+
+    def export(
+        self,
+        path,
+        format: str | None = None,
+        *,
+        float16: bool = False,
+        tolerance: float | None = None,
+    ):
+        """Write the network for programs that run without Keras.
+
+        The network takes one chunk per row, float32 `(batch, chunk_samples)` named
+        `waveform`, and gives `scores`, `(batch, n_labels)`, for any batch. Cutting a
+        track into chunks and bringing their scores together is left to the program:
+        the metadata say how, and `OnnxTagger` and `LiteRTTagger` do it.
+
+        The scores of four chunks are compared in the format's own runtime, and
+        nothing is written if they differ. From JAX and PyTorch a TensorFlow process
+        does the work.
 
         Args:
-            blocks: Iterable of mono blocks `(samples,)` of any lengths, or of
-                `(channels, samples)`.
-            sample_rate: Of the blocks, in Hz; `None` means the model's own.
+            path: A folder, which gets the network and `metadata.json`; or a file that
+                ends in .onnx or .tflite and holds its metadata itself. An earlier
+                export is replaced.
+            format: `"tf_saved_model"`, `"onnx"` or `"litert"`; `None` for what the
+                suffix says, without one `"tf_saved_model"`.
+            float16: Whether to store weights in half precision (ONNX, LiteRT): half
+                the size.
+            tolerance: Largest difference of a score; 1e-3 if `None`, and 1e-2 with
+                `float16`.
 
-        Yields:
-            `(time, scores)`: the start of a chunk (or of a moment in it) in seconds
-            and its scores `(n_labels,)`, as soon as the chunk is complete.
+        Returns:
+            The path, as a `Path`.
 
         Raises:
-            AudioError: If a block is not usable audio.
+            ConfigError: If an argument cannot work, the network cannot be converted,
+                or its scores differ.
+            MissingExtraError: If a package that the format needs is not installed.
+
+        Example:
+
+        ```python
+        import keras_musictag as kmt
+
+        tagger = kmt.MusicnnTagger.from_pretrained()
+        tagger.export("musicnn.onnx")
+        tagger.export("musicnn", format="litert", float16=True)
+        ```
         """
-        rate = self.sample_rate if sample_rate is None else sample_rate
-        mono = audio.resample_blocks(blocks, rate, self.sample_rate)
-        forward = self._features.forward(("scores",))
-        for start, chunk in self.chunking.chunks(mono):
-            scores = forward(chunk[None])["scores"]
-            offsets = [0] if self.frame_offsets is None else self.frame_offsets
-            rows = scores.reshape(len(offsets), -1)
-            for offset, row in zip(offsets, rows, strict=True):
-                yield (start + offset) / self.sample_rate, row
+        from keras_musictag.models.exporting import export_tagger
+
+        return export_tagger(self, path, format, float16, tolerance)
 
     # === Inner parts ===
 
@@ -377,23 +282,9 @@ class MusicTagger(FineTuning, abstract=True):
             "sampling_rate": self.sample_rate,
         }
 
-    def _run(
-        self, tracks, names, sample_rate, batch_size, chunking, tail
-    ) -> Iterator[TrackOutput]:
-        """Score tracks with the named outputs, one `TrackOutput` each, in order."""
-        plan = chunking or self.chunking
-        if tail is not None:
-            plan = plan.replace(tail=tail)
-        rate = self.sample_rate if sample_rate is None else sample_rate
-        rate = audio.check_sample_rate(rate)
-        names = (names,) if isinstance(names, str) else names
-        forward = self._features.forward(names)
+    def _forward(self, names: tuple[str, ...]):
+        return self._features.forward(names)
 
-        def cut(track):
-            return sources.cut(track, rate, self.sample_rate, plan)
-
+    def _wants_few_shapes(self) -> bool:
         # An eager or op-by-op graph takes any batch; a compiled one wants few.
-        fixed = keras.backend.backend() == "jax" or bool(self.jit_compile)
-        size = BATCH_SIZE if batch_size is None else batch_size
-        size = check_positive_int(size, name="batch_size")
-        return score_tracks(tracks, cut, forward, size, fixed)
+        return keras.backend.backend() == "jax" or bool(self.jit_compile)

@@ -8,7 +8,7 @@ import numpy as np
 from keras_musictag import audio
 from keras_musictag.errors import AudioError
 from keras_musictag.layers.compression import compress
-from keras_musictag.models.inference import TrackError, score_tracks
+from keras_musictag.tracks.inference import TrackError, score_tracks
 
 BLOCK_FRAMES = 128
 TOP_DB = 80.0

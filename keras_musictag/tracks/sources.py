@@ -10,7 +10,7 @@ import numpy as np
 from keras_musictag import audio
 from keras_musictag.checks import check_choice
 from keras_musictag.errors import AudioError, AudioWarning
-from keras_musictag.models.inference import TRACK_ERRORS
+from keras_musictag.tracks.inference import TRACK_ERRORS
 
 ON_ERROR = ("warn", "raise")
 

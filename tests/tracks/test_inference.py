@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_musictag.errors import AudioError
-from keras_musictag.models.inference import score_tracks
+from keras_musictag.tracks.inference import score_tracks
 
 
 def run(tracks, batch_size=4, fixed_shape=False):

@@ -1,0 +1,105 @@
+"""The command `keras-musictag export`, and exported taggers in `tag`."""
+
+import enum
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from keras_musictag import errors, presets
+from keras_musictag.cli.printing import silenced
+
+Target = enum.StrEnum("Target", ["tf_saved_model", "onnx", "litert"])
+Engine = enum.StrEnum("Engine", ["keras", "onnx", "litert"])
+
+EXPORT_HELP = """[bold]Examples[/bold]\n
+[cyan]keras-musictag export musicnn_msd musicnn.onnx[/cyan]  one ONNX file\n
+[cyan]keras-musictag export musicnn_msd out --format litert --float16[/cyan]  a folder
+with model.tflite and metadata.json\n
+[cyan]keras-musictag tag song.mp3 --preset musicnn.onnx[/cyan]  tags with it"""
+
+
+def export(
+    preset: Annotated[
+        str, Argument(help="Pretrained model, or the folder of a saved one.")
+    ],
+    out: Annotated[
+        Path,
+        Argument(
+            metavar="OUT", help="A folder, or a file that ends in .onnx or .tflite."
+        ),
+    ],
+    format: Annotated[
+        Target | None, Option(help="As the suffix of OUT says, else tf_saved_model.")
+    ] = None,
+    float16: Annotated[
+        bool, Option("--float16", help="Store weights in half precision.")
+    ] = False,
+    tolerance: Annotated[
+        float | None,
+        Option(
+            min=0.0,
+            help="Largest difference of a score in the format's own runtime; 0.001 "
+            "if not given, 0.01 with --float16.",
+        ),
+    ] = None,
+) -> None:
+    """Write a model as SavedModel, ONNX or LiteRT, for programs without Keras.
+
+    Its outputs are compared in the format's own runtime; a network that differs is
+    not kept.
+    """
+    from keras_musictag.export import check_target, read_metadata
+
+    is_folder = Path(preset).is_dir()
+    (presets.read_folder if is_folder else presets.preset_info)(preset)
+    check_target(out, format and format.value, float16)
+    with silenced():
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        from keras_musictag.models.base import PretrainedModel
+
+        model = PretrainedModel.from_pretrained(preset)
+        path = model.export(
+            out, format and format.value, float16=float16, tolerance=tolerance
+        )
+        parity = read_metadata(path)["parity"]
+    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    size = sum(file.stat().st_size for file in files) / 1e6
+    typer.echo(
+        f"{path}: {size:.1f} MB, scores differ by at most "
+        f"{parity['largest_difference']:.1e}"
+    )
+
+
+def open_exported(preset: str, engine: Engine | None):
+    """Return an exported tagger, or `None` if Keras is to compute.
+
+    Raises:
+        ConfigError: If the engine and the preset do not belong together.
+    """
+    if engine == Engine.keras:
+        return None
+    from keras_musictag.export import LiteRTTagger, OnnxTagger, metadata
+
+    if not metadata.is_exported(preset):
+        if engine is None:
+            return None
+        raise errors.ConfigError(
+            f"--engine {engine} needs an exported tagger.",
+            received=f"--preset {preset}",
+            advice=f"Make one, and name it with --preset: "
+            f"keras-musictag export {preset} {Path(preset).name}-{engine} "
+            f"--format {engine}",
+        )
+    known = {"onnx": OnnxTagger, "litert": LiteRTTagger}
+    found, _ = metadata.locate(preset)
+    if found not in known:
+        raise errors.ConfigError(
+            "A SavedModel is for programs with TensorFlow; this command has no use "
+            "for it.",
+            received=f"--preset {preset}",
+            advice="Export to onnx or litert, or name the preset itself.",
+        )
+    return known[engine or found](preset)

@@ -1,0 +1,254 @@
+"""Write a network in a deployment format: converted, described, checked, then moved."""
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from keras_musictag.checks import check_choice
+from keras_musictag.errors import ConfigError, MusicTagError, import_extra
+from keras_musictag.export import metadata as meta
+from keras_musictag.export.half import halve_onnx
+from keras_musictag.export.operators import teach_tf2onnx
+from keras_musictag.export.runtimes import EXTRA, RUNTIMES
+
+# The packages that write and check each format, besides TensorFlow.
+FORMATS: dict[str, tuple[str, ...]] = {
+    "tf_saved_model": (),
+    "onnx": ("onnx", "tf2onnx", "onnxruntime"),
+    "litert": ("ai_edge_litert",),
+}
+TOLERANCE = {False: 1e-3, True: 1e-2}
+
+
+def check_target(path, format: str | None, float16: bool) -> tuple[Path, str]:
+    """Say what is wrong with a wish before any work is done.
+
+    Args:
+        path: Where to write: a name that ends in .onnx or .tflite is that file, any
+            other a folder.
+        format: `"tf_saved_model"`, `"onnx"` or `"litert"`; `None` for what the suffix
+            says, without one `"tf_saved_model"`.
+        float16: Whether weights shall be stored in half precision.
+
+    Returns:
+        The path and the format.
+
+    Raises:
+        ConfigError: If the format is unknown, does not fit the name, cannot store
+            half precision, or the path holds something else.
+        MissingExtraError: If a package that the format needs is not installed.
+    """
+    path = Path(path)
+    implied = meta.SUFFIXES.get(path.suffix.lower())
+    format = check_choice(
+        format or implied or "tf_saved_model", tuple(FORMATS), name="format"
+    )
+    if implied not in (None, format):
+        raise ConfigError(
+            "The suffix of the file does not fit the format.",
+            received=f"{path} with format={format!r}",
+            advice=f"Pass format={implied!r}, or the name of a folder.",
+        )
+    if float16 and format == "tf_saved_model":
+        raise ConfigError(
+            "A SavedModel keeps its weights as they are.",
+            received="format='tf_saved_model', float16=True",
+            advice="Use format='onnx' or 'litert' for half precision.",
+        )
+    if path.is_dir() if implied else path.exists() and not _replaceable(path):
+        raise ConfigError(
+            "There is something else in the place of the export.",
+            received=str(path),
+            advice="Name a new folder, an empty one, an earlier export, or a file "
+            "that ends in .onnx or .tflite.",
+        )
+    for package in FORMATS[format]:
+        import_extra(package, EXTRA, f"Export to {format}")
+    if importlib.util.find_spec("tensorflow") is None:
+        raise ConfigError(
+            "Networks are exported by TensorFlow, which is not installed.",
+            received=f"format={format!r}",
+            advice="Install tensorflow beside your backend, or export elsewhere.",
+        )
+    return path, format
+
+
+def _replaceable(path: Path) -> bool:
+    if not path.is_dir():
+        return False
+    return not any(path.iterdir()) or meta.is_export_folder(path)
+
+
+def export_network(
+    network,
+    path,
+    *,
+    format: str | None = None,
+    metadata: dict,
+    examples: np.ndarray,
+    expected: dict[str, np.ndarray],
+    float16: bool = False,
+    tolerance: float | None = None,
+) -> Path:
+    """Write a network, unless its scores in the format's own runtime are others.
+
+    Args:
+        network: Keras model on the TensorFlow backend from `waveform`,
+            `(batch, samples)`, to a dict of outputs; it must have been called.
+        path, format, float16: See `check_target`.
+        metadata: What the network says about itself, plain JSON values.
+        examples: Audio to compare with, float32 `(n, samples)`.
+        expected: What the outputs are for it, by name.
+        tolerance: Largest difference of a score, relative to scores above 1; 1e-3 if
+            `None`, and 1e-2 with half precision.
+
+    Returns:
+        The path, as a `Path`.
+
+    Raises:
+        ConfigError: If the network cannot be converted or its scores differ by more
+            than the tolerance. Nothing is left behind, and what was there stays.
+
+    Example:
+
+    ```python
+    import keras_musictag as kmt
+
+    kmt.MusicnnTagger.from_pretrained().export("musicnn", format="onnx")
+    ```
+    """
+    path, format = check_target(path, format, float16)
+    limit = TOLERANCE[bool(float16)] if tolerance is None else tolerance
+    with _workplace(path) as place:
+        file = _file_in(place, path, format)
+        _convert(network, file, format, float16)
+        difference = _difference(RUNTIMES[format](file), examples, expected)
+        if not difference <= limit:
+            raise ConfigError(
+                f"The {format} network does not score like the model; it was not kept.",
+                received=f"largest difference {difference:.2g}, tolerance {limit:.2g}",
+                advice="Export without float16, or pass a larger `tolerance`."
+                if float16
+                else "Use another format, or pass a larger `tolerance`.",
+            )
+        parity = {"largest_difference": difference, "tolerance": limit}
+        described = {**metadata, "format": format, "float16": bool(float16)}
+        meta.embed(format, file, {**described, "parity": parity})
+        _move(place if place.is_dir() and not _is_file(path) else file, path)
+    return path
+
+
+# === Steps ===
+
+
+@contextlib.contextmanager
+def _workplace(path: Path) -> Iterator[Path]:
+    """Give a folder beside the target, which is gone afterwards."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            dir=path.parent, prefix=f".{path.name}-", ignore_cleanup_errors=True
+        ) as folder:
+            place = Path(folder) / "new"
+            place.mkdir()
+            yield place
+    except OSError as error:
+        raise ConfigError(
+            f"The network cannot be written to {path}.",
+            received=error,
+            advice="Name a place that can be written.",
+        ) from error
+
+
+def _is_file(path: Path) -> bool:
+    return path.suffix.lower() in meta.SUFFIXES
+
+
+def _file_in(place: Path, path: Path, format: str) -> Path:
+    if format == "tf_saved_model":
+        return place
+    return place / (
+        f"single{path.suffix.lower()}" if _is_file(path) else (meta.MODEL_FILES[format])
+    )
+
+
+def _convert(network, file: Path, format: str, float16: bool) -> None:
+    options: dict = {}
+    if format == "litert" and float16:
+        import tensorflow as tf
+
+        options["optimizations"] = [tf.lite.Optimize.DEFAULT]
+        options["target_spec"] = {"supported_types": [tf.float16]}
+    if format == "onnx":
+        teach_tf2onnx()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of converters, about their own insides
+        try:
+            network.export(str(file), format=format, verbose=False, **options)
+        except Exception as error:  # converters have no common class of errors
+            if isinstance(error, (MusicTagError, ImportError, OSError)):
+                raise
+            lines = str(error).strip().splitlines() or [""]
+            raise ConfigError(
+                f"The network cannot be converted to {format}.",
+                received=f"{type(error).__name__}: {lines[0][:300]}",
+                advice="Use another format; the full reason is the error above.",
+            ) from error
+    if format == "onnx":
+        _name_axes(file)
+        if float16:
+            halve_onnx(file)
+
+
+def _name_axes(file: Path) -> None:
+    """Give the axes of inputs and outputs that are free a name."""
+    import onnx
+
+    model = onnx.load(file)
+    for values, steps in (
+        (model.graph.input, "samples"),
+        (model.graph.output, "frames"),
+    ):
+        for value in values:
+            axes = value.type.tensor_type.shape.dim
+            for axis, name in zip(axes, ("batch", steps), strict=False):
+                if not axis.HasField("dim_value"):
+                    axis.dim_param = name
+    onnx.save(model, file)
+
+
+def _difference(run, examples: np.ndarray, expected: dict) -> float:
+    """Return the largest difference, in one batch and one by one."""
+    together = run(examples)
+    alone = [run(example[None]) for example in examples]
+    errors = [0.0]
+    for name, values in expected.items():
+        scale = max(1.0, float(np.abs(values).max()))
+        rows = np.concatenate([outputs[name] for outputs in alone])
+        for found in (together[name], rows):
+            if found.shape != values.shape:
+                return float("inf")
+            errors.append(np.abs(found - values).max() / scale)
+    return float(np.max(errors))  # NaN stays NaN, and is over any tolerance
+
+
+def _move(new: Path, target: Path) -> None:
+    """Put what is finished in its place; what was there goes in the same moment."""
+    if target.is_dir():
+        old = new.parent / "old"
+        os.replace(target, old)
+        try:
+            os.replace(new, target)
+        except OSError:
+            os.replace(old, target)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.replace(new, target)

@@ -1,0 +1,197 @@
+"""What an exported network says about itself, and where that is written.
+
+In a folder it is `metadata.json`. An ONNX file holds each entry as JSON under its name
+in `metadata_props`; a LiteRT file ends in a ZIP archive with `metadata.json`, as files
+with TensorFlow Lite's metadata do. So a single file says all as well.
+"""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from keras_musictag.audio import ChunkPlan, check_sample_rate
+from keras_musictag.checks import check_choice
+from keras_musictag.errors import MusicTagError, PresetError
+from keras_musictag.labels import Labels
+
+METADATA_FILE = "metadata.json"
+MODEL_FILES = {"onnx": "model.onnx", "litert": "model.tflite"}
+SUFFIXES = {".onnx": "onnx", ".tflite": "litert"}
+LIBRARY = "keras-musictag"
+VERSION = 1
+INPUT = "waveform"
+
+
+def locate(path) -> tuple[str, Path]:
+    """Find out what kind of exported network a path is.
+
+    Args:
+        path: A `.onnx` or `.tflite` file, or a folder made by `export`.
+
+    Returns:
+        The format, and the file (SavedModel: the folder) that holds the network.
+
+    Raises:
+        PresetError: If there is no exported network.
+    """
+    path = Path(path)
+    if path.is_file() and path.suffix.lower() in SUFFIXES:
+        return SUFFIXES[path.suffix.lower()], path
+    for name, file in MODEL_FILES.items():
+        if (path / file).is_file():
+            return name, path / file
+    if (path / "saved_model.pb").is_file():
+        return "tf_saved_model", path
+    raise PresetError(
+        "There is no exported network.",
+        received=str(path),
+        advice="Give a .onnx or .tflite file or the folder that `export` made: "
+        "keras-musictag export PRESET OUT --format onnx",
+    )
+
+
+def is_exported(path) -> bool:
+    """Whether a path looks like an exported network; opens nothing."""
+    try:
+        locate(path)
+    except PresetError:
+        return False
+    return True
+
+
+def is_export_folder(path: Path) -> bool:
+    """Whether a folder was made by `export`."""
+    try:
+        return _from_json((path / METADATA_FILE).read_text("utf-8"))[
+            "library_name"
+        ] == (LIBRARY)
+    except (OSError, KeyError, PresetError):
+        return False
+
+
+def embed(format: str, path: Path, metadata: dict) -> None:
+    """Write the metadata into a finished network.
+
+    Args:
+        format: `"tf_saved_model"`, `"onnx"` or `"litert"`.
+        path: The file, or the folder of the SavedModel.
+        metadata: Plain JSON values.
+    """
+    text = json.dumps(metadata, indent=2, ensure_ascii=False)
+    if format == "onnx":
+        import onnx
+
+        model = onnx.load(path)
+        entries = {key: json.dumps(value) for key, value in metadata.items()}
+        onnx.helper.set_model_props(model, entries)
+        onnx.save(model, path)
+    elif format == "litert":
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr(METADATA_FILE, text)
+    if path.name != MODEL_FILES.get(format) and format != "tf_saved_model":
+        return
+    folder = path if format == "tf_saved_model" else path.parent
+    (folder / METADATA_FILE).write_text(text + "\n", "utf-8")
+
+
+def from_onnx(entries: dict[str, str]) -> dict:
+    """Return the metadata that stands in `metadata_props`."""
+    return {key: _from_json(value) for key, value in entries.items()}
+
+
+def from_litert(path: Path) -> dict:
+    """Return the metadata at the end of a LiteRT file; nothing if there is none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _from_json(archive.read(METADATA_FILE).decode("utf-8"))
+    except (OSError, KeyError, UnicodeDecodeError, zipfile.BadZipFile):
+        return {}
+
+
+def from_folder(path: Path) -> dict:
+    """Return the metadata of a SavedModel; nothing if there is none."""
+    try:
+        return _from_json((path / METADATA_FILE).read_text("utf-8"))
+    except OSError:
+        return {}
+
+
+def read_metadata(path) -> dict:
+    """Read what an exported network says about itself.
+
+    Args:
+        path: A `.onnx` or `.tflite` file, or a folder made by `export`.
+
+    Returns:
+        A dict with, among others, `task` (`"tags"` or `"chords"`), `labels` (names,
+        groups, priors) or `vocabulary`, `sampling_rate`, `chunking` or `hop_length`,
+        `input`, `output` (or `outputs`), `origin` and `library_version`.
+
+    Raises:
+        PresetError: If there is no exported network, or it was not made here.
+
+    Example:
+
+    ```python
+    import keras_musictag as kmt
+
+    tagger = kmt.MusicnnTagger.from_pretrained("musicnn_mtt")
+    path = tagger.export("musicnn.onnx")
+    print(kmt.export.read_metadata(path)["sampling_rate"])  # 16000
+    ```
+    """
+    format, file = locate(path)
+    if format == "onnx":
+        from keras_musictag.export.runtimes import open_exported
+
+        return open_exported(file).metadata
+    found = from_litert(file) if format == "litert" else from_folder(file)
+    return check(found, path)
+
+
+def check(metadata: dict, path) -> dict:
+    """Return metadata that this version understands, or refuse it.
+
+    Raises:
+        PresetError: If it is missing, newer, or cannot be used.
+    """
+    if not isinstance(metadata, dict) or metadata.get("library_name") != LIBRARY:
+        raise PresetError(
+            "This network does not say that it was exported by keras-musictag.",
+            received=str(path),
+            advice="Export it with MusicTagger.export or keras-musictag export.",
+        )
+    version = metadata.get("format_version")
+    if not isinstance(version, int) or version > VERSION:
+        raise PresetError(
+            "This network was exported by a newer version of keras-musictag.",
+            received=f"{path} with format_version {version!r}, known is {VERSION}",
+            advice="Upgrade keras-musictag.",
+        )
+    try:
+        check_choice(metadata["task"], ("tags", "chords"), name="task")
+        check_sample_rate(metadata["sampling_rate"])
+        if metadata["task"] == "tags":
+            Labels.from_config(metadata["labels"])
+            ChunkPlan.from_config(metadata["chunking"])
+            np.asarray(metadata["frame_offsets"] or [], "float64")
+    except (KeyError, TypeError, ValueError, MusicTagError) as error:
+        raise PresetError(
+            "What this network says about itself cannot be used.",
+            received=f"{path}: {type(error).__name__}: {error}",
+            advice="Export it again.",
+        ) from error
+    return metadata
+
+
+def _from_json(text: str) -> dict:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise PresetError(
+            "What the network says about itself is no JSON.",
+            received=f"{text[:40]!r}",
+            advice="Export it again.",
+        ) from error

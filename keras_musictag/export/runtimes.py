@@ -1,0 +1,113 @@
+"""The runtimes of the three formats, each as one function from audio to outputs."""
+
+from pathlib import Path
+
+import numpy as np
+
+from keras_musictag.errors import PresetError, import_extra
+from keras_musictag.export import metadata as meta
+
+EXTRA = "export"
+
+
+def open_exported(path, threads: int | None = None):
+    """Open an exported network in its own runtime.
+
+    Args:
+        path: A `.onnx` or `.tflite` file, or a folder made by `export`.
+        threads: Processor threads; `None` for all.
+
+    Returns:
+        A callable from float32 `(batch, samples)` to a dict of float32 arrays by the
+        name of the output, with `format` and `metadata`.
+
+    Raises:
+        PresetError: If there is no such network, it is damaged, or it was not made
+            by `export`.
+        MissingExtraError: If its runtime is not installed.
+    """
+    format, file = meta.locate(path)
+    runtime = RUNTIMES[format](file, threads)
+    meta.check(runtime.metadata, path)
+    return runtime
+
+
+class OnnxRuntime:
+    """A network in ONNX Runtime, on the processor."""
+
+    format = "onnx"
+
+    def __init__(self, path: Path, threads: int | None = None):
+        runtime = import_extra("onnxruntime", EXTRA, "An ONNX file")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        options.log_severity_level = 3
+        try:
+            self.session = runtime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # each of its errors is a class of its own
+            raise _damaged(path, error) from error
+        self.names = [output.name for output in self.session.get_outputs()]
+        entries = self.session.get_modelmeta().custom_metadata_map
+        self.metadata = meta.from_onnx(entries)
+
+    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        outputs = self.session.run(self.names, {meta.INPUT: batch})
+        return dict(zip(self.names, outputs, strict=True))
+
+
+class LiteRTRuntime:
+    """A network in LiteRT, on the processor."""
+
+    format = "litert"
+
+    def __init__(self, path: Path, threads: int | None = None):
+        import os
+
+        runtime = import_extra("ai_edge_litert.interpreter", EXTRA, "A LiteRT file")
+        try:
+            self.interpreter = runtime.Interpreter(
+                str(path), num_threads=threads or os.cpu_count()
+            )
+            self.runner = self.interpreter.get_signature_runner()
+        except (RuntimeError, ValueError) as error:
+            raise _damaged(path, error) from error
+        self.metadata = meta.from_litert(path)
+
+    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        return self.runner(**{meta.INPUT: batch})
+
+
+class SavedModelRuntime:
+    """A network in TensorFlow."""
+
+    format = "tf_saved_model"
+
+    def __init__(self, path: Path, threads: int | None = None):
+        # Its threads belong to the process: `threads` cannot be heeded.
+        import tensorflow
+
+        try:
+            self.model = tensorflow.saved_model.load(str(path))
+        except (OSError, ValueError) as error:
+            raise _damaged(path, error) from error
+        self.metadata = meta.from_folder(path)
+
+    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        outputs = self.model.signatures["serving_default"](**{meta.INPUT: batch})
+        return {name: value.numpy() for name, value in outputs.items()}
+
+
+RUNTIMES = {
+    runtime.format: runtime
+    for runtime in (SavedModelRuntime, OnnxRuntime, LiteRTRuntime)
+}
+
+
+def _damaged(path, error) -> PresetError:
+    return PresetError(
+        f"The exported network {path} cannot be opened.",
+        received=str(error).strip().splitlines()[0] if str(error).strip() else "",
+        advice="Export it again.",
+    )

@@ -1,0 +1,139 @@
+"""Exported taggers: `predict`, `tag` and `taggram` without Keras and its backends."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_musictag.audio import ChunkPlan
+from keras_musictag.errors import PresetError
+from keras_musictag.export.runtimes import open_exported
+from keras_musictag.labels import Labels
+from keras_musictag.tracks.scoring import TrackScoring
+
+
+class ExportedTagger(TrackScoring):
+    """Tags tracks with a network that `MusicTagger.export` wrote.
+
+    `predict`, `tag`, `taggram`, `iter_taggrams` and `stream` mean what they mean in
+    `MusicTagger`. The format's own runtime computes; Keras is not loaded, nor a
+    backend, except TensorFlow for a SavedModel.
+
+    Args:
+        path: A `.onnx` or `.tflite` file, or the folder that `export` made.
+        threads: Processor threads; `None` for all.
+
+    Attributes:
+        labels: The `Labels`, in output order.
+        sample_rate: In Hz.
+        chunking: The `audio.ChunkPlan`.
+        metadata: All that the network says about itself.
+
+    Raises:
+        PresetError: If there is no such network, it is damaged, not of this format, or
+            not made by `export`.
+        MissingExtraError: If its runtime is not installed.
+    """
+
+    format: str | None = None
+
+    def __init__(self, path, *, threads: int | None = None):
+        self._network = open_exported(path, threads)
+        if self.format not in (None, self._network.format):
+            raise PresetError(
+                f"{path} is no network for {type(self).__name__}.",
+                received=f"format {self._network.format!r}, expected {self.format!r}",
+                advice=f"Export it with format={self.format!r}.",
+            )
+        self.metadata = self._network.metadata
+        if self.metadata["task"] != "tags":
+            raise PresetError(
+                f"{path} names chords, not tags.",
+                received=f"task {self.metadata['task']!r}",
+                advice="Run it with `export.open_exported`.",
+            )
+        self.labels = Labels.from_config(self.metadata["labels"])
+        self.sample_rate = int(self.metadata["sampling_rate"])
+        self.chunking = ChunkPlan.from_config(self.metadata["chunking"])
+        offsets = self.metadata["frame_offsets"]
+        self.frame_offsets = None if offsets is None else np.asarray(offsets)
+
+    def predict(
+        self,
+        x,
+        sample_rate: int | None = None,
+        batch_size: int | None = None,
+        aggregate: str | None = "mean",
+        *,
+        chunking: ChunkPlan | None = None,
+        tail: str | None = None,
+        on_error: str = "warn",
+    ):
+        """Score whole tracks, as `MusicTagger.predict` does.
+
+        Args:
+            x: One track `(samples,)`, equally long tracks `(batch, samples)`, a list
+                of tracks of any lengths, a path, or a list of paths.
+            sample_rate: Of the arrays, in Hz; `None` means the network's own.
+            batch_size: Chunks per forward pass; 16 if `None`.
+            aggregate: `"mean"`, `"max"` or `"median"` over the chunks of a track;
+                `None` gives the chunks themselves.
+            chunking: Another `audio.ChunkPlan` for this call.
+            tail: `"drop"`, `"pad"` or `"overlap"` for this call.
+            on_error: In a list, `"warn"` gives a bad track NaN scores; `"raise"`
+                stops at it.
+
+        Returns:
+            float32 array `(tracks, n_labels)`; with `aggregate=None` a list of
+            `(chunks, n_labels)` arrays.
+
+        Raises:
+            AudioError: If a track is not usable audio.
+        """
+        return self._predict_tracks(
+            x, sample_rate, batch_size, aggregate, chunking, tail, on_error
+        )
+
+    def _forward(self, names: tuple[str, ...]) -> Callable:
+        network = self._network
+        return lambda batch: network(np.asarray(batch, "float32"))
+
+
+class OnnxTagger(ExportedTagger):
+    """An exported tagger in ONNX Runtime (extra `export`).
+
+    Args:
+        path: A `.onnx` file, or the folder that `export(format="onnx")` made.
+        threads: Processor threads; `None` for all.
+
+    Example:
+
+    ```python
+    import keras_musictag as kmt
+
+    kmt.MusicnnTagger.from_pretrained("musicnn_mtt").export("musicnn.onnx")
+    tagger = kmt.OnnxTagger("musicnn.onnx")  # in another program, without Keras
+    tagger.tag(kmt.audio.demo_path(), top_k=3)
+    ```
+    """
+
+    format = "onnx"
+
+
+class LiteRTTagger(ExportedTagger):
+    """An exported tagger in LiteRT (extra `export`).
+
+    Args:
+        path: A `.tflite` file, or the folder that `export(format="litert")` made.
+        threads: Processor threads; `None` for all.
+
+    Example:
+
+    ```python
+    import keras_musictag as kmt
+
+    kmt.MusicnnTagger.from_pretrained("musicnn_mtt").export("musicnn.tflite")
+    kmt.LiteRTTagger("musicnn.tflite").tag(kmt.audio.demo_path(), top_k=3)
+    ```
+    """
+
+    format = "litert"

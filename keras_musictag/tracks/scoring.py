@@ -1,0 +1,223 @@
+"""`TrackScoring`: tags of whole tracks, from whatever scores a batch of chunks."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from keras_musictag import audio
+from keras_musictag.checks import check_positive_int
+from keras_musictag.labels import Labels
+from keras_musictag.tracks import sources
+from keras_musictag.tracks.inference import TrackError, TrackOutput, score_tracks
+from keras_musictag.tracks.taggram import Taggram, frame_rows, over_chunks
+
+BATCH_SIZE = 16
+
+
+class TrackScoring:
+    """What Keras taggers and exported ones do alike: track in, named labels out.
+
+    A subclass sets the attributes and gives `_forward`.
+
+    Attributes:
+        labels: The `Labels`, in output order.
+        sample_rate: In Hz.
+        chunking: The `audio.ChunkPlan`: how a track is cut into chunks.
+        frame_offsets: For networks that score every moment of a chunk, where these
+            begin, in samples; else `None`.
+    """
+
+    labels: Labels
+    sample_rate: int
+    chunking: audio.ChunkPlan
+    frame_offsets: np.ndarray | None = None
+
+    def _forward(self, names: tuple[str, ...]) -> Callable:
+        """Return a function from a batch of chunks to a dict of NumPy arrays."""
+        raise NotImplementedError
+
+    def _wants_few_shapes(self) -> bool:
+        """Whether each new batch size costs a compilation."""
+        return False
+
+    def _predict_tracks(
+        self,
+        x,
+        sample_rate: int | None,
+        batch_size: int | None,
+        aggregate: str | None,
+        chunking: audio.ChunkPlan | None,
+        tail: str | None,
+        on_error: str,
+        advance: Callable[[int], object] | None = None,
+    ):
+        """Score whole tracks as `MusicTagger.predict` says; `advance` counts them."""
+        tracks = sources.batch(x)
+
+        def scores():
+            for output in self._run(
+                tracks, "scores", sample_rate, batch_size, chunking, tail
+            ):
+                found = (over_chunks(v, aggregate) for v in output.outputs.values())
+                yield output.error or next(found)
+                if advance:
+                    advance(1)
+
+        single = len(tracks) == 1
+        rows = sources.collect(scores(), tracks, single, on_error)
+        shape = (len(self.labels),) if aggregate else (0, len(self.labels))
+        nothing = np.full(shape, np.nan, "float32")
+        rows = [nothing if row is None else row for row in ([rows] if single else rows)]
+        return np.stack(rows) if aggregate is not None else rows
+
+    def tag(
+        self,
+        source,
+        sample_rate: int | None = None,
+        top_k: int | None = 10,
+        min_score: float | None = None,
+        groups: Iterable[str] | str | None = None,
+        *,
+        sort: str = "score",
+        aggregate: str = "mean",
+        **options,
+    ):
+        """Name what is heard in a track.
+
+        Args:
+            source: A path, an open file, one track as an array `(samples,)` or
+                `(channels, samples)`, or a list of these.
+            sample_rate: Of arrays, in Hz; `None` means the model's own.
+            top_k: How many labels at most; `None` for all.
+            min_score: Leave out labels whose score is lower.
+            groups: Only labels of these groups, such as `"genre"`.
+            sort: `"score"`, or `"lift"`: score over the label's prior, since the
+                scores of rare labels stay low.
+            aggregate: `"mean"`, `"max"` or `"median"` over the chunks.
+            **options: `batch_size`, `chunking`, `tail`, `on_error` as in
+                `predict`.
+
+        Returns:
+            List of `(label, score)`, best first; for a list of sources a list of
+            such lists, with `None` for a bad one.
+
+        Raises:
+            AudioError: If a single source is not usable audio.
+            LabelError: If no label belongs to `groups`.
+
+        Example:
+
+        ```python
+        import keras_musictag as kmt
+
+        model = kmt.MusicnnTagger.from_pretrained()
+        model.tag(kmt.audio.demo_path(), top_k=3)
+        ```
+        """
+        self.labels.select(groups)  # a wrong group costs no decoding
+        taggrams = self.taggram(source, sample_rate, **options)
+        single = isinstance(taggrams, Taggram)
+        tags = [
+            t and t.top(top_k, min_score, groups, sort, aggregate)
+            for t in ([taggrams] if single else taggrams)
+        ]
+        return tags[0] if single else tags
+
+    def taggram(self, source, sample_rate: int | None = None, **options):
+        """Score a track chunk by chunk.
+
+        Args:
+            source: As in `tag`.
+            sample_rate: Of arrays, in Hz; `None` means the model's own.
+            **options: As in `tag`.
+
+        Returns:
+            A `Taggram` with `times` (seconds), `labels` and `scores`
+            `(chunks, n_labels)`; a list with `None` for bad ones if `source` is
+            a list.
+
+        Raises:
+            AudioError: If a single source is not usable audio.
+        """
+        on_error = options.pop("on_error", "warn")
+        tracks, single = sources.listed(source)
+        outcomes = self.iter_taggrams(tracks, sample_rate, **options)
+        return sources.collect(outcomes, tracks, single, on_error)
+
+    def iter_taggrams(
+        self,
+        tracks: Iterable,
+        sample_rate: int | None = None,
+        *,
+        batch_size: int | None = None,
+        chunking: audio.ChunkPlan | None = None,
+        tail: str | None = None,
+    ) -> Iterator[Taggram | TrackError]:
+        """Score many tracks lazily: each result comes when it is ready.
+
+        Args:
+            tracks: Paths, open files or arrays; may be a generator.
+            sample_rate, batch_size, chunking, tail: As in `predict`.
+
+        Yields:
+            For each track, in order, its `Taggram`, or the error that
+            says why there is none.
+        """
+        for output in self._run(
+            tracks, "scores", sample_rate, batch_size, chunking, tail
+        ):
+            if output.error is not None:
+                yield output.error
+            else:
+                starts, scores = output.starts, output.outputs["scores"]
+                if self.frame_offsets is not None:
+                    starts, scores = frame_rows(starts, self.frame_offsets, scores)
+                yield Taggram(starts / self.sample_rate, self.labels, scores)
+
+    def stream(
+        self, blocks: Iterable, sample_rate: int | None = None
+    ) -> Iterator[tuple[float, np.ndarray]]:
+        """Score audio while it arrives, in bounded memory.
+
+        Args:
+            blocks: Iterable of mono blocks `(samples,)` of any lengths, or of
+                `(channels, samples)`.
+            sample_rate: Of the blocks, in Hz; `None` means the model's own.
+
+        Yields:
+            `(time, scores)`: the start of a chunk (or of a moment in it) in seconds
+            and its scores `(n_labels,)`, as soon as the chunk is complete.
+
+        Raises:
+            AudioError: If a block is not usable audio.
+        """
+        rate = self.sample_rate if sample_rate is None else sample_rate
+        mono = audio.resample_blocks(blocks, rate, self.sample_rate)
+        forward = self._forward(("scores",))
+        for start, chunk in self.chunking.chunks(mono):
+            scores = forward(chunk[None])["scores"]
+            offsets = [0] if self.frame_offsets is None else self.frame_offsets
+            rows = scores.reshape(len(offsets), -1)
+            for offset, row in zip(offsets, rows, strict=True):
+                yield (start + offset) / self.sample_rate, row
+
+    # === Inner parts ===
+
+    def _run(
+        self, tracks, names, sample_rate, batch_size, chunking, tail
+    ) -> Iterator[TrackOutput]:
+        """Score tracks with the named outputs, one `TrackOutput` each, in order."""
+        plan = chunking or self.chunking
+        if tail is not None:
+            plan = plan.replace(tail=tail)
+        rate = self.sample_rate if sample_rate is None else sample_rate
+        rate = audio.check_sample_rate(rate)
+        names = (names,) if isinstance(names, str) else names
+        forward = self._forward(names)
+
+        def cut(track):
+            return sources.cut(track, rate, self.sample_rate, plan)
+
+        size = BATCH_SIZE if batch_size is None else batch_size
+        size = check_positive_int(size, name="batch_size")
+        return score_tracks(tracks, cut, forward, size, self._wants_few_shapes())
