@@ -16,6 +16,7 @@ ROOMS = (
     "conversion",
     "data",
     "errors",
+    "export",
     "hub",
     "layers",
     "metrics",
