@@ -167,8 +167,8 @@ def tf_dataset(
     whole tracks: a cache pays. Its samples are those of soundfile within 2e-6.
 
     Args:
-        tracks, sample_rate, chunk_samples, batch_size, chunks, chunks_per_track,
-            shuffle, seed, cache, on_error, augment, targets: As in `TrackBatches`.
+        tracks, sample_rate, chunk_samples, batch_size, chunks: As in `TrackBatches`.
+        chunks_per_track, shuffle, seed, cache, on_error, augment, targets: As there.
         workers: How many batches are read at the same time.
         max_queue_size: How many batches are read ahead.
         initial_epoch: Number of the first epoch, to resume a run.
