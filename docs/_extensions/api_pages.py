@@ -22,6 +22,7 @@ ROOMS = (
     "chords",
     "models",
     "conversion",
+    "export",
     "compat.musicnn",
     "compat.crema",
 )
@@ -35,6 +36,7 @@ TITLES = {
     "plotting": "Pictures",
     "chords": "Chords",
     "conversion": "Checkpoints of others",
+    "export": "Exported networks",
     "compat.musicnn": "In place of musicnn",
     "compat.crema": "In place of crema",
 }
@@ -123,7 +125,7 @@ ALSO = {
         "models.teaching.TaughtTag",
         "models.training_run.TrainingRun",
         "models.chord_frames.FrameOutputs",
-        "models.inference.TrackError",
+        "tracks.inference.TrackError",
         "models.base.PretrainedModel",
     ],
     "augmentation": ["tracks.WaveformTransform"],
