@@ -9,6 +9,19 @@ scratch, and a linear probe on MFCC statistics. Whatever is chosen, is chosen on
 validation part. The wide first convolutions, most of the work of a step, stay as they
 are (`--all-layers` trains them too), and so does batch normalisation, whose statistics
 180 clips spoil. `--quick` shows that all parts work.
+
+180 rendered clips to train, 60 to choose, 60 to test, whose soundfont is in no other
+part (`--epochs 25 --scratch-epochs 10`, TensorFlow, two busy cores). The intervals are
+95 %, from 2,000 paired resamples of the test tracks:
+
+| tagger | valid | test | fine-tuned is above it by |
+|---|---|---|---|
+| linear probe of MFCC statistics |  | 0.775 | 0.051 (0.015 to 0.087) |
+| linear probe of `musicnn_msd` | 0.785 | 0.785 | 0.041 (0.022 to 0.062) |
+| same network from scratch | 0.672 | 0.707 | 0.119 (0.077 to 0.163) |
+| `musicnn_msd`, fine-tuned | 0.825 | 0.826 |  |
+
+Fine-tuning takes a fifth of the time per epoch that training all layers takes.
 """
 
 import argparse
