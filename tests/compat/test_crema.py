@@ -99,7 +99,8 @@ def test_arrays_and_files_are_the_same(tmp_path):
 
 
 def test_signature_is_the_original_one():
-    assert str(inspect.signature(analyze)) == "(filename=None, y=None, sr=None)"
+    ours = inspect.signature(analyze).replace(return_annotation=inspect.Signature.empty)
+    assert str(ours) == "(filename=None, y=None, sr=None)"
 
 
 def test_bad_calls_are_refused():

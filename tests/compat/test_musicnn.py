@@ -164,13 +164,19 @@ def test_tags_are_in_the_stored_order(folder):
 # === The interface ===
 
 
+def parameters(function):
+    """The signature without what it returns."""
+    signature = inspect.signature(function)
+    return str(signature.replace(return_annotation=inspect.Signature.empty))
+
+
 def test_signatures():
     """As the original's source has them."""
-    assert str(inspect.signature(top_tags)) == (
+    assert parameters(top_tags) == (
         "(file_name, model='MTT_musicnn', topN=3, input_length=3, "
         "input_overlap=False, print_tags=True, save_tags=False)"
     )
-    assert str(inspect.signature(extractor)) == (
+    assert parameters(extractor) == (
         "(file_name, model='MTT_musicnn', input_length=3, input_overlap=False, "
         "extract_features=True)"
     )
