@@ -1,5 +1,6 @@
 """Excerpts are slices of the whole file, whatever its format and rate."""
 
+import inspect
 import math
 import time
 import warnings
@@ -80,6 +81,9 @@ def test_excerpts_of_real_clips(corpus, rate):
 def test_excerpts_of_every_format(tmp_path, suffix, options):
     path = tmp_path / f"a.{suffix}"
     own = 48000 if options["subtype"] == "OPUS" else 44100
+    missing = options.keys() - inspect.signature(soundfile.write).parameters.keys()
+    if missing:
+        pytest.skip(f"this soundfile cannot write with {', '.join(missing)}")
     soundfile.write(path, noise(rate=own), own, **options)
     check(path, own, atol=1e-7)
     check(path, 16000, atol=TOLERANCE)
