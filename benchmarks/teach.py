@@ -100,7 +100,8 @@ def main() -> None:
         cells = []
         for seen in found.values():
             means = np.mean(seen, axis=1)[:, i]
-            cells.append(f"{means.mean():.3f} ± {means.std(ddof=1):.3f}")
+            spread = f" ± {means.std(ddof=1):.3f}" if len(means) > 1 else ""
+            cells.append(f"{means.mean():.3f}{spread}")
         print(f"| {count} | {cells[0]} | {cells[1]} |")
     print(f"| all {len(everything)} | {np.mean(all_tracks):.3f} | |")
     print(
