@@ -155,13 +155,10 @@ class PretrainedModel(keras.Model):
         model = target._build(record["config"], labels, problem_type, source)
         expected = record["weights"]
         if "class_name" in record:  # a saved folder
+            replaced = ["id2label", "label2id"] if labels is not None else []
+            replaced += ["problem_type"] if problem_type is not None else []
             said = model._describe()
-            if labels is not None:  # of the head that is replaced
-                said = {
-                    k: v for k, v in said.items() if not k.endswith(("id", "label"))
-                }
-            if problem_type is not None:
-                said.pop("problem_type", None)
+            said = {key: said[key] for key in said.keys() - set(replaced)}
             provenance.check_agreement(record, said, source)
             weights = presets.folder_weights(source, record)
         elif expected["source"] == "upstream":

@@ -1,6 +1,7 @@
 """`ChordRecognizer`: a Keras model from a waveform to chords, and its methods."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, Self
 
 import keras
@@ -469,7 +470,7 @@ class ChordRecognizer(PretrainedModel, abstract=True):
         *,
         float16: bool = False,
         tolerance: float | None = None,
-    ):
+    ) -> Path:
         """Write the network for programs that run without Keras.
 
         It takes whole tracks, float32 `(batch, samples)` named `waveform`, of any

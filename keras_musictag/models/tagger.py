@@ -1,5 +1,7 @@
 """`MusicTagger`: a Keras model from a waveform to label scores, and its methods."""
 
+from pathlib import Path
+
 import keras
 
 from keras_musictag import audio
@@ -214,7 +216,7 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         *,
         float16: bool = False,
         tolerance: float | None = None,
-    ):
+    ) -> Path:
         """Write the network for programs that run without Keras.
 
         The network takes one chunk per row, float32 `(batch, chunk_samples)` named
