@@ -9,6 +9,7 @@ from . import (
     layers,
     metrics,
     models,
+    pages,
     plotting,
 )
 from .chords import ChordSequence
@@ -86,6 +87,7 @@ __all__ = [
     "list_presets",
     "metrics",
     "models",
+    "pages",
     "plotting",
     "preset_info",
     "saliency",

@@ -21,6 +21,7 @@ ROOMS = (
     "layers",
     "metrics",
     "models",
+    "pages",
     "plotting",
 )
 NAMES = {

@@ -3,6 +3,7 @@
 from keras_musictag.plotting.chords import plot_chords
 from keras_musictag.plotting.evaluation import plot_confusion, plot_curves
 from keras_musictag.plotting.insight import (
+    lay_out,
     plot_embedding_map,
     plot_robustness,
     plot_saliency,
@@ -11,6 +12,7 @@ from keras_musictag.plotting.spectra import plot_filters, plot_spectrogram
 from keras_musictag.plotting.tags import plot_tag_bars, plot_taggram
 
 __all__ = [
+    "lay_out",
     "plot_chords",
     "plot_confusion",
     "plot_curves",

@@ -146,17 +146,14 @@ def plot_embedding_map(
     ```
     """
     import_extra("matplotlib", "plot", "plot_embedding_map()")
-    points, names = np.asarray(points, "float64"), list(labels)
-    check_choice(method, ("tsne", "pca"), name="method")
-    wide = points.ndim == 2 and points.shape[1] >= 2 and len(points) >= 3
-    if not wide or len(points) != len(names) or not np.isfinite(points).all():
+    names = list(labels)
+    points = lay_out(points, method=method, seed=seed)
+    if len(points) != len(names):
         raise ConfigError(
-            "A map needs a finite embedding and a label for each of three tracks or "
-            "more.",
-            received=f"points {points.shape} and {len(names)} labels",
-            advice="Give (tracks, units), without the tracks that could not be read.",
+            "A map needs a label for each track.",
+            received=f"{len(points)} tracks and {len(names)} labels",
+            advice="Give one of each, None where a track has no label.",
         )
-    points = _plane(points, method, seed)
     if ax is None:
         from matplotlib.figure import Figure
 
@@ -189,7 +186,40 @@ def plot_embedding_map(
     return ax
 
 
-def _plane(points, method, seed):
+def lay_out(points, *, method: str = "tsne", seed: int = 0) -> np.ndarray:
+    """Bring embeddings down to a plane.
+
+    Args:
+        points: Embeddings `(tracks, units)`, of three tracks or more; points of a
+            plane `(tracks, 2)` stay as they are.
+        method: `"tsne"` or `"pca"`, as in `plot_embedding_map`.
+        seed: Of t-SNE.
+
+    Returns:
+        float64 array `(tracks, 2)`.
+
+    Raises:
+        ConfigError: If these are no embeddings, or there is no such method.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_musictag import plotting
+
+    embeddings = np.random.default_rng(0).normal(size=(40, 200))
+    print(plotting.lay_out(embeddings, method="pca").shape)  # (40, 2)
+    ```
+    """
+    points = np.asarray(points, "float64")
+    check_choice(method, ("tsne", "pca"), name="method")
+    wide = points.ndim == 2 and points.shape[1] >= 2 and len(points) >= 3
+    if not wide or not np.isfinite(points).all():
+        raise ConfigError(
+            "A map needs a finite embedding for each of three tracks or more.",
+            received=f"points {points.shape}",
+            advice="Give (tracks, units), without the tracks that could not be read.",
+        )
     if points.shape[1] == 2:
         return points
     from sklearn.decomposition import PCA

@@ -81,7 +81,7 @@ def test_points_are_drawn_where_they_are_and_rare_labels_in_grey():
     np.testing.assert_array_equal(drawn["others"], points[[3, 4]])
     np.testing.assert_array_equal(drawn["rock (2)"], points[:2])
     np.testing.assert_array_equal(drawn["jazz (2)"], points[[2, 5]])
-    with pytest.raises(ConfigError, match=r"points \(6, 2\) and 5 labels"):
+    with pytest.raises(ConfigError, match=r"6 tracks and 5 labels"):
         plotting.plot_embedding_map(points, names[1:])
     with pytest.raises(ConfigError, match="method='umap'"):
         plotting.plot_embedding_map(points, names, method="umap")

@@ -1,0 +1,108 @@
+"""The report of a song: one page that holds all, and escapes what it is given."""
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from keras_musictag import Labels, Taggram, pages
+from keras_musictag.chords import ChordSequence
+from keras_musictag.errors import ConfigError
+
+pytest.importorskip("jinja2")
+pytest.importorskip("matplotlib")
+
+
+class Page(HTMLParser):
+    """Collects what a browser would show and fetch."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.texts, self.addresses = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.addresses += [v for k, v in attrs if k in ("src", "href", "action")]
+
+    def handle_data(self, data):
+        self.texts.append(data.strip())
+
+    def classed(self, name):
+        return [a for _, a in self.tags if name in (a.get("class") or "").split()]
+
+
+def song():
+    labels = Labels(["rock", "piano", "sad"], groups=["genre", "instrument", "mood"])
+    scores = np.array([[0.9, 0.2, 0.1], [0.7, 0.4, 0.1]], "float32")
+    return Taggram(np.array([0.0, 3.0]), labels, scores)
+
+
+def chords():
+    intervals = [[0, 10], [10, 20], [20, 20.2], [20.2, 24]]
+    return ChordSequence(intervals, ["C:maj", "A:min", "F:maj7", "N"])
+
+
+def test_one_page_holds_everything():
+    text = pages.song_report(
+        song(),
+        title="song.mp3",
+        chords=chords(),
+        tempo=119.7,
+        made_by={"tags": "musicnn_msd"},
+    )
+    page = Page(text)
+    shown = " ".join(page.texts)
+    for expected in ("song.mp3", "0:24", "120 BPM", "C major (8B)", "musicnn_msd"):
+        assert expected in shown
+    assert re.search(r"rock\s+0\.800", shown)  # the mean of both chunks
+    # Nothing is fetched: the only address is a picture that stands in the page.
+    (address,) = page.addresses
+    head, data = address.split(",")
+    assert head == "data:image/png;base64"
+    from matplotlib.image import imread
+
+    picture = imread(io.BytesIO(base64.b64decode(data)))
+    assert picture.shape[1] > 600 and np.ptp(picture[..., :3]) > 0.9
+    assert "script" not in [tag for tag, _ in page.tags]
+
+
+def test_chords_lie_where_they_sound():
+    page = Page(pages.song_report(song(), title="x", chords=chords()))
+    boxes = [a for a in page.classed("chord") if "style" in a]
+    places = [
+        tuple(map(float, re.findall(r"[\d.]+(?=%)", box["style"]))) for box in boxes
+    ]
+    # Lines of 16 seconds: A minor is cut at the end of the first one.
+    expected = [(0, 62.5), (62.5, 37.5), (0, 25), (25, 1.25), (26.25, 23.75)]
+    np.testing.assert_allclose(places, expected, atol=2e-3)
+    kinds = [box["class"].split()[1] for box in boxes]
+    assert kinds == ["filled", "open", "open", "filled", "none"]
+    assert boxes[3]["title"] == "Fmaj7, 20.00 to 20.20 s"
+    assert "Fmaj7" not in page.texts  # too short to be written into the box
+    assert {"C", "Am", "N.C."} <= set(page.texts)
+
+
+def test_names_of_files_and_tags_are_text():
+    labels = Labels(["<b>rock</b>", "a&b"])
+    taggram = Taggram(np.zeros(1), labels, np.full((1, 2), 0.5, "float32"))
+    text = pages.song_report(taggram, title="<script>alert(1)</script>")
+    assert "<script" not in text and "<b>" not in text
+    assert {"<b>rock</b>", "a&b", "<script>alert(1)</script>"} <= set(Page(text).texts)
+
+
+def test_without_chords_there_is_no_lane():
+    page = Page(pages.song_report(song(), title="x", duration=65.0))
+    assert "1:05" in page.texts and not page.classed("lane")
+    assert "key" not in page.texts and "tempo" not in page.texts
+
+
+def test_what_cannot_be_reported():
+    empty = Taggram(np.zeros(0), song().labels, np.zeros((0, 3), "float32"))
+    with pytest.raises(ConfigError, match="empty taggram"):
+        pages.song_report(empty, title="x")
+    with pytest.raises(ConfigError, match="tempo"):
+        pages.song_report(song(), title="x", tempo=-3)
