@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
 from contributing import code
 
@@ -27,6 +29,7 @@ print("Done:", kmt.__file__)
 """
 
 
+@pytest.mark.slow
 def test_the_text_leads_to_a_model_a_preset_and_a_data_set(tmp_path):
     package = tmp_path / "keras_musictag"
     shutil.copytree(

@@ -94,6 +94,7 @@ def test_json_goes_clean_to_stdout_and_bad_files_to_stderr(music, model, tmp_pat
     np.testing.assert_allclose(values[:, 1:], taggram.scores, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_other_backends_are_as_clean(backend, model):
     if importlib.util.find_spec(backend) is None:

@@ -129,6 +129,7 @@ def test_then_it_tags(trained):
     assert track["preset"] == str(folder)
 
 
+@pytest.mark.slow
 def test_the_formats_of_a_report(trained, tmp_path):
     folder, table, _ = trained
     options = ("--preset", folder, "--data", table, "--split", "valid")
@@ -139,6 +140,7 @@ def test_the_formats_of_a_report(trained, tmp_path):
     assert "4 tracks, 2 labels" in output.read_text()
 
 
+@pytest.mark.slow
 def test_one_file_may_hold_all_options(rows, tmp_path, trained):
     write(
         tmp_path / "songs.csv", [(os.path.relpath(p, tmp_path), *r) for p, *r in rows]
@@ -161,6 +163,7 @@ def test_one_file_may_hold_all_options(rows, tmp_path, trained):
     assert "'epoch'" in done.output and "'epochs'" in done.output
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_weights(trained, tmp_path):
     folder, table, _ = trained
     out = tmp_path / "mine"
@@ -199,6 +202,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(trained, tmp_path):
     assert again.exit_code == 0 and "epoch 2 of" not in again.stderr
 
 
+@pytest.mark.slow
 def test_folders_of_classes_are_dealt_out(tmp_path):
     rng = np.random.default_rng(0)
     for name in ("high", "low"):
@@ -308,6 +312,7 @@ def test_a_bad_table_is_refused_by_name(tmp_path, rows, change):
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_one_corrupt_file_among_many_is_named(tmp_path, rows):
     broken = tmp_path / "broken.ogg"
     broken.write_bytes(b"no audio at all" * 50)

@@ -11,6 +11,8 @@ import soundfile
 
 import keras_musictag as kmt
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RATE = 16000
 PARTS = ("train", "valid", "test")

@@ -10,6 +10,8 @@ import soundfile
 
 import keras_musictag as kmt
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RATE = 22050
 

@@ -166,6 +166,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_a_model_comes_from_the_hub(tmp_path):
     import numpy as np
 
@@ -213,6 +214,7 @@ else:
 """
 
 
+@pytest.mark.slow
 def test_a_preset_is_looked_for_on_the_hub_first(reference, tmp_path):
     import numpy as np
 

@@ -71,6 +71,7 @@ def test_bad_input_is_named(tmp_path):
         metrics.mfcc_statistics([tmp_path / "gone.wav"])
 
 
+@pytest.mark.slow
 def test_it_reproduces_the_figures_of_the_rendered_tags(corpus):
     table = corpus / "tags" / "tags.csv"
     text = (corpus / "README.md").read_text("utf-8")

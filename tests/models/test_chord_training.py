@@ -153,6 +153,7 @@ def test_structured_targets_follow_a_transposition(songs):
     assert counted.any() and (pitch.sum(axis=1) == 3).all() and sounding.all()
 
 
+@pytest.mark.slow
 def test_crema_learns_from_a_folder(songs):
     keras.utils.set_random_seed(1)
     model = CremaChordRecognizer(**SMALL_CREMA)
@@ -161,6 +162,7 @@ def test_crema_learns_from_a_folder(songs):
     assert set(model.recognize(songs / "one.wav").labels)  # it still works
 
 
+@pytest.mark.slow
 def test_a_network_learns_real_songs_by_heart(corpus, tmp_path):
     keras.utils.set_random_seed(2)
     labs = sorted((corpus / "chords").glob("majmin*.lab"))[:2]
@@ -209,6 +211,7 @@ def test_a_bad_track_never_loses_the_others(model, songs, tmp_path):
         model.fit(tmp_path, verbose=0)
 
 
+@pytest.mark.slow
 def test_frozen_layers_stay_and_the_optimizer_goes_on(songs):
     keras.utils.set_random_seed(3)
     model = CRNNChordRecognizer(**SMALL)

@@ -17,6 +17,7 @@ LEAST = [
 SMALL = {"channels": (4, 4, 8), "units": 8}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("preset", "least"), LEAST)
 def test_the_preset_recognises_rendered_songs(corpus, preset, least):
     model = CRNNChordRecognizer.from_pretrained(preset)

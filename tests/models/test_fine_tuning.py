@@ -130,6 +130,7 @@ def test_a_new_choice_of_weights_keeps_the_users_compile():
     assert "SGD" in type(model.optimizer).__name__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "optimizer",
     [
@@ -315,6 +316,7 @@ if __name__ == "__main__":
     main(*sys.argv[1:])
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_as_an_uninterrupted_one(tmp_path):
     def run(what):
         command = [sys.executable, __file__, what, str(tmp_path)]

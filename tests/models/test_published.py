@@ -183,6 +183,7 @@ def served(upstream, tmp_path, monkeypatch):
     return _Handler.requests
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AT_HAND)
 def test_published_models_score_like_the_original(
     name, served, reference, corpus, monkeypatch
