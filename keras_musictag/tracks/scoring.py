@@ -175,14 +175,23 @@ class TrackScoring:
                 yield Taggram(starts / self.sample_rate, self.labels, scores)
 
     def stream(
-        self, blocks: Iterable, sample_rate: int | None = None
+        self,
+        blocks: Iterable,
+        sample_rate: int | None = None,
+        *,
+        chunking: audio.ChunkPlan | None = None,
     ) -> Iterator[tuple[float, np.ndarray]]:
         """Score audio while it arrives, in bounded memory.
 
+        The latency is a chunk, the time of one forward pass and the delay of the
+        resampling, a few milliseconds.
+
         Args:
-            blocks: Iterable of mono blocks `(samples,)` of any lengths, or of
-                `(channels, samples)`.
+            blocks: Iterable of blocks `(samples,)` or `(channels, samples)` of any
+                lengths, floats or integer PCM.
             sample_rate: Of the blocks, in Hz; `None` means the model's own.
+            chunking: Another `audio.ChunkPlan`: with a smaller `hop_samples` chunks
+                overlap and scores come more often.
 
         Yields:
             `(time, scores)`: the start of a chunk (or of a moment in it) in seconds
@@ -192,9 +201,10 @@ class TrackScoring:
             AudioError: If a block is not usable audio.
         """
         rate = self.sample_rate if sample_rate is None else sample_rate
-        mono = audio.resample_blocks(blocks, rate, self.sample_rate)
+        mono = (audio.to_mono(b, name="block") for b in blocks if np.size(b))
+        mono = audio.resample_blocks(mono, rate, self.sample_rate)
         forward = self._forward(("scores",))
-        for start, chunk in self.chunking.chunks(mono):
+        for start, chunk in (chunking or self.chunking).chunks(mono):
             scores = forward(chunk[None])["scores"]
             offsets = [0] if self.frame_offsets is None else self.frame_offsets
             rows = scores.reshape(len(offsets), -1)

@@ -191,6 +191,26 @@ def test_a_stream_gives_a_chunk_as_soon_as_it_is_there(model, demo):
     assert sum(fed) <= model.chunking.chunk_samples + 2 * fed[0]
 
 
+def test_a_stream_of_stereo_integers_at_another_rate(model):
+    sound, rate = kmt.audio.load(kmt.audio.demo_path())
+    left = np.round(sound * 32767).astype("int16")
+    stereo = np.stack([left, left // 2])
+    blocks = [*np.array_split(stereo, 23, axis=1), np.zeros((2, 0), "int16")]
+    streamed = [scores for _, scores in model.stream(blocks, rate)]
+    expected = model.predict(stereo.mean(axis=0) / 32768, rate, aggregate=None)[0]
+    np.testing.assert_allclose(streamed, expected, atol=1e-4)
+    with pytest.raises(kmt.AudioError, match="block holds NaN"):
+        next(model.stream([np.full(RATE * 4, np.nan, "float32")]))
+
+
+def test_a_stream_with_overlap_scores_more_often(model, demo):
+    plan = model.chunking.replace(hop_samples=8192)
+    streamed = list(model.stream(np.array_split(demo, 37), chunking=plan))
+    np.testing.assert_allclose(np.diff([t for t, _ in streamed]), 8192 / RATE)
+    expected = model.predict(demo, chunking=plan, aggregate=None)[0]
+    np.testing.assert_allclose([s for _, s in streamed], expected, atol=1e-5)
+
+
 def test_taggram_to_files(model, demo, tmp_path):
     pandas = pytest.importorskip("pandas")
     taggram = model.taggram(demo)
