@@ -1,4 +1,4 @@
-"""Tag live audio: raw PCM from a recorder on standard input, a table that follows it.
+r"""Tag live audio: raw PCM from a recorder on standard input, a table that follows it.
 
     arecord -q -t raw -f S16_LE -r 44100 -c 2 | python examples/live_tags.py
     ffmpeg -v error -re -i song.mp3 -f s16le -ar 44100 -ac 2 - | \
