@@ -11,6 +11,7 @@ from . import (
     models,
     pages,
     plotting,
+    tagfiles,
 )
 from .chords import ChordSequence
 from .errors import (
@@ -91,6 +92,7 @@ __all__ = [
     "plotting",
     "preset_info",
     "saliency",
+    "tagfiles",
     "teach",
     "train_seeds",
     "train_tagger",

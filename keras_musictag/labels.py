@@ -135,9 +135,21 @@ class Labels(Sequence):
 
         Returns:
             The `Labels`.
+
+        Raises:
+            LabelError: If there are no names in it, or something else.
         """
         if isinstance(config, cls):
             return config
-        if isinstance(config, dict):
-            return cls(config["names"], config.get("groups"), config.get("priors"))
-        return cls(config)
+        items = config if isinstance(config, dict) else {"names": config}
+        try:
+            return cls(items["names"], items.get("groups"), items.get("priors"))
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            if isinstance(error, LabelError):
+                raise
+            raise LabelError(
+                "The labels are malformed.",
+                received=f"{type(error).__name__}: {error}",
+                advice="Give a list of names, or a dict with the lists `names`, "
+                "`groups` and `priors`.",
+            ) from error

@@ -24,6 +24,7 @@ ROOMS = (
     "pages",
     "plotting",
     "presets",
+    "tagfiles",
 )
 
 

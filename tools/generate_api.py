@@ -23,6 +23,7 @@ ROOMS = (
     "models",
     "pages",
     "plotting",
+    "tagfiles",
 )
 NAMES = {
     "errors": (

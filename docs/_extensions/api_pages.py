@@ -24,6 +24,7 @@ ROOMS = (
     "models",
     "conversion",
     "export",
+    "tagfiles",
     "compat.musicnn",
     "compat.crema",
 )
@@ -39,6 +40,7 @@ TITLES = {
     "pages": "Pages to look at",
     "conversion": "Checkpoints of others",
     "export": "Exported networks",
+    "tagfiles": "Tags in music files",
     "compat.musicnn": "In place of musicnn",
     "compat.crema": "In place of crema",
 }

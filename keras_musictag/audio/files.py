@@ -28,6 +28,8 @@ from keras_musictag.audio.decoders import (
 from keras_musictag.errors import AudioError, AudioWarning, ConfigError
 
 _BLOCK_SECONDS = 10.0
+# Damaged headers announce absurd rates and channels; a block stays below 64 MiB.
+_BLOCK_VALUES = 2**24
 
 
 def load(
@@ -138,7 +140,7 @@ def _file_blocks(source: Any, target_rate: int, seconds: float) -> Iterator[np.n
 def _decode(sound: Any, seconds: float) -> Iterator[np.ndarray]:
     """Decode checked blocks of `(n, channels)`; warn if the file is cut short."""
     decoded = 0
-    for block in sound.blocks(max(1, round(seconds * sound.sample_rate))):
+    for block in sound.blocks(_block_size(sound, seconds)):
         if not np.isfinite(block).all():
             bad = int(np.argmin(np.isfinite(block).all(axis=1)))
             second = (decoded + bad) / sound.sample_rate
@@ -162,6 +164,11 @@ def _decode(sound: Any, seconds: float) -> Iterator[np.ndarray]:
         )
 
 
+def _block_size(sound: Any, seconds: float) -> int:
+    most = _BLOCK_VALUES // max(1, sound.channels)
+    return max(1, min(most, round(seconds * sound.sample_rate)))
+
+
 def _count(source: Any) -> tuple[int, int]:
     """Give the samples per channel that decoding yields, and the rate."""
     source = _checked(source)
@@ -169,7 +176,7 @@ def _count(source: Any) -> tuple[int, int]:
         samples = sound.exact_length()
     if samples is None:
         with open_sound(source) as sound:
-            size = round(_BLOCK_SECONDS * sound.sample_rate)
+            size = _block_size(sound, _BLOCK_SECONDS)
             samples = sum(len(block) for block in sound.blocks(size))
     if not samples:
         raise _no_samples(sound.name)

@@ -313,7 +313,7 @@ def _read_json(source):
     text, name = _read(source)
     try:
         return json.loads(text), name
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _malformed(f"{name} is no JSON", str(error)) from error
 
 

@@ -217,7 +217,6 @@ class Chord:
         return letter + ("", "#", "b")[accidentals]
 
 
-@lru_cache(maxsize=4096)
 def parse(label: str) -> Chord:
     """Read a chord label.
 
@@ -247,6 +246,11 @@ def parse(label: str) -> Chord:
             received=f"{label!r} of type {type(label).__name__}",
             advice='Give a label such as "A:min7".',
         )
+    return _parse(label)
+
+
+@lru_cache(maxsize=4096)
+def _parse(label):
     if label in (NO_CHORD, UNKNOWN_CHORD):
         return Chord(None, label)
     root = ROOT.match(label)

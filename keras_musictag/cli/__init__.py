@@ -35,6 +35,7 @@ from keras_musictag.cli.printing import (
     say,
     silenced,
 )
+from keras_musictag.cli.tag_files import make_writer, take_back
 from keras_musictag.cli.teach import TEACH_HELP, TeachCommand, teach
 from keras_musictag.cli.train import TRAIN_HELP, train
 from keras_musictag.labels import Labels
@@ -42,6 +43,7 @@ from keras_musictag.labels import Labels
 ListFormat = enum.StrEnum("ListFormat", ["table", "json"])
 Sort = enum.StrEnum("Sort", ["score", "lift"])
 Tail = enum.StrEnum("Tail", ["drop", "pad", "overlap"])
+IN_FILES = "Tags in the files (needs the extra `files`)"
 
 # Typer joins the lines of a paragraph; only an empty line keeps them apart.
 APP_HELP = """[bold]Examples[/bold]\n
@@ -57,6 +59,8 @@ TAG_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag tag song.mp3 --group mood --group era --sort lift[/cyan]\n
 [cyan]keras-musictag tag song.mp3 --preset vgg_mtt --taggram song.png[/cyan]\n
 [cyan]keras-musictag tag song.mp3 --preset musicnn.onnx[/cyan]  made by `export`\n
+[cyan]keras-musictag tag ~/Music --dry-run[/cyan]  what --write would write\n
+[cyan]keras-musictag tag ~/Music --undo[/cyan]  takes back what --write wrote\n
 [bold]Exit codes[/bold]  0: all files tagged. 1: some could not be, they are named.
 2: wrong usage. 130: stopped by Ctrl-C, what was done is written."""
 PRESETS_HELP = """[bold]Examples[/bold]\n
@@ -155,6 +159,51 @@ def tag(
     quiet: Annotated[
         bool, Option("--quiet", help="No progress bar, no warnings.")
     ] = False,
+    write: Annotated[
+        bool,
+        Option(
+            "--write",
+            help="Write genre, mood and the scores into the tags of the files. The "
+            "sound stays as it is; filled fields are kept.",
+            rich_help_panel=IN_FILES,
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        Option("--overwrite", help="Filled fields too.", rich_help_panel=IN_FILES),
+    ] = False,
+    map: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE.toml",
+            help="Which group goes into which field, under which names.",
+            rich_help_panel=IN_FILES,
+        ),
+    ] = None,
+    key: Annotated[
+        bool,
+        Option("--key", help="Find and write the key too.", rich_help_panel=IN_FILES),
+    ] = False,
+    tempo: Annotated[
+        bool,
+        Option("--tempo", help="And the tempo.", rich_help_panel=IN_FILES),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        Option(
+            "--dry-run",
+            help="Show what would be written or taken back.",
+            rich_help_panel=IN_FILES,
+        ),
+    ] = False,
+    undo: Annotated[
+        bool,
+        Option(
+            "--undo",
+            help="Tag nothing; take back what --write wrote.",
+            rich_help_panel=IN_FILES,
+        ),
+    ] = False,
 ) -> None:
     """Tag audio files with a pretrained model.
 
@@ -163,10 +212,24 @@ def tag(
     """
     # Whatever can be wrong is said before the backend starts, which takes seconds.
     files = find_files(paths or [], demo, "tag", "tag")
+    if undo:
+        raise typer.Exit(1 if take_back(files, dry_run) else 0)
     exported = open_exported(preset, engine)
     labels = exported.labels if exported else _labels_of(preset)
     _check_choices(labels, group, taggram, output)
     targets = _taggram_paths(taggram, files)
+    writer = make_writer(
+        labels,
+        write=write,
+        dry_run=dry_run,
+        map=map,
+        groups=group,
+        min_score=min_score,
+        preset=preset,
+        overwrite=overwrite,
+        key=key,
+        tempo=tempo,
+    )
     if not (quiet or exported) and sys.stderr.isatty() and _is_fetched(preset):
         typer.echo(f"The weights of {preset} are fetched once and kept.", err=True)
     usable, failed = split_readable(files)
@@ -200,6 +263,8 @@ def tag(
                     )
                     _write_taggram(outcome, targets[path], path)
                     done += 1
+                    if writer is not None and not writer.add(path, outcome, results):
+                        failed, done = failed + 1, done - 1
     except KeyboardInterrupt:
         typer.echo(f"Stopped: {done} of {len(files)} files are done.", err=True)
         raise typer.Exit(130) from None

@@ -91,7 +91,7 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
         return None
     try:
         values = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise errors.ConfigError(
             "The configuration cannot be read.",
             received=f"--config {path} ({error})",

@@ -246,7 +246,7 @@ def _rwc_number(path: Path) -> str | None:
 def _read_collection(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _malformed(path, "cannot be read as JSON", str(error)) from error
     collection = record.get("collection") if isinstance(record, dict) else None
     collection = collection if isinstance(collection, dict) else {}

@@ -189,7 +189,7 @@ def check(metadata: dict, path) -> dict:
 def _from_json(text: str) -> dict:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PresetError(
             "What the network says about itself is no JSON.",
             received=f"{text[:40]!r}",

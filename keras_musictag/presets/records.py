@@ -144,7 +144,7 @@ def read_folder(folder) -> dict:
     path = Path(folder) / CONFIG_FILE
     try:
         record = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise PresetError(
             f"{folder} does not hold a saved model: its {CONFIG_FILE} cannot be read.",
             received=error,

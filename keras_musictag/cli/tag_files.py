@@ -1,0 +1,129 @@
+"""What `keras-musictag tag` writes into the files, and takes back."""
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+
+import typer
+
+from keras_musictag import chords, errors
+from keras_musictag.cli.printing import EXPECTED, Format, Results, say
+from keras_musictag.labels import Labels
+from keras_musictag.tagfiles import FieldChange, FieldMap, choose_fields, undo, write
+from keras_musictag.tagfiles.fields import OWN
+
+
+@dataclasses.dataclass
+class Writer:
+    """Writes what is known about a track into its file.
+
+    Args:
+        mapping: Which group goes where.
+        preset: Name of the model, to be kept beside the scores.
+        overwrite: Whether to replace the values of filled fields.
+        dry_run: Whether to write nothing and only tell the changes.
+        key: Whether to find the key as well.
+        tempo: Whether to find the tempo as well.
+    """
+
+    mapping: FieldMap
+    preset: str
+    overwrite: bool
+    dry_run: bool
+    key: bool
+    tempo: bool
+    _recognizer = None
+
+    def add(self, path: Path, taggram, results: Results) -> bool:
+        """Write into one file and tell the changes; whether that went well.
+
+        They stand below the table; elsewhere they would spoil the results.
+        """
+        try:
+            changes = lines(self._write(path, taggram))
+        except EXPECTED as error:
+            typer.echo(f"{path}: {error}", err=True)
+            return False
+        if results.format == Format.table:
+            say(results.console, "\n".join(changes))
+        else:
+            typer.echo("\n".join([str(path), *changes]), err=True)
+        return True
+
+    def _write(self, path, taggram):
+        fields = choose_fields(
+            taggram,
+            self.mapping,
+            key=self._find_key(path) if self.key else None,
+            tempo=chords.find_beats(path).tempo if self.tempo else None,
+            preset=self.preset,
+        )
+        return write(path, fields, overwrite=self.overwrite, dry_run=self.dry_run)
+
+    def _find_key(self, path):
+        from keras_musictag.models.chord_recognizer import ChordRecognizer
+
+        if self._recognizer is None:
+            self._recognizer = ChordRecognizer.from_pretrained()
+        return self._recognizer.recognize(path).key()
+
+
+def make_writer(
+    labels: Labels,
+    *,
+    write: bool,
+    dry_run: bool,
+    map: Path | None,
+    groups: list[str] | None,
+    min_score: float | None,
+    **options,
+) -> Writer | None:
+    """Return what writes into files; `None` if that is not asked for.
+
+    Raises:
+        ConfigError: If options do not belong together, or the map does not fit.
+        MissingExtraError: If mutagen is not installed.
+    """
+    if not (write or dry_run):
+        options.pop("preset")
+        given = {"map": map, **options}
+        for name in (name for name, value in given.items() if value):
+            raise errors.ConfigError(
+                f"--{name} is about writing into files.",
+                received=f"--{name} without --write",
+                advice="Add --write, or --dry-run to see the changes first.",
+            )
+        return None
+    errors.import_extra("mutagen", "files", "tag --write")
+    if options["tempo"]:
+        errors.import_extra("librosa", "chords", "tag --tempo")
+    mapping = FieldMap.from_toml(map) if map else FieldMap()
+    mapping.check(labels)
+    if groups:
+        kept = {g: field for g, field in mapping.fields.items() if g in groups}
+        mapping = dataclasses.replace(mapping, fields=kept)
+    if min_score is not None:
+        mapping = dataclasses.replace(mapping, min_score=min_score)
+    return Writer(mapping, dry_run=dry_run, **options)
+
+
+def take_back(files: Iterable[Path], dry_run: bool) -> int:
+    """Take back what was written into files; returns how many failed."""
+    failed = 0
+    for path in files:
+        try:
+            changes = lines(undo(path, dry_run=dry_run))
+        except EXPECTED as error:
+            typer.echo(f"{path}: {error}", err=True)
+            failed += 1
+            continue
+        typer.echo("\n".join([str(path), *changes]))
+    return failed
+
+
+def lines(changes: list[FieldChange]) -> list[str]:
+    """Say what changes: a line for each field, and one for all scores."""
+    told = [f"  {change}" for change in changes if not change.field.startswith(OWN)]
+    own = sum(change.field.startswith(OWN) for change in changes)
+    scores = [f"  {own} fields {OWN}* with scores"] if own else []
+    return told + scores or ["  nothing changes"]

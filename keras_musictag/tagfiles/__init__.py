@@ -1,0 +1,18 @@
+"""Tags in music files: fields that players show, and scores; needs the extra `files`.
+
+MP3, WAV and AIFF have ID3 tags, FLAC, OGG and Opus Vorbis comments, M4A its atoms.
+The sound is never touched.
+"""
+
+from keras_musictag.tagfiles.fields import FieldMap, choose_fields, score_fields
+from keras_musictag.tagfiles.writing import FieldChange, read, undo, write
+
+__all__ = [
+    "FieldChange",
+    "FieldMap",
+    "choose_fields",
+    "read",
+    "score_fields",
+    "undo",
+    "write",
+]

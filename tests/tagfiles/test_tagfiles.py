@@ -1,0 +1,425 @@
+"""Tags in files: other readers find them, the sound stays, nothing is ever lost."""
+
+import errno
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+import keras_musictag as kmt
+from keras_musictag import tagfiles
+from keras_musictag.errors import AudioError, ConfigError, LabelError
+
+mutagen = pytest.importorskip("mutagen", reason="needs the extra `files`")
+av = pytest.importorskip("av", reason="compares the sound with PyAV")
+
+SUFFIXES = (".mp3", ".wav", ".aiff", ".flac", ".ogg", ".opus", ".m4a")
+FIELDS = {
+    "genre": ["Rock", "Hip Hop"],
+    "mood": ["träge"],
+    "key": ["F#m"],
+    "tempo": ["121"],
+    "INSTRUMENT": ["piano"],
+    "KMT_ROCK": ["0.4312"],
+}
+# What FFmpeg calls the fields, in small letters.
+NAMES = {
+    "id3": {"mood": "tmoo", "key": "tkey", "tempo": "tbpm"},
+    "vorbis": {"key": "initialkey", "tempo": "bpm"},
+    "mp4": {"key": "initialkey", "tempo": "tmpo"},
+}
+FAMILY = dict.fromkeys((".mp3", ".wav", ".aiff"), "id3") | {".m4a": "mp4"}
+
+
+def make(path):
+    t = np.arange(2 * 48000) / 48000
+    y = 0.3 * np.sin(2 * np.pi * 220 * t) + 0.1 * np.sin(2 * np.pi * 555 * t)
+    if path.suffix != ".m4a":
+        kind = {"format": "OGG", "subtype": "OPUS"} if path.suffix == ".opus" else {}
+        soundfile.write(path, y, 48000, **kind)
+        return path
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=48000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(y[None].astype("f4"), "fltp", "mono")
+        frame.sample_rate = 48000
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    return path
+
+
+@pytest.fixture(params=SUFFIXES)
+def song(request, tmp_path):
+    return make(tmp_path / f"song{request.param}")
+
+
+def sound(path):
+    """Encoded packets and decoded samples."""
+    with av.open(str(path)) as container:
+        packets = [bytes(p) for p in container.demux(audio=0)]
+    with av.open(str(path)) as container:
+        samples = [f.to_ndarray() for f in container.decode(audio=0)]
+    return packets, np.concatenate(samples, axis=1)
+
+
+def assert_same_sound(one, other):
+    assert one[0] == other[0]
+    np.testing.assert_array_equal(one[1], other[1])
+
+
+def metadata(path):
+    """What FFmpeg reads; its names in small letters."""
+    with av.open(str(path)) as container:
+        found = {**container.metadata, **container.streams.audio[0].metadata}
+    return {name.lower(): value for name, value in found.items()}
+
+
+def state(path):
+    found = os.stat(path)
+    return found.st_ino, found.st_mode, found.st_mtime_ns, path.read_bytes()
+
+
+def folder_of(path):
+    return sorted(p.name for p in path.parent.iterdir())
+
+
+def test_another_reader_finds_the_fields(song):
+    tagfiles.write(song, FIELDS)
+    found = metadata(song)
+    names = NAMES[FAMILY.get(song.suffix, "vorbis")]
+    assert found["genre"].startswith("Rock")
+    for field in ("mood", "key", "tempo", "INSTRUMENT", "KMT_ROCK"):
+        if (song.suffix, field) != (".m4a", "tempo"):  # FFmpeg does not show it
+            assert found[names.get(field, field.lower())] == FIELDS[field][0]
+    file = mutagen.File(song)
+    if song.suffix == ".m4a":
+        assert file["tmpo"] == [121]
+    genre = {"id3": "TCON", "mp4": "\xa9gen"}.get(FAMILY.get(song.suffix), "genre")
+    assert list(file[genre]) == FIELDS["genre"]
+    assert tagfiles.read(song) == {k: v for k, v in FIELDS.items() if k != "INSTRUMENT"}
+
+
+def test_the_sound_is_the_same_after_writing_and_after_undo(song):
+    before = sound(song)
+    for act in (
+        lambda: tagfiles.write(song, FIELDS),
+        lambda: tagfiles.write(song, {"KMT_LONG": ["x" * 9000]}),  # no padding left
+        lambda: tagfiles.undo(song),
+    ):
+        assert act()
+        assert_same_sound(sound(song), before)
+    assert tagfiles.read(song) == {}
+    assert "kmt_undo" not in metadata(song)
+    assert folder_of(song) == [song.name]
+
+
+def test_real_music_keeps_its_sound_and_its_other_tags(corpus, tmp_path):
+    for path in sorted((corpus / "real").iterdir()):
+        if path.suffix not in SUFFIXES:
+            continue
+        song = tmp_path / path.name
+        shutil.copyfile(path, song)
+        before, told = sound(song), metadata(song)
+        tagfiles.write(song, FIELDS)
+        assert_same_sound(sound(song), before)
+        now = metadata(song)
+        assert {k: now.get(k) for k in told if k != "genre"} == {
+            k: v for k, v in told.items() if k != "genre"
+        }
+        tagfiles.undo(song)
+        assert metadata(song) == told
+
+
+def test_filled_fields_are_kept_unless_told_otherwise_and_come_back(song):
+    tagfiles.write(song, {"genre": ["Polka"], "tempo": ["99"]})
+    file = mutagen.File(song)  # as if another program had written them
+    for name in list(file.keys()):
+        if "KMT_UNDO" in name.upper():
+            del file[name]
+    file.save()
+
+    (kept, _) = tagfiles.write(song, {"genre": ["Rock"], "mood": ["calm"]})
+    assert kept.kept
+    assert "Polka" in str(kept) and "kept" in str(kept)
+    assert tagfiles.read(song) == {
+        "genre": ["Polka"],
+        "tempo": ["99"],
+        "mood": ["calm"],
+    }
+    tagfiles.write(song, {"genre": ["Rock"], "tempo": ["120"]}, overwrite=True)
+    tagfiles.write(song, {"genre": ["Pop"]}, overwrite=True)
+    assert tagfiles.read(song)["genre"] == ["Pop"]
+    tagfiles.undo(song)
+    assert tagfiles.read(song) == {"genre": ["Polka"], "tempo": ["99"]}
+    assert tagfiles.undo(song) == []
+
+
+def test_undo_leaves_what_was_edited_since(song):
+    tagfiles.write(song, FIELDS)
+    file = mutagen.File(song)
+    if FAMILY.get(song.suffix) == "id3":
+        file.tags.add(mutagen.id3.TCON(encoding=3, text=["Mine"]))
+    else:
+        file["\xa9gen" if song.suffix == ".m4a" else "genre"] = ["Mine"]
+    file.save()
+    tagfiles.undo(song)
+    assert tagfiles.read(song) == {"genre": ["Mine"]}
+
+
+def test_own_fields_are_replaced_as_a_whole(song):
+    tagfiles.write(song, {"KMT_ROCK": ["0.1"], "KMT_PRESET": ["a"]})
+    tagfiles.write(song, {"KMT_POP": ["0.2"], "KMT_PRESET": ["b"]})
+    assert tagfiles.read(song) == {"KMT_POP": ["0.2"], "KMT_PRESET": ["b"]}
+    tagfiles.write(song, {"genre": ["Rock"]})  # says nothing about scores
+    assert tagfiles.read(song)["KMT_POP"] == ["0.2"]
+
+
+def test_a_dry_run_and_a_write_without_change_leave_the_file_alone(song):
+    before = state(song)
+    changes = tagfiles.write(song, FIELDS, dry_run=True)
+    assert [change.field for change in changes] == list(FIELDS)
+    assert state(song) == before
+
+    tagfiles.write(song, FIELDS)
+    before = state(song)
+    assert tagfiles.write(song, FIELDS) == []
+    assert tagfiles.undo(song, dry_run=True) != []
+    assert state(song) == before
+
+
+def test_mode_and_link_stay_and_the_time_moves_on(tmp_path):
+    song = make(tmp_path / "song.mp3")
+    song.chmod(0o640)
+    os.utime(song, (1e9, 1e9))
+    link = tmp_path / "link.mp3"
+    link.symlink_to(song)
+    tagfiles.write(link, FIELDS)
+    assert link.is_symlink()
+    assert song.stat().st_mode & 0o777 == 0o640
+    assert song.stat().st_mtime > time.time() - 60  # backups must notice
+
+
+def test_an_old_id3_tag_keeps_its_version_and_what_it_says(tmp_path):
+    from mutagen.id3 import ID3, IPLS, TIT2, TSOP, TYER
+
+    song = make(tmp_path / "song.mp3")
+    tags = ID3()
+    for frame in (
+        TIT2(encoding=1, text=["Title"]),
+        TYER(encoding=0, text=["1997"]),
+        TSOP(encoding=1, text=["Sort, me"]),
+        IPLS(encoding=1, people=[["drums", "me"]]),
+    ):
+        tags.add(frame)
+    tags.save(song, v2_version=3)
+    end = b"TAG" + b"old title".ljust(94, b"\0") + b"comment".ljust(30, b"\0") + b"\x07"
+    song.write_bytes(song.read_bytes() + end)
+    before = sound(song)
+
+    for act in (lambda: tagfiles.write(song, FIELDS), lambda: tagfiles.undo(song)):
+        assert act()
+        found = ID3(song, translate=False, load_v1=False)
+        assert found.version == (2, 3, 0)
+        assert {"TIT2", "TYER", "TSOP", "IPLS"} <= set(found)
+        assert song.read_bytes()[-128:] == end
+        assert_same_sound(sound(song), before)
+    assert set(found) == {"TIT2", "TYER", "TSOP", "IPLS"}
+
+
+def test_after_undo_a_file_that_had_no_tags_has_none(tmp_path):
+    for suffix in (".mp3", ".wav", ".aiff"):
+        song = make(tmp_path / f"song{suffix}")
+        before = song.read_bytes()
+        tagfiles.write(song, FIELDS)
+        assert song.read_bytes() != before
+        tagfiles.undo(song)
+        assert song.read_bytes() == before
+
+
+# === What can go wrong ===
+
+
+def test_bad_files_are_one_clear_error_and_stay_as_they_are(tmp_path):
+    protected = make(tmp_path / "protected.flac")
+    protected.chmod(0o444)
+    without = make(tmp_path / "song.au")
+    broken = tmp_path / "broken.flac"
+    broken.write_bytes(protected.read_bytes()[:30])
+    text = tmp_path / "text.mp3"
+    text.write_text("<html>")
+    for path, match in (
+        (protected, "write-protected"),
+        (without, "hold no tags that can be written"),
+        (broken, "tags of the file cannot be read"),
+        (text, "text"),
+        (tmp_path / "missing.mp3", "does not exist"),
+    ):
+        before = path.read_bytes() if path.exists() else b""
+        with pytest.raises(AudioError, match=match):
+            tagfiles.write(path, FIELDS)
+        assert (path.read_bytes() if path.exists() else b"") == before
+    with open(protected, "rb") as file, pytest.raises(AudioError, match="in files"):
+        tagfiles.write(file, FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("fields", "match"),
+    [
+        ({"a=b": ["x"]}, "cannot be called so"),
+        ({"genre": "Rock"}, "list of texts"),
+        ({"tempo": ["fast"]}, "whole number"),
+        ({"genre": ["a\0b"]}, "list of texts"),
+    ],
+)
+def test_bad_fields_are_refused(tmp_path, fields, match):
+    with pytest.raises(ConfigError, match=match):
+        tagfiles.write(tmp_path / "song.mp3", fields)
+
+
+def test_a_damaged_journal_is_told(tmp_path):
+    song = make(tmp_path / "song.flac")
+    file = mutagen.File(song)
+    file["KMT_UNDO"] = ["{nonsense"]
+    file.save()
+    with pytest.raises(AudioError, match="KMT_UNDO.*damaged"):
+        tagfiles.undo(song)
+
+
+@pytest.mark.parametrize("broken", ["copyfile", "fsync", "replace"])
+def test_a_full_disk_at_any_step_leaves_the_old_file_and_nothing_else(
+    song, monkeypatch, broken
+):
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = song.read_bytes()
+    monkeypatch.setattr(shutil if broken == "copyfile" else os, broken, fail)
+    with pytest.raises(AudioError, match="file is as it was.*No space left"):
+        tagfiles.write(song, FIELDS)
+    monkeypatch.undo()
+    assert song.read_bytes() == before
+    assert folder_of(song) == [song.name]
+
+
+def test_a_file_that_another_program_changes_meanwhile_is_theirs(tmp_path, monkeypatch):
+    song = make(tmp_path / "song.wav")
+    copy = shutil.copystat
+
+    def meddle(source, target):
+        copy(source, target)
+        song.write_bytes(song.read_bytes() + b"\0\0")
+
+    monkeypatch.setattr(shutil, "copystat", meddle)
+    with pytest.raises(AudioError, match="another program"):
+        tagfiles.write(song, FIELDS)
+    assert song.read_bytes().endswith(b"\0\0")
+    assert folder_of(song) == [song.name]
+
+
+def test_killed_in_mid_write_the_file_is_the_old_or_the_new_one(tmp_path):
+    names = [make(tmp_path / f"song{suffix}") for suffix in SUFFIXES]
+    before = {path: sound(path) for path in names}
+    code = (
+        "import sys; from keras_musictag import tagfiles\n"
+        "print('go', flush=True)\n"
+        "for n in range(10**6):\n"
+        "    for path in sys.argv[1:]:\n"
+        "        fields = {'genre': ['ABC'[n % 3]], 'KMT_X': ['x' * (n % 7) * 900]}\n"
+        "        tagfiles.write(path, fields, overwrite=True)\n"
+    )
+    chance = random.Random(15)
+    for _ in range(6):
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *map(str, names)], stdout=subprocess.PIPE
+        )
+        process.stdout.readline()
+        time.sleep(chance.uniform(0.02, 0.4))
+        assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        for path in names:
+            assert_same_sound(sound(path), before[path])
+            assert tagfiles.read(path).get("genre", ["A"])[0] in "ABC"
+    # A copy that a killed run has left is removed once it is old.
+    left = [p for p in tmp_path.iterdir() if p.name.startswith(".kmt-")]
+    for path in left:
+        os.utime(path, (1e9, 1e9))
+    for path in names:
+        tagfiles.write(path, {"genre": ["Z"]}, overwrite=True)
+    assert folder_of(names[0]) == sorted(path.name for path in names)
+
+
+# === What goes where ===
+
+
+@pytest.fixture
+def taggram():
+    labels = kmt.Labels(
+        ["rock", "Hip-Hop", "pop", "calm", "piano", "hip hop"],
+        groups=["genre", "genre", "genre", "mood", "instrument", None],
+    )
+    scores = np.float32([[0.5, 0.7, 0.05, 0.2, 0.9, 0.3]])
+    return kmt.Taggram(np.zeros(1), labels, scores)
+
+
+def test_groups_labels_key_and_tempo_find_their_fields(taggram):
+    fields = tagfiles.choose_fields(taggram, key="Bb:min", tempo=99.6, preset="mine")
+    assert fields == {
+        "genre": ["Hip-Hop", "rock"],
+        "mood": ["calm"],
+        "key": ["Bbm"],
+        "tempo": ["100"],
+        "KMT_ROCK": ["0.5000"],
+        "KMT_HIP_HOP": ["0.7000"],
+        "KMT_POP": ["0.0500"],
+        "KMT_CALM": ["0.2000"],
+        "KMT_PIANO": ["0.9000"],
+        "KMT_HIP_HOP_2": ["0.3000"],
+        "KMT_PRESET": ["mine"],
+    }
+    with pytest.raises(LabelError, match="no name of a key"):
+        tagfiles.choose_fields(taggram, key="H:dur")
+
+
+def test_a_map_renames_drops_and_moves(taggram, tmp_path):
+    path = tmp_path / "map.toml"
+    path.write_text(
+        "max_labels = 2\nmin_score = 0.0\n"
+        '[fields]\ngenre = "genre"\ninstrument = "instrument"\nlabels = "mood"\n'
+        '[labels]\nrock = ""\n"Hip-Hop" = "Rap"\n'
+    )
+    fields = tagfiles.choose_fields(taggram, tagfiles.FieldMap.from_toml(path))
+    plain = {k: v for k, v in fields.items() if not k.startswith("KMT_")}
+    assert plain == {
+        "INSTRUMENT": ["piano"],
+        "genre": ["Rap", "pop"],
+        "mood": ["hip hop"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("[fields]\nmoood = 'mood'", "group that the model does not have.*'moood'"),
+        ("[labels]\nrok = 'Rock'", "label that the model does not have.*'rock'"),
+        ("[fields]\ngenre = 'key'", "holds no labels"),
+        ("[fields]\ngenre = 'a=b'", "cannot be called so"),
+        ("[fields]\ngenre = 1", "a text for each text"),
+        ("max_labels = 0", "max_labels"),
+        ("min_score = nan", "finite"),
+        ("feilds = 1", "Did you mean 'fields'"),
+        ("[fields", "cannot be read"),
+    ],
+)
+def test_a_bad_map_is_told(taggram, tmp_path, text, match):
+    path = tmp_path / "map.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=match):
+        tagfiles.choose_fields(taggram, tagfiles.FieldMap.from_toml(path))
