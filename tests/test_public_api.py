@@ -19,6 +19,7 @@ ROOMS = (
     "export",
     "hub",
     "layers",
+    "library",
     "metrics",
     "models",
     "pages",

@@ -19,6 +19,7 @@ ROOMS = (
     "data",
     "export",
     "layers",
+    "library",
     "metrics",
     "models",
     "pages",

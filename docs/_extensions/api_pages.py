@@ -25,6 +25,7 @@ ROOMS = (
     "conversion",
     "export",
     "tagfiles",
+    "library",
     "compat.musicnn",
     "compat.crema",
 )
@@ -41,6 +42,7 @@ TITLES = {
     "conversion": "Checkpoints of others",
     "export": "Exported networks",
     "tagfiles": "Tags in music files",
+    "library": "Whole collections",
     "compat.musicnn": "In place of musicnn",
     "compat.crema": "In place of crema",
 }
@@ -102,6 +104,11 @@ GROUPS = {
             "peeters",
         ],
         "What readers give": ["TrackList", "Track"],
+    },
+    "library": {
+        "Build": ["build", "BuildProgress", "merge"],
+        "Ask": ["Library"],
+        "Engines": ["Recipe", "Analyzer", "Analysis", "Job", "Outcome"],
     },
     "metrics": {
         "Tags": ["tagging_scores", "TaggingReport", "class_scores", "tune_thresholds"],

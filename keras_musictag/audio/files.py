@@ -125,6 +125,29 @@ def blocks(
     return _file_blocks(source, target_rate, block_seconds)
 
 
+def native_blocks(source: Any) -> tuple[int, Iterator[np.ndarray]]:
+    """Stream a file at its own rate, for those who need several rates of it.
+
+    Args:
+        source: Path or binary file object.
+
+    Returns:
+        `(sample_rate, blocks)`: in Hz, and an iterator of float32 arrays `(n,)`, the
+        mean of the channels.
+
+    Raises:
+        AudioError: As `blocks`.
+    """
+    sound = open_sound(_checked(source))
+
+    def pieces():
+        with sound:
+            for block in _decode(sound, _BLOCK_SECONDS):
+                yield mean_of_channels(block)
+
+    return sound.sample_rate, pieces()
+
+
 def _checked(source: Any) -> Any:
     """Check a file; what cannot seek comes back as one that can."""
     _, file = check_source(source)

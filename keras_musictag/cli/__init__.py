@@ -25,6 +25,8 @@ from keras_musictag.cli.arguments import (
 from keras_musictag.cli.chords import CHORDS_HELP, chords
 from keras_musictag.cli.evaluate import EVALUATE_HELP, evaluate
 from keras_musictag.cli.export import EXPORT_HELP, Engine, export, open_exported
+from keras_musictag.cli.library import LIBRARY_HELP
+from keras_musictag.cli.library import app as library_app
 from keras_musictag.cli.printing import (
     EXPECTED,
     Format,
@@ -51,6 +53,7 @@ APP_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag tag song.mp3[/cyan]  tags a file of yours\n
 [cyan]keras-musictag tag --help[/cyan]  has all options, with examples\n
 [cyan]keras-musictag chords song.mp3[/cyan]  names its chords\n
+[cyan]keras-musictag library build ~/Music --out lib[/cyan]  a whole collection\n
 [cyan]keras-musictag presets[/cyan]  lists the pretrained models"""
 TAG_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag tag song.mp3[/cyan]\n
@@ -342,6 +345,7 @@ app.command(epilog=TRAIN_HELP)(train)
 app.command(epilog=EVALUATE_HELP)(evaluate)
 app.command(epilog=TEACH_HELP, cls=TeachCommand)(teach)
 app.command(epilog=EXPORT_HELP)(export)
+app.add_typer(library_app, name="library", epilog=LIBRARY_HELP)
 
 
 # === Presets ===

@@ -283,10 +283,7 @@ class ChordRecognizer(PretrainedModel, abstract=True):
             if error is not None:
                 yield error
                 continue
-            outputs = self.predict_frames(magnitudes)
-            if magnitudes.max() <= SILENCE:
-                outputs = self._silence(outputs)
-            yield FrameOutputs(outputs, samples / self.sample_rate)
+            yield self._frame_outputs(magnitudes, samples)
 
     def recognize_frames(
         self,
@@ -532,6 +529,12 @@ class ChordRecognizer(PretrainedModel, abstract=True):
         chosen = self.vocabulary if vocabulary is None else get_vocabulary(vocabulary)
         frame, period = np.full((1, len(chosen)), 1 / len(chosen)), self.frame_period
         decode(frame, chosen, decoder=decoder, frame_period=period, **options)
+
+    def _frame_outputs(self, magnitudes: np.ndarray, samples: int) -> FrameOutputs:
+        outputs = self.predict_frames(magnitudes)
+        if magnitudes.max() <= SILENCE:
+            outputs = self._silence(outputs)
+        return FrameOutputs(outputs, samples / self.sample_rate)
 
     def _silence(self, outputs: dict) -> dict:
         """Replace what the network makes of silence: certainly no chord."""

@@ -325,15 +325,16 @@ def fingerprint(tagger, layer: str = "penultimate") -> dict[str, Any]:
     """Describe what decides the embeddings of a tagger.
 
     Args:
-        tagger: A `MusicTagger`.
-        layer: The endpoint.
+        tagger: A `MusicTagger`; or a `ChordRecognizer`, with the layer `"scores"`.
+        layer: The endpoint; `"scores"` counts the head in.
 
     Returns:
         A dict of plain values: the class, the preset if there is one, and a SHA-256
         of the weights (without the head) and of how tracks are cut.
     """
     digest = hashlib.sha256()
-    rules = [type(tagger).__name__, layer, tagger.sample_rate, str(tagger.chunking)]
+    chunking = str(getattr(tagger, "chunking", None))
+    rules = [type(tagger).__name__, layer, tagger.sample_rate, chunking]
     digest.update(json.dumps(rules).encode())
     parts = [tagger] if layer == "scores" else [tagger.frontend, tagger.backbone]
     variables = {v.path: v for part in parts for v in part.weights}

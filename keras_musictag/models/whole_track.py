@@ -8,6 +8,7 @@ import numpy as np
 from keras_musictag import audio
 from keras_musictag.errors import AudioError
 from keras_musictag.layers.compression import compress
+from keras_musictag.tracks import sources
 from keras_musictag.tracks.inference import TrackError, score_tracks
 
 BLOCK_FRAMES = 128
@@ -47,7 +48,7 @@ class WholeTrack:
         self.network = keras.Model([track, mask], outputs)
 
     def magnitudes(self, chunks: np.ndarray) -> dict[str, np.ndarray]:
-        """Compute the frames of chunks `with_span`, without their context."""
+        """Compute the frames of chunks with their span, without their context."""
         inputs = [chunks[:, :-2], chunks[:, -2:].astype("int32")]
         values = np.asarray(self.frontend.predict_on_batch(inputs))
         kept = slice(self.context, self.context + BLOCK_FRAMES)
@@ -73,18 +74,12 @@ class WholeTrack:
         def cut(item):
             index, track = item
             blocks = audio.blocks(track, self.sample_rate, sample_rate=rate)
-            for start, chunk in self.plan.chunks(counted(blocks, index)):
-                # A chunk comes early only if it lies within the track; what comes
-                # last knows the length.
-                start_here = start - self.plan.context
-                yield start, with_span(chunk, start_here, lengths[index])
-
-        def counted(blocks, index):
-            lengths[index] = 0
-            for block in blocks:
-                lengths[index] += len(block)
-                yield block
-            self._check_length(lengths[index])
+            for start, chunk in sources.cut_with_span(blocks, self.plan):
+                if chunk is not None:
+                    yield start, chunk
+                    continue
+                lengths[index] = start
+                self.check_length(start)
 
         numbered = enumerate(tracks)
         for output in score_tracks(numbered, cut, self.magnitudes, 1, fixed_shape=True):
@@ -96,7 +91,8 @@ class WholeTrack:
             frames = blocks.reshape(-1, *blocks.shape[2:])
             yield frames[: samples // self.hop_length], samples, None
 
-    def _check_length(self, samples: int) -> None:
+    def check_length(self, samples: int) -> None:
+        """Refuse a track that has less than one frame."""
         if samples < self.hop_length:
             raise AudioError(
                 "The audio is shorter than one frame of the chord recogniser.",
@@ -117,21 +113,6 @@ class WholeTrack:
             name: np.asarray(value, dtype="float32")[0, :frames]
             for name, value in outputs.items()
         }
-
-
-def with_span(chunk: np.ndarray, start: int, length: int) -> np.ndarray:
-    """Append to a chunk where the track begins and ends in it.
-
-    Args:
-        chunk: float32 samples `(n,)`.
-        start: Position of its first sample in the track; negative before the track.
-        length: Samples in the track.
-
-    Returns:
-        float32 `(n + 2,)`; float32 holds such positions exactly.
-    """
-    span = np.clip([-start, length - start], 0, len(chunk))
-    return np.concatenate([chunk, span.astype("float32")])
 
 
 def to_decibels(magnitudes):

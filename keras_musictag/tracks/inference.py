@@ -53,8 +53,8 @@ def score_tracks(
     Yields:
         One `TrackOutput` per track, as soon as its last chunk is scored.
     """
-    batcher = _Batcher(forward, batch_size, fixed_shape)
-    with _Producer(tracks, cut, depth=4 * batch_size) as events:
+    batcher = Batcher(forward, batch_size, fixed_shape)
+    with Producer(tracks, cut, depth=4 * batch_size) as events:
         for index, start, chunk, error in events:
             if start is not None:
                 batcher.add(index, start, chunk)
@@ -65,8 +65,12 @@ def score_tracks(
     yield from batcher.finished()
 
 
-class _Batcher:
-    """Collects chunks into batches and hands outputs back to their tracks."""
+class Batcher:
+    """Collects chunks into batches and hands outputs back to their tracks.
+
+    Args:
+        forward, batch_size, fixed_shape: As in `score_tracks`.
+    """
 
     def __init__(self, forward, batch_size: int, fixed_shape: bool):
         self.forward, self.batch_size = forward, batch_size
@@ -75,6 +79,7 @@ class _Batcher:
         self.open: dict[int, dict] = {}
 
     def add(self, index: int, start: int, chunk: np.ndarray) -> None:
+        """Take a chunk of a track; a full batch goes through the model."""
         track = self._track(index)
         track["starts"].append(start)
         self.waiting.append((index, chunk))
@@ -82,37 +87,52 @@ class _Batcher:
             self.flush()
 
     def close(self, index: int, error: TrackError | None) -> None:
+        """Say that a track has no more chunks, or what is wrong with it."""
         track = self._track(index)
         track.update(closed=True, error=error)
         if error is not None:  # its chunks are of no use to anybody
             self.waiting = [item for item in self.waiting if item[0] != index]
-            track["starts"], track["rows"] = [], []
+            track.update(self._track_of_none())
 
     def flush(self) -> None:
+        """Send what waits through the model."""
         if not self.waiting:
             return
         batch = np.stack([chunk for _, chunk in self.waiting])
         outputs = self.forward(self._filled(batch))
         for row, (index, _) in enumerate(self.waiting):
-            self.open[index]["rows"].append({k: v[row] for k, v in outputs.items()})
+            track = self.open[index]
+            track["scored"] += 1
+            self.keep(track, {k: v[row] for k, v in outputs.items()})
         self.waiting, self.ran = [], True
 
     def finished(self) -> Iterator[TrackOutput]:
+        """Yield the tracks that are complete, in the order they were opened."""
         while self.open:
             index, track = next(iter(self.open.items()))
-            if not track["closed"] or len(track["rows"]) < len(track["starts"]):
+            if not track["closed"] or track["scored"] < len(track["starts"]):
                 return
             del self.open[index]
-            rows = track["rows"]
-            outputs = (
-                {k: np.stack([r[k] for r in rows]) for k in rows[0]} if rows else {}
-            )
             starts = np.asarray(track["starts"], dtype="int64")
-            yield TrackOutput(index, starts, outputs, track["error"])
+            yield TrackOutput(index, starts, self.outputs(track), track["error"])
+
+    def keep(self, track: dict, row: dict[str, np.ndarray]) -> None:
+        """Keep what the model gave for a chunk."""
+        track["rows"].append(row)
+
+    def outputs(self, track: dict) -> dict[str, np.ndarray]:
+        """Bring together what was kept of a track."""
+        rows = track["rows"]
+        return {k: np.stack([r[k] for r in rows]) for k in rows[0]} if rows else {}
 
     def _track(self, index: int) -> dict:
-        empty = {"starts": [], "rows": [], "closed": False, "error": None}
-        return self.open.setdefault(index, empty)
+        if index not in self.open:
+            self.open[index] = {**self._track_of_none(), "closed": False, "error": None}
+        return self.open[index]
+
+    @staticmethod
+    def _track_of_none() -> dict:
+        return {"starts": [], "rows": [], "scored": 0}
 
     def _filled(self, batch: np.ndarray) -> np.ndarray:
         """Fill a short batch with zeros: to full size, or a single one to 2^n."""
@@ -125,8 +145,29 @@ class _Batcher:
         return np.pad(batch, missing)
 
 
-class _Producer:
-    """Runs `cut` over the tracks in a thread; iterate it for the events.
+class MeanBatcher(Batcher):
+    """A `Batcher` that keeps means alone: memory does not grow with a track.
+
+    Its outputs are those of `over_chunks(values, "mean")`.
+    """
+
+    def keep(self, track: dict, row: dict[str, np.ndarray]) -> None:
+        """Add a chunk to the sums."""
+        sums = track["rows"][0] if track["rows"] else {}
+        for name, value in row.items():
+            flat = value.reshape(-1, value.shape[-1])
+            total, count = sums.get(name, (0.0, 0))
+            sums[name] = total + flat.sum(axis=0, dtype="float64"), count + len(flat)
+        track["rows"] = [sums]
+
+    def outputs(self, track: dict) -> dict[str, np.ndarray]:
+        """Return the means, `(units,)` each."""
+        sums = track["rows"][0] if track["rows"] else {}
+        return {k: (s / n).astype("float32") for k, (s, n) in sums.items()}
+
+
+class Producer:
+    """Runs `cut` over the tracks in a thread; a context that gives the events.
 
     Events are `(index, start, chunk, None)` for a chunk and
     `(index, None, None, error or None)` at the end of a track.

@@ -90,6 +90,49 @@ def cut(
     yield from plan.chunks(blocks, length)
 
 
+def cut_with_span(
+    blocks: Iterable[np.ndarray], plan: audio.ChunkPlan
+) -> Iterator[tuple[int, np.ndarray | None]]:
+    """Cut blocks into chunks that say where the track begins and ends in them.
+
+    Args:
+        blocks: float32 arrays `(n,)`, in order.
+        plan: How to cut.
+
+    Yields:
+        `(start, chunk)` as `plan.chunks` does, each chunk `with_span`; at last
+        `(samples, None)`, the length of the track.
+    """
+    length = 0
+
+    def counted():
+        nonlocal length
+        for block in blocks:
+            length += len(block)
+            yield block
+
+    for start, chunk in plan.chunks(counted()):
+        # A chunk comes early only if it lies within the track; what comes last
+        # knows the length.
+        yield start, with_span(chunk, start - plan.context, length)
+    yield length, None
+
+
+def with_span(chunk: np.ndarray, start: int, length: int) -> np.ndarray:
+    """Append to a chunk where the track begins and ends in it.
+
+    Args:
+        chunk: float32 samples `(n,)`.
+        start: Position of its first sample in the track; negative before the track.
+        length: Samples in the track.
+
+    Returns:
+        float32 `(n + 2,)`; float32 holds such positions exactly.
+    """
+    span = np.clip([-start, length - start], 0, len(chunk))
+    return np.concatenate([chunk, span.astype("float32")])
+
+
 def collect(
     outcomes: Iterable, tracks: list, single: bool, on_error: str = "warn"
 ) -> Any:

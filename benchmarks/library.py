@@ -1,0 +1,108 @@
+"""How fast a library is built, beside `predict` on the same files in the same run.
+
+    python benchmarks/library.py --rounds 3
+    python benchmarks/library.py --files ~/Music --count 12
+
+Rounds of three things take turns, each in a warm process: `predict` of one preset (the
+rate of benchmarks/tagging.py), `library.build` with that preset into a new folder, and
+`library.build` with three presets at once against the sum of three runs with one each.
+`--spaced` compares the scores of a few spaced chunks with those of all instead.
+"""
+
+import argparse
+import platform
+import statistics
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import peers
+
+import keras_musictag as kmt
+from keras_musictag.library import Analyzer, Recipe
+from keras_musictag.library.building import run
+from keras_musictag.library.store import Store
+
+PRESETS = ("musicnn_msd", "musicnn_mtt", "vgg_msd")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--files", type=Path, help="folder of music to cut the clips from")
+    add("--count", type=int, default=8, help="number of clips")
+    add("--seconds", type=float, default=25, help="length of a clip")
+    add("--rounds", type=int, default=3)
+    add("--spaced", action="store_true", help="compare scores of spaced chunks")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        files = peers.make_clips(folder, options.files, options.count, options.seconds)
+        names = ("keras", "tensorflow", "numpy", "soundfile", "pyarrow", "duckdb")
+        print(platform.machine(), ", ".join(f"{n} {version(n)}" for n in names))
+        if options.spaced:
+            compare_spaced(files)
+        else:
+            compare_rates(files, options.count * options.seconds, options.rounds)
+
+
+def compare_rates(files: list[str], seconds: float, rounds: int) -> None:
+    """Print the rates of all ways, the medians of the rounds, and their ratios."""
+    model = kmt.MusicTagger.from_pretrained(PRESETS[0])
+    ways = {"predict": lambda: model.predict(files)}
+    for presets in (*((name,) for name in PRESETS), PRESETS):
+        build = builder(files, presets)
+        ways[", ".join(presets)] = build
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds + 1):
+        for name, way in ways.items():
+            began = time.perf_counter()
+            way()
+            if number:  # the first round warms up
+                taken[name].append(time.perf_counter() - began)
+    middle = {name: statistics.median(times) for name, times in taken.items()}
+    for name, value in middle.items():
+        print(f"{name:40s} {value:7.2f} s {seconds / value:7.1f}x real time")
+    pairs = zip(taken["predict"], taken[PRESETS[0]], strict=True)
+    ratio = statistics.median(predict / built for predict, built in pairs)
+    print(f"library / predict, one preset: {100 * ratio:.0f} %")
+    sums = [sum(times) for times in zip(*(taken[n] for n in PRESETS), strict=True)]
+    pairs = zip(taken[", ".join(PRESETS)], sums, strict=True)
+    ratio = statistics.median(together / apart for together, apart in pairs)
+    print(f"three presets at once / sum of three runs: {100 * ratio:.0f} %")
+
+
+def builder(files: list[str], presets: tuple[str, ...]):
+    """Return a function that builds a new library, its models loaded before."""
+    analyzer = Analyzer(Recipe(presets))
+
+    def build():
+        with tempfile.TemporaryDirectory() as folder:
+            store = Store(Path(folder, "library"))
+            with store.locked():
+                run(store, analyzer, files)
+
+    return build
+
+
+def compare_spaced(files: list[str]) -> None:
+    """Print how far the scores of a few chunks are from those of all."""
+    model = kmt.MusicTagger.from_pretrained(PRESETS[0])
+    whole = model.predict(files)
+    print("chunks  mean difference  largest  same best tag  seconds")
+    for n in (1, 2, 4, 8):
+        began = time.perf_counter()
+        few = model.predict(files, chunking=model.chunking.spaced(n))
+        taken = time.perf_counter() - began
+        gap = np.abs(few - whole)
+        same = int((few.argmax(1) == whole.argmax(1)).sum())
+        print(
+            f"{n:6d} {gap.mean():16.4f} {gap.max():8.3f} {same:9d}/{len(files)} "
+            f"{taken:8.1f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,290 @@
+"""`keras-musictag library`: whole collections, built once and asked often."""
+
+import enum
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from typer import Argument, Option
+
+from keras_musictag import errors
+from keras_musictag.cli.arguments import check_folder, check_output
+from keras_musictag.cli.printing import make_console, progress, say, silenced
+
+TableFormat = enum.StrEnum("TableFormat", ["table", "csv", "json"])
+FileFormat = enum.StrEnum("FileFormat", ["csv", "json", "m3u"])
+REPORT_SECONDS = 60  # between two lines of progress where there is no terminal
+BEST = 3  # labels shown beside a track
+
+LIBRARY_HELP = """[bold]Examples[/bold]\n
+[cyan]keras-musictag library build ~/Music --out lib[/cyan]  stop it and run it again:
+it goes on\n
+[cyan]keras-musictag library search lib --where "rock > 0.3"[/cyan]\n
+[cyan]keras-musictag library search lib --like song.mp3[/cyan]\n
+[cyan]keras-musictag library export lib rock.m3u8 --where "rock > 0.3"[/cyan]"""
+BUILD_HELP = """[bold]Examples[/bold]\n
+[cyan]keras-musictag library build ~/Music --out lib[/cyan]\n
+[cyan]keras-musictag library build songs.csv --out lib --preset musicnn_msd --preset
+vgg_mtt --chords crema --tempo[/cyan]  one decoding for all\n
+[cyan]keras-musictag library build ~/Music --out lib-1 --shard 1/2[/cyan]  half of it;
+see [cyan]merge[/cyan]\n
+[bold]Exit codes[/bold]  0: all files done. 1: some failed, see [cyan]library
+errors[/cyan]. 2: wrong usage, or the library cannot be written. 130: stopped by Ctrl-C;
+the same command goes on."""
+SEARCH_HELP = """[bold]Examples[/bold]\n
+[cyan]library search lib --where "rock > 0.3 and key = 'A:min'"[/cyan]\n
+[cyan]library search lib --where '"female vocalists" > 0.2' --order "jazz
+desc"[/cyan]  labels with blanks stand in double quotes\n
+[cyan]library search lib --like song.mp3 --where "tempo > 100"[/cyan]\n
+[bold]Columns[/bold]  path, duration, size, mtime, sha256, key, key_correlation,
+key_margin, chords, tempo, and every label; vgg_mtt.rock is the label of that preset."""
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="rich", help="Whole collections of music."
+)
+Folder = Annotated[Path, Argument(metavar="LIBRARY", help="Folder of the library.")]
+Where = Annotated[
+    str | None, Option(metavar="SQL", help="Only tracks of which it is so.")
+]
+Order = Annotated[str | None, Option(metavar="SQL", help='Such as "rock desc".')]
+
+
+@app.command(epilog=BUILD_HELP)
+def build(
+    sources: Annotated[
+        list[str],
+        Argument(
+            metavar="SOURCE...",
+            help="Folders, patterns, files; tables with a column path (.csv, .tsv); "
+            "lists (.txt, .m3u).",
+        ),
+    ],
+    out: Annotated[
+        Path, Option("--out", metavar="LIBRARY", help="New folder, or one to go on.")
+    ],
+    preset: Annotated[
+        list[str] | None,
+        Option(help="Tagger; may be repeated. musicnn_msd if none is named."),
+    ] = None,
+    chords: Annotated[
+        str | None,
+        Option(metavar="PRESET", help="Chords and key too, by crema for example."),
+    ] = None,
+    tempo: Annotated[bool, Option("--tempo", help="Tempo too.")] = False,
+    embeddings: Annotated[
+        bool, Option(help="Keep embeddings, for search --like.")
+    ] = True,
+    chunks: Annotated[
+        int | None,
+        Option(min=1, metavar="N", help="Score N spaced chunks of a track, not all."),
+    ] = None,
+    shard: Annotated[
+        str | None, Option(metavar="I/N", help="Only the I-th of N parts.")
+    ] = None,
+    retry_failed: Annotated[
+        bool, Option("--retry-failed", help="Try again what failed.")
+    ] = False,
+    batch_size: Annotated[int, Option(min=1, help="Chunks in a batch.")] = 16,
+    quiet: Annotated[bool, Option("--quiet", help="No progress, no warnings.")] = False,
+) -> None:
+    """Tag, embed and transcribe a collection; stopped runs go on where they were."""
+    check_folder("--out", out)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from keras_musictag import library
+
+    screen = make_console(sys.stdout)
+    with silenced() as stderr, progress(screen, False, stderr, 2, quiet) as bar:
+        shown = _Shown(bar, quiet)
+        try:
+            done = library.build(
+                sources,
+                out,
+                preset or ("musicnn_msd",),
+                chords,
+                tempo=tempo,
+                embeddings=embeddings,
+                chunks=chunks,
+                shard=shard,
+                retry_failed=retry_failed,
+                batch_size=batch_size,
+                on_progress=shown,
+            )
+        except KeyboardInterrupt:
+            say(bar.console, "Stopped; what is done is kept. The same command goes on.")
+            raise typer.Exit(130) from None
+    typer.echo(_summary(done))
+    if done.failed:
+        typer.echo(f"See: keras-musictag library errors {out}", err=True)
+    raise typer.Exit(1 if done.failed else 0)
+
+
+class _Shown:
+    """Shows the progress: a bar on a terminal, a line each minute elsewhere."""
+
+    def __init__(self, bar: Any, quiet: bool):
+        self.bar, self.quiet = bar, quiet
+        self.task: Any = None
+        self.last = time.monotonic()
+
+    def __call__(self, state: Any) -> None:
+        if self.task is None:
+            self.task = self.bar.add_task("Listening", total=state.todo)
+        text = f"{state.rate:.2f} tracks/s"
+        self.bar.update(self.task, completed=state.done, description=text)
+        due = time.monotonic() - self.last > REPORT_SECONDS
+        if self.bar.disable and due and not self.quiet:
+            self.last = time.monotonic()
+            left = f"{(state.seconds_left or 0) / 60:.0f} min left"
+            done = f"{state.done} of {state.todo} tracks"
+            say(self.bar.console, f"{done}, {text}, {left}")
+
+
+def _summary(done: Any) -> str:
+    text = f"{done.analysed} of {done.found} tracks analysed"
+    if done.found - done.todo:
+        text += f", {done.found - done.todo} unchanged"
+    if done.moved:
+        text += f", {done.moved} known by their content"
+    if done.failed:
+        text += f", {done.failed} failed"
+    if done.audio_seconds and done.seconds:
+        pace = done.audio_seconds / done.seconds
+        text += f"; {done.rate:.2f} tracks/s, {pace:.0f}x real time"
+    return text + "."
+
+
+@app.command(epilog=SEARCH_HELP)
+def search(
+    folder: Folder,
+    where: Where = None,
+    like: Annotated[
+        str | None, Option(metavar="FILE", help="Nearest first to this track.")
+    ] = None,
+    order: Order = None,
+    limit: Annotated[int, Option(min=1, help="Tracks, at most.")] = 20,
+    preset: Annotated[
+        str | None, Option(help="Whose embeddings --like compares.")
+    ] = None,
+    format: Annotated[TableFormat, Option(help="How to print.")] = TableFormat.table,
+) -> None:
+    """Find tracks by tags, key, tempo, or by a track that they resemble."""
+    from keras_musictag.library import Library
+    from keras_musictag.library.exporting import WRITERS
+
+    library = Library(folder)
+    with silenced():
+        found = library.search(where, like, limit, order=order, preset=preset)
+    if format != TableFormat.table:
+        WRITERS[format](found, sys.stdout)
+        return
+    make_console(sys.stdout).print(_table(library, found))
+
+
+def _table(library: Any, found: Any) -> Table:
+    names = [n for n in ("similarity", "key", "tempo") if n in found.column_names]
+    table = Table("path", *names, "tags", box=None, pad_edge=False)
+    table.columns[0].overflow = "fold"
+    labels: list[str] = next(iter(library.labels.values()), [])
+    labels = [label for label in labels if label in found.column_names]
+    for row in found.to_pylist():
+        scored = [(row[label], label) for label in labels if row[label] is not None]
+        best = sorted(scored, reverse=True)[:BEST]
+        tags = ", ".join(f"{label} {score:.2f}" for score, label in best)
+        table.add_row(_plain(row["path"]), *(_cell(row[n]) for n in names), tags)
+    return table
+
+
+def _plain(text: str) -> Any:
+    from rich.text import Text
+
+    return Text(text)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else f"{value:.3g}"
+
+
+@app.command()
+def export(
+    folder: Folder,
+    output: Annotated[
+        Path, Argument(metavar="FILE", help=".csv, .json, .m3u or .m3u8; or a folder.")
+    ],
+    where: Where = None,
+    order: Order = None,
+    limit: Annotated[int | None, Option(min=1, help="Tracks, at most.")] = None,
+    format: Annotated[
+        FileFormat | None, Option(help="As the suffix says if not set.")
+    ] = None,
+    by_tag: Annotated[
+        bool,
+        Option("--by-tag", help="A playlist of the best tracks for each label."),
+    ] = False,
+    min_score: Annotated[float, Option(help="With --by-tag: at least.")] = 0.1,
+    preset: Annotated[str | None, Option(help="With --by-tag: whose labels.")] = None,
+) -> None:
+    """Write tracks as CSV or JSON, or as playlists for players."""
+    from keras_musictag.library import Library
+
+    library = Library(folder)
+    if not by_tag:
+        check_output("FILE", output)
+        count = library.export(
+            output, format=format, where=where, order=order, limit=limit
+        )
+        typer.echo(f"{count} tracks in {output}.")
+        return
+    if where or order or format:
+        raise errors.ConfigError(
+            "Playlists by tag have their own choice and order.",
+            received="--by-tag with --where, --order or --format",
+            advice="Leave these out; --min-score and --limit choose.",
+        )
+    check_folder("FILE", output)
+    files = library.playlists(
+        output, min_score=min_score, limit=limit or 100, preset=preset
+    )
+    typer.echo(f"{len(files)} playlists in {output}.")
+
+
+@app.command()
+def merge(
+    folders: Annotated[
+        list[Path], Argument(metavar="LIBRARY...", help="Libraries, such as shards.")
+    ],
+    out: Annotated[
+        Path, Option("--out", metavar="LIBRARY", help="New folder, or a library.")
+    ],
+) -> None:
+    """Bring libraries together in one."""
+    from keras_musictag import library
+
+    check_folder("--out", out)
+    library.merge(folders, out)
+    tracks = library.Library(out).search().num_rows
+    typer.echo(f"{tracks} tracks in {out}.")
+
+
+@app.command("errors")
+def show_errors(
+    folder: Folder,
+    format: Annotated[TableFormat, Option(help="How to print.")] = TableFormat.table,
+) -> None:
+    """Show the files that failed, and why; build --retry-failed tries them again."""
+    from keras_musictag.library import Library
+    from keras_musictag.library.exporting import WRITERS
+
+    found = Library(folder).errors()
+    if format != TableFormat.table:
+        WRITERS[format](found, sys.stdout)
+        return
+    console = make_console(sys.stdout)
+    for row in found.to_pylist():
+        say(console, f"{row['path']} ({row['preset']}): {row['message']}")
+    say(console, f"{found.num_rows} failures.")

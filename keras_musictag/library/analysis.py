@@ -1,0 +1,266 @@
+"""`Analyzer`: jobs in, rows out; it knows models, and nothing of the library."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_musictag.chords.analysis import BEAT_SAMPLE_RATE
+from keras_musictag.errors import import_extra
+from keras_musictag.library.cutting import cut
+from keras_musictag.library.jobs import Analysis, Job, Outcome, Recipe, Spec
+from keras_musictag.tracks.inference import (
+    TRACK_ERRORS,
+    MeanBatcher,
+    Producer,
+    TrackError,
+)
+
+QUEUE_BYTES = 64 * 2**20
+EMBEDDING = "penultimate"
+
+
+class Analyzer:
+    """Loads the models of a recipe and analyses files with them.
+
+    It writes nothing: `build` does that. Another engine makes one of these in each
+    of its workers.
+
+    Args:
+        recipe: What shall be known.
+
+    Attributes:
+        recipe: The same.
+        analyses: What the models find out, in the order of the recipe.
+
+    Raises:
+        PresetError: If a preset is unknown.
+        MissingExtraError: If the tempo is wanted and librosa is not installed.
+    """
+
+    def __init__(self, recipe: Recipe):
+        self.recipe = recipe
+        scorers: list[Any] = []
+        if recipe.tempo:
+            import_extra("librosa", "chords", "The tempo")
+        for preset in recipe.presets:
+            scorers.append(_Tags(preset, recipe))
+        if recipe.chords is not None:
+            scorers.append(_Chords(recipe.chords))
+        if recipe.tempo:
+            scorers.append(_Tempo())
+        self.analyses: list[Analysis] = [scorer.analysis for scorer in scorers]
+        self._scorers = {scorer.analysis.id: scorer for scorer in scorers}
+
+    @property
+    def specs(self) -> dict[str, Spec]:
+        """How each analysis, by its id, wants tracks to be cut."""
+        return {key: scorer.spec for key, scorer in self._scorers.items()}
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
+        """Analyse files; each is decoded once, by a thread that works ahead.
+
+        Args:
+            jobs: The files; may be a generator, which then runs in that thread.
+
+        Yields:
+            One `Outcome` for each job, as soon as all of it is there.
+        """
+        specs = self.specs
+        open_jobs: dict[int, Outcome] = {}
+
+        def cut_job(job: Job):
+            yield 0, job
+            wanted = [specs[key] for key in job.wanted]
+            for event in cut(job.path, wanted):
+                yield 0, event
+
+        with Producer(jobs, cut_job, self._depth()) as events:
+            for index, start, item, error in events:
+                if isinstance(item, Job):
+                    open_jobs[index] = Outcome(item)
+                    continue
+                outcome = open_jobs[index]
+                if start is not None:
+                    self._take(index, outcome, item)
+                else:
+                    self._close(index, outcome, error)
+                yield from self._finished(open_jobs)
+        for scorer in self._scorers.values():
+            scorer.flush()
+        yield from self._finished(open_jobs)
+
+    def _take(self, index: int, outcome: Outcome, event) -> None:
+        if event.place < 0:
+            outcome.duration = event.value
+            return
+        key = outcome.job.wanted[event.place]
+        self._scorers[key].take(index, event)
+
+    def _close(self, index: int, outcome: Outcome, error: TrackError | None) -> None:
+        for key in outcome.job.wanted:
+            self._scorers[key].close(index, error)
+
+    def _finished(self, open_jobs: dict[int, Outcome]) -> Iterator[Outcome]:
+        for key, scorer in self._scorers.items():
+            for index, row, error in scorer.results():
+                outcome = open_jobs[index]
+                if error is None:
+                    outcome.rows[key] = row
+                else:
+                    outcome.errors[key] = (type(error).__name__, str(error))
+                if outcome.complete:
+                    yield open_jobs.pop(index)
+
+    def _depth(self) -> int:
+        """How many chunks may wait: fewer if they are large."""
+        plans = [s.plan for s in self.specs.values() if s.plan is not None]
+        largest = max((4 * plan.chunk_samples for plan in plans), default=1)
+        return max(4, min(4 * self.recipe.batch_size, QUEUE_BYTES // largest))
+
+
+class _Tags:
+    """Scores and embedding of tracks by one tagger."""
+
+    def __init__(self, preset: str, recipe: Recipe):
+        # Here, because it starts the backend.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        from keras_musictag.models.similarity import fingerprint
+        from keras_musictag.models.tagger import MusicTagger
+
+        tagger = MusicTagger.from_pretrained(preset)
+        plan = tagger.chunking
+        plan = plan if recipe.chunks is None else plan.spaced(recipe.chunks)
+        self.spec = Spec("tags", tagger.sample_rate, plan)
+        self.analysis = Analysis(
+            "tags",
+            short_name(preset),
+            preset,
+            fingerprint(tagger, "scores")["sha256"],
+            tuple(tagger.labels),
+            tagger.backbone.output.shape[-1] if recipe.embeddings else None,
+            recipe.chunks,
+        )
+        names = ("scores", EMBEDDING) if recipe.embeddings else ("scores",)
+        few = tagger._wants_few_shapes()
+        self.batcher = MeanBatcher(tagger._forward(names), recipe.batch_size, few)
+
+    def take(self, index: int, event) -> None:
+        self.batcher.add(index, event.start, event.chunk)
+
+    def close(self, index: int, error: TrackError | None) -> None:
+        self.batcher.close(index, error)
+
+    def flush(self) -> None:
+        self.batcher.flush()
+
+    def results(self) -> Iterator[tuple[int, dict | None, TrackError | None]]:
+        for output in self.batcher.finished():
+            values = output.outputs
+            row = {"scores": values.get("scores"), "embedding": values.get(EMBEDDING)}
+            yield output.position, row, output.error
+
+
+class _Chords:
+    """Chords and key of tracks by one recogniser, segment by segment."""
+
+    def __init__(self, preset: str):
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        from keras_musictag.models.chord_recognizer import ChordRecognizer
+        from keras_musictag.models.similarity import fingerprint
+
+        self.model = ChordRecognizer.from_pretrained(preset)
+        self.stages = self.model._stages
+        self.spec = Spec("chords", self.model.sample_rate, self.stages.plan)
+        sha256 = fingerprint(self.model, "scores")["sha256"]
+        labels = tuple(self.model.vocabulary.labels)
+        self.analysis = Analysis("chords", short_name(preset), preset, sha256, labels)
+        self.open: dict[int, dict] = {}
+        self.done: list[tuple[int, dict | None, TrackError | None]] = []
+
+    def take(self, index: int, event) -> None:
+        empty: dict = {"frames": [], "segments": [], "begin": 0.0, "error": None}
+        track = self.open.setdefault(index, empty)
+        if track["error"] is not None:
+            return
+        if event.chunk is not None:
+            values = self.stages.magnitudes(event.chunk[None])["magnitudes"]
+            track["frames"].append(values[0])
+            return
+        try:
+            self._end_segment(track, event.start)
+        except TRACK_ERRORS as error:
+            track["error"] = error
+
+    def _end_segment(self, track: dict, samples: int) -> None:
+        begin, hop = track["begin"], self.stages.hop_length
+        track["begin"] += samples / self.spec.sample_rate
+        if begin == 0 or samples >= hop:  # a long track may end with less than a frame
+            self.stages.check_length(samples)
+            magnitudes = np.concatenate(track["frames"])[: samples // hop]
+            frames = self.model._frame_outputs(magnitudes, samples)
+            for start, end, label, sure in self.model.recognize_frames(frames):
+                track["segments"].append((begin + start, begin + end, label, sure))
+        track["frames"] = []
+
+    def close(self, index: int, error: TrackError | None) -> None:
+        track = self.open.pop(index, {"error": error})
+        error = error or track["error"]
+        row = None if error else _chord_row(track["segments"], track["begin"])
+        self.done.append((index, row, error))
+
+    def flush(self) -> None:
+        """Do nothing: no track waits for another."""
+
+    def results(self) -> Iterator[tuple[int, dict | None, TrackError | None]]:
+        done, self.done = self.done, []
+        yield from done
+
+
+def _chord_row(segments: list[tuple], duration: float) -> dict[str, Any]:
+    from keras_musictag.chords.sequence import ChordSequence
+
+    starts, ends, labels, confidences = zip(*segments, strict=True)
+    intervals = np.stack([starts, ends], axis=1)
+    sequence = ChordSequence(intervals, labels, confidences, duration).merged()
+    key = sequence.key()
+    return {
+        "key": key and key.label,
+        "key_correlation": key and key.correlation,
+        "key_margin": key and key.margin,
+        "chords": [
+            {"start": start, "end": end, "label": label, "confidence": sure}
+            for start, end, label, sure in sequence
+        ],
+    }
+
+
+class _Tempo:
+    """The tempo of tracks, which the decoding thread has found."""
+
+    spec = Spec("tempo", BEAT_SAMPLE_RATE)
+    analysis = Analysis("tempo", "find_beats", "find_beats", "find_beats-1")
+
+    def __init__(self):
+        self.found: dict[int, dict] = {}
+        self.done: list[tuple[int, dict | None, TrackError | None]] = []
+
+    def take(self, index: int, event) -> None:
+        self.found[index] = event.value
+
+    def close(self, index: int, error: TrackError | None) -> None:
+        self.done.append((index, self.found.pop(index, None), error))
+
+    def flush(self) -> None:
+        """Do nothing: no track waits for another."""
+
+    def results(self) -> Iterator[tuple[int, dict | None, TrackError | None]]:
+        done, self.done = self.done, []
+        yield from done
+
+
+def short_name(preset: str) -> str:
+    """Return the name of a preset, of a folder or of a repository, without the rest."""
+    return Path(preset.removeprefix("hf://")).name or preset

@@ -1,0 +1,273 @@
+"""`build`: a whole collection, in a run that may be stopped at any time."""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Generator, Iterable
+from pathlib import Path
+
+from keras_musictag.checks import check_positive
+from keras_musictag.errors import ConfigError
+from keras_musictag.library.analysis import Analyzer
+from keras_musictag.library.jobs import Analysis, Job, Outcome, Recipe
+from keras_musictag.library.scanning import Scanner, as_text, find_tracks, in_shard
+from keras_musictag.library.store import Store
+
+WRITE_ROWS = 1024
+Engine = Callable[[Analyzer, Iterable[Job]], Generator[Outcome, None, None]]
+
+
+@dataclasses.dataclass
+class BuildProgress:
+    """How far a run of `build` is.
+
+    Attributes:
+        found: Files that the sources stand for.
+        todo: Of these, files that have changed or were not there before.
+        analysed: Files listened to.
+        failed: Files of which something failed; the library's `errors()` say what.
+        moved: Files known by their content under another path or time.
+        audio_seconds: Length of what was listened to.
+        seconds: Duration of the run so far.
+    """
+
+    found: int = 0
+    todo: int = 0
+    analysed: int = 0
+    failed: int = 0
+    moved: int = 0
+    audio_seconds: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def done(self) -> int:
+        """Files that need no more work, of those to do."""
+        return self.analysed + self.failed + self.moved
+
+    @property
+    def rate(self) -> float:
+        """Files per second."""
+        return self.done / self.seconds if self.seconds else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the end at this rate; `None` before the first file."""
+        return (self.todo - self.done) / self.rate if self.rate else None
+
+
+def build(
+    sources: str | Path | Iterable[str | Path],
+    folder: str | Path,
+    presets: str | Iterable[str] = ("musicnn_msd",),
+    chords: str | None = None,
+    *,
+    tempo: bool = False,
+    embeddings: bool = True,
+    chunks: int | None = None,
+    shard: str | None = None,
+    retry_failed: bool = False,
+    batch_size: int = 16,
+    write_seconds: float = 60.0,
+    on_progress: Callable[[BuildProgress], object] | None = None,
+) -> BuildProgress:
+    """Tag, embed and transcribe a whole collection into a folder of Parquet files.
+
+    Each file is decoded once for all models, a piece at a time. What is done is
+    written every minute; a run that was stopped, killed or cut off goes on where it
+    was when it is started again. Files that have not changed are skipped (by size and
+    time, then by content), files that were moved are recognised, and a new or changed
+    preset is run alone. A file that fails is noted with the cause and left out until
+    it changes, or until `retry_failed`.
+
+    Args:
+        sources: Folders, globs and files; tables with a column `path` (.csv, .tsv)
+            and lists (.txt, .m3u, .m3u8) of files.
+        folder: The library: a new folder, or one to go on with.
+        presets: Taggers: presets or folders of saved ones. Earlier ones stay.
+        chords: A chord recogniser, such as `"crema"`, for chords and key. Tracks of
+            more than 15 minutes are taken in pieces of that length.
+        tempo: Whether to find the tempo in the first four minutes: 60 over the median
+            time between the beats of `chords.find_beats` (needs librosa).
+        embeddings: Whether to keep the embeddings, for searches by example.
+        chunks: Score so many equally spaced chunks of each track instead of all:
+            WAV, AIFF and FLAC are decoded only there, OGG and MP3 up to the last one.
+            Chords and tempo still hear the whole track.
+        shard: `"2/8"`: the second of eight parts of the collection, for runs on
+            several machines into folders of their own; see `merge`.
+        retry_failed: Whether to try again what failed and has not changed.
+        batch_size: Chunks per forward pass.
+        write_seconds: How often to write what is done.
+        on_progress: Called after each file with the `BuildProgress`.
+
+    Returns:
+        The final `BuildProgress`.
+
+    Raises:
+        AudioError: If a folder or a glob has no audio.
+        ConfigError: If the folder is another's, is being written by another process,
+            cannot be written or is full; what was written before stays.
+        PresetError: If there is no such preset.
+        MissingExtraError: If pyarrow, DuckDB or, for the tempo, librosa is missing.
+
+    Example:
+
+    ```python
+    import keras_musictag as kmt
+
+    kmt.library.build(kmt.audio.demo_path(), "my_library")
+    found = kmt.library.Library("my_library").search("jazz > 0.2")
+    ```
+    """
+    if isinstance(presets, str):
+        presets = (presets,)
+    recipe = Recipe(tuple(presets), chords, tempo, embeddings, chunks, batch_size)
+    check_positive(write_seconds, name="write_seconds")
+    paths = in_shard(find_tracks(sources), shard)
+    store = Store(folder)
+    with store.locked():
+        return run(
+            store,
+            Analyzer(recipe),
+            paths,
+            retry_failed=retry_failed,
+            write_seconds=write_seconds,
+            on_progress=on_progress,
+        )
+
+
+def run(
+    store: Store,
+    analyzer: Analyzer,
+    paths: list[str],
+    *,
+    engine: Engine | None = None,
+    retry_failed: bool = False,
+    write_seconds: float = 60.0,
+    on_progress: Callable[[BuildProgress], object] | None = None,
+) -> BuildProgress:
+    """Analyse what a library does not know yet, and write it: the loop of `build`.
+
+    Args:
+        store: The library, locked.
+        analyzer: Has the models.
+        paths: Absolute paths of all tracks.
+        engine: Analyses files, `run_local` if `None`: takes the analyzer and an
+            iterable of jobs, gives an `Outcome` for each in any order. The jobs are
+            made while they are asked for, which may be in another thread.
+        retry_failed, write_seconds, on_progress: As in `build`.
+
+    Returns:
+        The final `BuildProgress`.
+    """
+    began = time.monotonic()
+    _check_names(analyzer.analyses)
+    store.register(analyzer.analyses)
+    scanner = Scanner(store, analyzer.analyses, retry_failed)
+    plan = scanner.plan(paths)
+    progress = BuildProgress(found=plan.found, todo=len(plan.pending))
+    store.compact()
+    writer = _Writer(store, analyzer.analyses, scanner, write_seconds)
+    jobs = scanner.jobs(plan.pending)
+    outcomes = (engine or run_local)(analyzer, jobs)
+    with writer, contextlib.closing(outcomes):
+        for outcome in outcomes:
+            writer.add(outcome)
+            _count(progress, outcome, scanner, began)
+            if on_progress:
+                on_progress(progress)
+    _update(progress, scanner, began)
+    return progress
+
+
+def run_local(
+    analyzer: Analyzer, jobs: Iterable[Job]
+) -> Generator[Outcome, None, None]:
+    """Analyse files in this process: the local engine.
+
+    Args:
+        analyzer: Has the models.
+        jobs: The files.
+
+    Yields:
+        An `Outcome` for each job, in any order.
+    """
+    yield from analyzer.run(jobs)
+
+
+def _count(progress: BuildProgress, outcome: Outcome, scanner, began: float) -> None:
+    if outcome.errors:
+        progress.failed += 1
+    else:
+        progress.analysed += 1
+    progress.audio_seconds += outcome.duration or 0.0
+    _update(progress, scanner, began)
+
+
+def _update(progress: BuildProgress, scanner: Scanner, began: float) -> None:
+    progress.moved = scanner.moved
+    progress.seconds = time.monotonic() - began
+
+
+class _Writer:
+    """Collects outcomes and writes them now and then, and at the end of all."""
+
+    def __init__(self, store: Store, analyses: list[Analysis], scanner, seconds: float):
+        self.store, self.scanner, self.seconds = store, scanner, seconds
+        self.analyses = {a.id: a for a in analyses}
+        self.last = time.monotonic()
+        self._clear()
+
+    def _clear(self) -> None:
+        self.rows: dict[Analysis, list[dict]] = {a: [] for a in self.analyses.values()}
+        self.errors: list[dict] = []
+        self.count = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        # Stopped by Ctrl-C or by an error: what is done is done. Not if the error
+        # came from writing: rows that cannot be written are analysed again.
+        if kind is None or not issubclass(kind, ConfigError):
+            self.write()
+
+    def add(self, outcome: Outcome) -> None:
+        job = outcome.job
+        facts = {
+            "path": as_text(job.path),
+            "size": job.size,
+            "mtime_ns": job.mtime_ns,
+            "sha256": job.sha256,
+        }
+        more = {"duration": outcome.duration, "replaces": job.replaces}
+        for key, values in outcome.rows.items():
+            self.rows[self.analyses[key]].append({**facts, **more, **values})
+        for key, (cause, message) in outcome.errors.items():
+            what = {"analysis": key, "preset": self.analyses[key].preset}
+            self.errors.append({**facts, **what, "cause": cause, "message": message})
+        self.count += 1
+        if self.count >= WRITE_ROWS or time.monotonic() - self.last > self.seconds:
+            self.write()
+
+    def write(self) -> None:
+        rows, errors = self.rows, self.errors
+        self._clear()
+        if any(rows.values()) or errors:
+            self.store.write(rows, errors)
+        for analysis in self.analyses.values():
+            copies = self.scanner.copies[analysis.id]
+            self.scanner.copies[analysis.id] = []
+            self.store.copy_rows(analysis, copies)
+        self.store.compact()
+        self.last = time.monotonic()
+
+
+def _check_names(analyses: list[Analysis]) -> None:
+    names = [(a.kind, a.name.lower()) for a in analyses]
+    if len(set(names)) < len(names):
+        raise ConfigError(
+            "Two taggers have the same name.",
+            received=", ".join(a.preset for a in analyses),
+            advice="Rename the folder of one, or build them one after the other into "
+            "libraries of their own.",
+        )

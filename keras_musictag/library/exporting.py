@@ -1,0 +1,117 @@
+"""Tables of tracks as CSV, JSON and playlists."""
+
+import contextlib
+import json
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from keras_musictag.checks import check_choice
+from keras_musictag.errors import AudioWarning, ConfigError
+
+FORMATS = {".csv": "csv", ".json": "json", ".m3u": "m3u", ".m3u8": "m3u"}
+
+
+def write_table(table: Any, path: str | Path, format: str | None) -> int:
+    """Write a table of `Library.search` as `Library.export` says."""
+    path = Path(path).expanduser()
+    if format is None:
+        format = FORMATS.get(path.suffix.lower())
+        if format is None:
+            raise ConfigError(
+                "The suffix does not say the format.",
+                received=path,
+                advice=f"Use one of {', '.join(FORMATS)}, or pass `format`.",
+            )
+    check_choice(format, tuple(dict.fromkeys(FORMATS.values())), name="format")
+    with _new_file(path) as file:
+        return WRITERS[format](table, file)
+
+
+def write_playlist(table: Any, folder: Path, label: str) -> Path:
+    """Write a table as `label.m3u8`; returns the path."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot(folder, error) from error
+    kept = "".join(c if c.isalnum() or c in " -_.&'" else "_" for c in label)
+    path = folder / f"{kept.strip('. ') or '_'}.m3u8"
+    with _new_file(path) as file:
+        _m3u(table, file)
+    return path
+
+
+@contextlib.contextmanager
+def _new_file(path: Path) -> Iterator[Any]:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with open(part, "w", encoding="utf-8", newline="") as file:
+            yield file
+        os.replace(part, path)
+    except OSError as error:
+        raise _cannot(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def _cannot(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"The file cannot be written ({error.strerror or error}).",
+        received=path,
+        advice="Name one in a folder that exists and may be written.",
+    )
+
+
+def _csv(table: Any, file: Any) -> int:
+    import csv
+
+    import pyarrow as pa
+
+    flat = [f.name for f in table.schema if not pa.types.is_nested(f.type)]
+    rows = csv.writer(file, lineterminator="\n")
+    rows.writerow(flat)
+    for batch in table.select(flat).to_batches():
+        for row in zip(*(c.to_pylist() for c in batch.columns), strict=True):
+            rows.writerow([_plain(value) for value in row])
+    return len(table)
+
+
+def _json(table: Any, file: Any) -> int:
+    file.write("[")
+    separator = "\n"
+    for batch in table.to_batches(max_chunksize=1000):
+        for row in batch.to_pylist():
+            text = json.dumps(row, ensure_ascii=False, default=str)
+            file.write(separator + text)
+            separator = ",\n"
+    file.write("\n]\n")
+    return len(table)
+
+
+def _m3u(table: Any, file: Any) -> int:
+    file.write("#EXTM3U\n")
+    count = 0
+    rows = table.select(["path", "duration"]).to_pylist()
+    for row in rows:
+        if "\n" in row["path"] or "\r" in row["path"]:
+            warnings.warn(
+                "A playlist has a file in each line. Received: "
+                f"{row['path']!r}. It is left out; rename it to have it there.",
+                AudioWarning,
+                stacklevel=4,
+            )
+            continue
+        seconds = -1 if row["duration"] is None else round(row["duration"])
+        file.write(f"#EXTINF:{seconds},{Path(row['path']).stem}\n{row['path']}\n")
+        count += 1
+    return count
+
+
+def _plain(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+WRITERS = {"csv": _csv, "json": _json, "m3u": _m3u}

@@ -1,0 +1,150 @@
+"""What a library run is made of: plain values that other processes understand."""
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+from keras_musictag import audio
+from keras_musictag.checks import check_positive_int
+from keras_musictag.errors import ConfigError
+
+KINDS = ("tags", "chords", "tempo")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What shall be known about each track.
+
+    Args:
+        presets: Taggers: names of presets, or folders of saved ones.
+        chords: A chord recogniser, which tells the key as well; `None` for none.
+        tempo: Whether to find the tempo (needs librosa).
+        embeddings: Whether to keep the taggers' embeddings.
+        chunks: Score so many equally spaced chunks of a track; `None` for all.
+        batch_size: Chunks per forward pass.
+    """
+
+    presets: tuple[str, ...] = ("musicnn_msd",)
+    chords: str | None = None
+    tempo: bool = False
+    embeddings: bool = True
+    chunks: int | None = None
+    batch_size: int = 16
+
+    def __post_init__(self):
+        presets = [self.presets] if isinstance(self.presets, str) else self.presets
+        object.__setattr__(self, "presets", tuple(map(str, presets)))
+        if self.chunks is not None:
+            check_positive_int(self.chunks, name="chunks")
+        check_positive_int(self.batch_size, name="batch_size")
+        if len(set(self.presets)) < len(self.presets):
+            raise ConfigError(
+                "A preset is named twice.",
+                received=f"presets={self.presets}",
+                advice="Name each one once.",
+            )
+        if not (self.presets or self.chords or self.tempo):
+            raise ConfigError(
+                "There is nothing to find out about the tracks.",
+                received="presets=(), chords=None, tempo=False",
+                advice="Name a preset, such as 'musicnn_msd'.",
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Analysis:
+    """One thing known about tracks: the tags, chords or tempo by one model.
+
+    Args:
+        kind: `"tags"`, `"chords"` or `"tempo"`.
+        name: Short name, a column of searches.
+        preset: What the model was loaded from.
+        weights_sha256: Checksum of the weights and of how tracks are cut.
+        labels: Of a tagger, in output order.
+        units: Length of an embedding; `None` if none is kept.
+        chunks: As in `Recipe`.
+
+    Attributes:
+        id: Name of the folder of its rows: it changes with whatever changes them.
+    """
+
+    kind: str
+    name: str
+    preset: str
+    weights_sha256: str
+    labels: tuple[str, ...] = ()
+    units: int | None = None
+    chunks: int | None = None
+
+    @property
+    def id(self) -> str:
+        decides = [self.kind, self.weights_sha256, self.labels, self.units, self.chunks]
+        digest = hashlib.sha256(json.dumps(decides).encode()).hexdigest()
+        kept = "".join(c if c.isalnum() or c in "-_" else "_" for c in self.name)
+        return f"{self.kind}-{kept[:40]}-{digest[:12]}"
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the arguments as plain values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Analysis":
+        """Make the analysis that `to_config` described."""
+        return cls(**{**config, "labels": tuple(config["labels"])})
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A file, and which analyses are wanted of it.
+
+    Args:
+        path: Where it is.
+        size, mtime_ns, sha256: What it was when the job was made; `None` if it could
+            not be read.
+        wanted: The ids of the analyses.
+        replaces: A path whose rows this one's take the place of: a moved file.
+    """
+
+    path: str
+    size: int | None
+    mtime_ns: int | None
+    sha256: str | None
+    wanted: tuple[str, ...]
+    replaces: str | None = None
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What is known of a file after its job.
+
+    Args:
+        job: The job.
+        duration: Length in seconds; `None` if it cannot be read.
+        rows: By the id of the analysis: its values.
+        errors: By the id of the analysis: kind of the error and its message.
+    """
+
+    job: Job
+    duration: float | None = None
+    rows: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    errors: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        return len(self.rows) + len(self.errors) == len(self.job.wanted)
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """How one analysis wants a track to be cut: NumPy and plain values only.
+
+    Args:
+        kind: As in `Analysis`.
+        sample_rate: In Hz.
+        plan: The chunks; of a tempo `None`.
+    """
+
+    kind: str
+    sample_rate: int
+    plan: audio.ChunkPlan | None = None

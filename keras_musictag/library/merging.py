@@ -1,0 +1,88 @@
+"""`merge`: several libraries, such as the shards of one, into one."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from keras_musictag.errors import ConfigError
+from keras_musictag.library import schema
+from keras_musictag.library.store import ERRORS, Store
+
+BATCH_ROWS = 65536
+
+
+def merge(libraries: Iterable[str | Path], folder: str | Path) -> Path:
+    """Bring libraries together in a new one, or add them to one that is there.
+
+    Args:
+        libraries: Folders that `build` has made. Of a track that several of them
+            know, the last one counts.
+        folder: Where to: a new folder, or a library.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigError: If one of them is no library, or the folder cannot be written.
+        MissingExtraError: If pyarrow or DuckDB is not installed.
+
+    Example:
+
+    ```python
+    import keras_musictag as kmt
+
+    clip = kmt.audio.demo_path()
+    for i in (1, 2):
+        kmt.library.build(clip, f"part-{i}", shard=f"{i}/2")
+    kmt.library.merge(["part-1", "part-2"], "whole")
+    ```
+    """
+    target = Store(folder)
+    listed = [libraries] if isinstance(libraries, (str, Path)) else list(libraries)
+    found = [Store(library) for library in listed]
+    for store in found:
+        if not store.exists or store.folder == target.folder:
+            raise ConfigError(
+                "This is no library that can be merged.",
+                received=f"{store.folder} into {target.folder}",
+                advice="Name folders that `library build` has made, and another one "
+                "for the result.",
+            )
+    with target.locked():
+        analyses = list(target.analyses)
+        for store in found:
+            known = {(a.kind, a.name) for a in analyses}
+            newer = {(a.kind, a.name): a for a in store.analyses}
+            # Of two versions of a preset the later library's is the current one.
+            analyses = [newer.get((a.kind, a.name), a) for a in analyses]
+            analyses += [a for k, a in newer.items() if k not in known]
+        target.register(analyses)
+        for store in found:  # before the rows: what worked elsewhere has not failed
+            _copy(store, target, ERRORS, schema.errors())
+        for store in found:
+            for analysis in store.analyses:
+                _copy(store, target, analysis.id, schema.rows(analysis))
+        target.compact()
+    return target.folder
+
+
+def _copy(store: Store, target: Store, name: str, columns: Any) -> None:
+    import pyarrow as pa
+
+    chosen = ", ".join(schema.quoted(column) for column in columns.names)
+    with store.connect(store.analyses, errors=True) as connection:
+        found = connection.sql(f"SELECT {chosen} FROM {schema.quoted(name)}")
+        batches = found.to_arrow_reader(BATCH_ROWS)
+        for batch in batches:
+            table = pa.Table.from_batches([batch]).cast(columns)
+            if not len(table):
+                continue
+            sequence = target.next_sequence()
+            numbers = pa.array([sequence] * len(table), pa.int64())
+            place = columns.names.index("sequence")
+            table = table.set_column(place, columns.field("sequence"), numbers)
+            if "replaces" in columns.names:  # it has: the old rows are not copied
+                place = columns.names.index("replaces")
+                nothing = pa.nulls(len(table), pa.string())
+                table = table.set_column(place, columns.field("replaces"), nothing)
+            target.write_part(name, table, sequence)
