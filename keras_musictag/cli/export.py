@@ -45,6 +45,10 @@ def export(
             "if not given, 0.01 with --float16.",
         ),
     ] = None,
+    seconds: Annotated[
+        float | None,
+        Option(help="Chords in LiteRT: length of the pieces; 10 if not given."),
+    ] = None,
 ) -> None:
     """Write a model as SavedModel, ONNX or LiteRT, for programs without Keras.
 
@@ -61,9 +65,16 @@ def export(
         from keras_musictag.models.base import PretrainedModel
 
         model = PretrainedModel.from_pretrained(preset)
-        path = model.export(
-            out, format and format.value, float16=float16, tolerance=tolerance
-        )
+        options = {"float16": float16, "tolerance": tolerance}
+        if seconds is not None:
+            if not hasattr(model, "vocabulary"):
+                raise errors.ConfigError(
+                    "The length of a tagger's chunks is its own.",
+                    received=f"--seconds {seconds:g} with {preset}",
+                    advice="Leave --seconds out; it is for chords in LiteRT.",
+                )
+            options["seconds"] = seconds
+        path = model.export(out, format and format.value, **options)
         parity = read_metadata(path)["parity"]
     files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
     size = sum(file.stat().st_size for file in files) / 1e6

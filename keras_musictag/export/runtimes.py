@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_musictag.errors import PresetError, import_extra
+from keras_musictag.errors import ConfigError, PresetError, import_extra
 from keras_musictag.export import metadata as meta
 
 EXTRA = "export"
@@ -76,6 +76,13 @@ class LiteRTRuntime:
         self.metadata = meta.from_litert(path)
 
     def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        _, fixed = self.metadata.get("input", {}).get("shape", (None, None))
+        if fixed not in (None, *batch.shape[1:]):
+            raise ConfigError(
+                "This network takes pieces of one length.",
+                received=f"shape {batch.shape}, expected (batch, {fixed})",
+                advice="Cut longer audio, and fill up shorter audio with zeros.",
+            )
         return self.runner(**{meta.INPUT: batch})
 
 

@@ -6,7 +6,6 @@ from typing import Any, Self
 
 import keras
 import numpy as np
-from keras import ops
 
 from keras_musictag import audio
 from keras_musictag.checks import check_choice, check_positive_int
@@ -18,7 +17,7 @@ from keras_musictag.chords import (
 )
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.errors import LabelError
-from keras_musictag.models import chord_training
+from keras_musictag.models import chord_training, whole_track
 from keras_musictag.models.base import PretrainedModel, dtype_scope
 from keras_musictag.models.chord_frames import (
     FrameOutputs,
@@ -28,7 +27,7 @@ from keras_musictag.models.chord_frames import (
     vocabulary_to_config,
     with_beats,
 )
-from keras_musictag.models.whole_track import WholeTrack, to_decibels
+from keras_musictag.models.whole_track import WholeTrack
 from keras_musictag.tracks import sources
 from keras_musictag.tracks.inference import TrackError
 
@@ -95,11 +94,7 @@ class ChordRecognizer(PretrainedModel, abstract=True):
         # === Functional Model ===
         with dtype_scope(dtype):
             waveform = keras.Input((None,), name="waveform")
-            # The last frame reaches beyond the end by more than half.
-            magnitudes = frontend(waveform)[:, :-1]
-            first_bin = magnitudes[(..., *[0] * (len(magnitudes.shape) - 2))]
-            mask = ops.ones_like(first_bin, dtype="bool")
-            outputs = backbone([to_decibels(magnitudes), mask])
+            outputs = backbone(whole_track.features(frontend, waveform))
         super().__init__(inputs=waveform, outputs=outputs, name=name)
         # === Config ===
         self.frontend, self.backbone = frontend, backbone
@@ -467,6 +462,7 @@ class ChordRecognizer(PretrainedModel, abstract=True):
         *,
         float16: bool = False,
         tolerance: float | None = None,
+        seconds: float | None = None,
     ) -> Path:
         """Write the network for programs that run without Keras.
 
@@ -474,10 +470,13 @@ class ChordRecognizer(PretrainedModel, abstract=True):
         length, and gives the outputs of a call by name: `tag` are the probabilities of
         the vocabulary, `(batch, frames, classes)`. Decoding is left to the program.
 
+        LiteRT has no loops of a free length: there, the network takes pieces of one
+        length, `seconds`, and its recurrent layers are written out step by step.
+
         Args:
-            path, float16, tolerance: As in `MusicTagger.export`.
-            format: `"tf_saved_model"` or `"onnx"`; `None` for what the suffix says,
-                without one `"tf_saved_model"`.
+            path, format, float16, tolerance: As in `MusicTagger.export`.
+            seconds: Length of the input, rounded to whole frames; LiteRT only, 10 if
+                `None`. Conversion takes longer for longer pieces.
 
         Returns:
             The path, as a `Path`.
@@ -496,9 +495,9 @@ class ChordRecognizer(PretrainedModel, abstract=True):
         network(waveform[None])["tag"].shape  # (1, frames, 25)
         ```
         """
-        from keras_musictag.models.exporting import export_recognizer
+        from keras_musictag.models.exporting import export_model
 
-        return export_recognizer(self, path, format, float16, tolerance)
+        return export_model(self, path, format, float16, tolerance, seconds)
 
     # === Inner parts ===
 

@@ -12,57 +12,64 @@ import numpy as np
 
 import keras_musictag
 from keras_musictag import audio, export
+from keras_musictag.checks import check_positive
 from keras_musictag.errors import ConfigError
+from keras_musictag.models import whole_track
 from keras_musictag.models.base import PretrainedModel
 
+# What LiteRT hears of chords at a time, unless `seconds` says otherwise.
+SECONDS = 10.0
 
-def export_tagger(tagger, path, format, float16: bool, tolerance) -> Path:
-    """Write a tagger in a deployment format; see `MusicTagger.export`."""
+
+def export_model(model, path, format, float16, tolerance, seconds=None) -> Path:
+    """Write a tagger or a chord recogniser; see their methods `export`."""
     path, format = export.check_target(path, format, float16)
-    wish = {"format": format, "float16": float16, "tolerance": tolerance}
-    return _export(tagger, path, wish, _about_tagger(tagger))
-
-
-def export_recognizer(recognizer, path, format, float16: bool, tolerance) -> Path:
-    """Write a chord recogniser in a deployment format; see `ChordRecognizer.export`."""
-    path, format = export.check_target(path, format, float16)
-    if format == "litert":
-        raise ConfigError(
-            "Chord recognisers hear tracks of any length, which LiteRT cannot.",
-            received="format='litert'",
-            advice="Use format='onnx' or 'tf_saved_model'.",
-        )
-    wish = {"format": format, "float16": float16, "tolerance": tolerance}
-    return _export(recognizer, path, wish, _about_recognizer(recognizer))
-
-
-def _export(model, path: Path, wish: dict, metadata: dict) -> Path:
-    plain, examples = _in_float32(model), _examples(model)
+    samples = _samples(model, format, seconds)
+    plain, examples = _in_float32(model), _examples(model, samples)
     outputs = _named(plain, plain(examples, training=False))
     expected = {k: keras.ops.convert_to_numpy(v) for k, v in outputs.items()}
-    shapes = {name: ["batch", *v.shape[1:]] for name, v in expected.items()}
-    wish["metadata"] = {**_about(model), **metadata}
-    if metadata["task"] == "tags":
-        wish["metadata"]["output"] = {"name": "scores", "shape": shapes["scores"]}
-    else:
-        wish["metadata"]["outputs"] = [
-            {"name": name, "shape": ["batch", "frames", shape[-1]]}
-            for name, shape in shapes.items()
-        ]
+    about = _about_chords if _is_chords(model) else _about_tags
+    wish = {
+        "format": format,
+        "float16": float16,
+        "tolerance": tolerance,
+        "metadata": {**_about(model), **about(model, samples, expected)},
+    }
     if keras.backend.backend() == "tensorflow":
-        network = _network(plain, wish["format"])
+        network = _network(plain, format, samples)
         return export.export_network(
             network, path, examples=examples, expected=expected, **wish
         )
-    _in_tensorflow(plain, path, wish, examples, expected)
+    _in_tensorflow(plain, path, {**wish, "samples": samples}, examples, expected)
     return path
+
+
+def _is_chords(model) -> bool:
+    return not hasattr(model, "labels")
+
+
+def _samples(model, format: str, seconds: float | None) -> int | None:
+    """Return the fixed length of the input; `None` if it is free."""
+    if not _is_chords(model):
+        return model.chunking.chunk_samples
+    if format != "litert":
+        if seconds is None:
+            return None
+        raise ConfigError(
+            "Only LiteRT needs a fixed length; other formats take any.",
+            received=f"seconds={seconds!r}, format={format!r}",
+            advice="Leave `seconds` out.",
+        )
+    seconds = check_positive(SECONDS if seconds is None else seconds, name="seconds")
+    frames = round(seconds * model.sample_rate / model.hop_length)
+    return max(1, frames) * model.hop_length
 
 
 def _named(model, outputs) -> dict:
     """Return outputs by name: the scores of taggers, the chords of recognisers."""
     if isinstance(outputs, dict):
         return outputs
-    return {"scores" if hasattr(model, "labels") else "tag": outputs}
+    return {"tag" if _is_chords(model) else "scores": outputs}
 
 
 def _in_float32(tagger):
@@ -74,15 +81,17 @@ def _in_float32(tagger):
     return copy
 
 
-def _network(model, format: str) -> keras.Model:
+def _network(model, format: str, samples: int | None) -> keras.Model:
     """Join the parts of a model from layers that the format knows."""
-    waveform, outputs = model.input, model.output
-    if hasattr(model, "labels"):
-        waveform = keras.Input(model.input.shape[1:], name="waveform")
+    waveform = keras.Input((samples,), name="waveform")
+    if _is_chords(model):
+        features = whole_track.features(model.frontend, waveform)
+        outputs = _backbone(model, format, features)(features)
+    else:
         features = _frontend(model)(waveform)
-        outputs = model.head(_backbone(model, format)(features))
+        outputs = model.head(_backbone(model, format, features)(features))
     network = keras.Model(waveform, _named(model, outputs))
-    network(_examples(model)[:1])  # Keras exports only what was called
+    network(_examples(model, samples)[:1])  # Keras exports only what was called
     return network
 
 
@@ -97,11 +106,15 @@ def _frontend(tagger):
     return frontend
 
 
-def _backbone(tagger, format: str):
-    backbone = tagger.backbone
+def _backbone(model, format: str, features):
+    backbone = model.backbone
     if format != "litert" or not any(map(_is_recurrent, backbone.layers)):
         return backbone
-    unrolled = keras.models.clone_model(backbone, clone_function=_unrolled)
+    # Built for these shapes, since only so many steps can be written out.
+    inputs = keras.tree.map_structure(
+        lambda x: keras.Input(x.shape[1:], dtype=x.dtype), features
+    )
+    unrolled = keras.models.clone_model(backbone, inputs, clone_function=_unrolled)
     unrolled.set_weights(backbone.get_weights())
     return unrolled
 
@@ -122,13 +135,12 @@ def _unrolled(layer):
     return type(layer).from_config(config)
 
 
-def _examples(model) -> np.ndarray:
+def _examples(model, samples: int | None) -> np.ndarray:
     """Return audio to compare with: music, music, noise, silence; for chords music."""
-    chords = not hasattr(model, "labels")
-    size = 5 * model.sample_rate if chords else model.chunking.chunk_samples
+    size = samples or 5 * model.sample_rate
     music, _ = audio.load(audio.demo_path(), model.sample_rate)
     rows = [np.resize(music, size), np.resize(music[::-1], size)]
-    if not chords:
+    if not _is_chords(model):
         noise = np.random.default_rng(0).uniform(-0.3, 0.3, size)
         rows += [noise, 0 * noise]
     return np.stack(rows).astype("float32")
@@ -148,9 +160,9 @@ def _about(model) -> dict:
     }
 
 
-def _about_tagger(tagger) -> dict:
+def _about_tags(tagger, samples: int | None, expected: dict) -> dict:
     offsets = tagger.frame_offsets
-    samples = tagger.chunking.chunk_samples
+    shape = ["batch", *expected["scores"].shape[1:]]
     return {
         "task": "tags",
         "problem_type": tagger.problem_type,
@@ -158,16 +170,22 @@ def _about_tagger(tagger) -> dict:
         "chunking": tagger.chunking.to_config(),
         "frame_offsets": None if offsets is None else np.asarray(offsets).tolist(),
         "input": {"name": "waveform", "shape": ["batch", samples]},
+        "output": {"name": "scores", "shape": shape},
     }
 
 
-def _about_recognizer(recognizer) -> dict:
+def _about_chords(recognizer, samples: int | None, expected: dict) -> dict:
+    frames = "frames" if samples is None else samples // recognizer.hop_length
     return {
         "task": "chords",
         "vocabulary": list(recognizer.vocabulary.labels),
         "hop_length": recognizer.hop_length,
         "boundary_shift": recognizer.boundary_shift,
-        "input": {"name": "waveform", "shape": ["batch", "samples"]},
+        "input": {"name": "waveform", "shape": ["batch", samples or "samples"]},
+        "outputs": [
+            {"name": name, "shape": ["batch", frames, values.shape[-1]]}
+            for name, values in expected.items()
+        ],
     }
 
 
@@ -207,7 +225,8 @@ def main() -> None:
     """Export what another process has laid into the folder that is named."""
     folder = Path(sys.argv[1])
     wish = json.loads((folder / "wish.json").read_text("utf-8"))
-    network = _network(PretrainedModel.from_pretrained(folder), wish["format"])
+    model = PretrainedModel.from_pretrained(folder)
+    network = _network(model, wish["format"], wish.pop("samples"))
     examples = np.load(folder / "examples.npy")
     with np.load(folder / "parity.npz") as parity:
         export.export_network(network, examples=examples, expected={**parity}, **wish)

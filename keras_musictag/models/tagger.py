@@ -257,9 +257,9 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         tagger.export("musicnn", format="litert", float16=True)
         ```
         """
-        from keras_musictag.models.exporting import export_tagger
+        from keras_musictag.models.exporting import export_model
 
-        return export_tagger(self, path, format, float16, tolerance)
+        return export_model(self, path, format, float16, tolerance)
 
     # === Inner parts ===
 

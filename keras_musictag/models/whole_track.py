@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_musictag import audio
 from keras_musictag.errors import AudioError
@@ -113,6 +114,19 @@ class WholeTrack:
             name: np.asarray(value, dtype="float32")[0, :frames]
             for name, value in outputs.items()
         }
+
+
+def features(frontend, waveform) -> list:
+    """Return what a chord network sees of whole tracks: decibels, and all valid.
+
+    Args:
+        frontend: Layer from `(batch, samples)` to magnitudes.
+        waveform: Keras input `(batch, samples)`.
+    """
+    # The last frame reaches beyond the end by more than half.
+    magnitudes = frontend(waveform)[:, :-1]
+    first_bin = magnitudes[(..., *[0] * (len(magnitudes.shape) - 2))]
+    return [to_decibels(magnitudes), ops.ones_like(first_bin, dtype="bool")]
 
 
 def to_decibels(magnitudes):

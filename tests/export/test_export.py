@@ -281,26 +281,3 @@ def test_the_command_says_what_is_missing(exported, tmp_path):
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 2
         assert message in result.output
-
-
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="takes long there")
-def test_a_chord_recogniser_up_to_its_frames(tmp_path):
-    import onnxruntime
-
-    model = kmt.CRNNChordRecognizer.from_pretrained("crnn_majmin_rendered")
-    path = model.export(tmp_path / "chords.onnx")
-    session = onnxruntime.InferenceSession(str(path))
-    assert session.get_inputs()[0].shape == ["batch", "samples"]
-    music, _ = kmt.audio.load(kmt.audio.demo_path(), 22050)
-    for samples in (len(music), 40000):
-        x = music[None, :samples]
-        expected = keras.ops.convert_to_numpy(model(x, training=False))
-        (found,) = session.run(["tag"], {"waveform": x})
-        np.testing.assert_allclose(found, expected, atol=1e-4)
-    about = kmt.export.read_metadata(path)
-    assert about["vocabulary"] == list(model.vocabulary.labels)
-    assert (about["task"], about["hop_length"]) == ("chords", 1024)
-    with pytest.raises(PresetError, match="names chords, not tags"):
-        kmt.OnnxTagger(path)
-    with pytest.raises(ConfigError, match="which LiteRT cannot"):
-        model.export(tmp_path / "chords.tflite")
