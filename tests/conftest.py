@@ -1,6 +1,7 @@
-"""Fixtures that every test may use: where the shared music and references lie."""
+"""Fixtures that every test may use: shared music, references, a browser."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,18 @@ def reference() -> Path:
 def corpus() -> Path:
     """Real and rendered music."""
     return _folder("corpus")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Debian's Chromium, driven by Playwright; one for all tests of a process."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("needs chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()

@@ -201,8 +201,8 @@ class TrackScoring:
             AudioError: If a block is not usable audio.
         """
         rate = self.sample_rate if sample_rate is None else sample_rate
-        mono = (audio.to_mono(b, name="block") for b in blocks if np.size(b))
-        mono = audio.resample_blocks(mono, rate, self.sample_rate)
+        pieces = (audio.to_mono(b, name="block") for b in blocks if np.size(b))
+        mono = audio.resample_blocks(pieces, rate, self.sample_rate)
         forward = self._forward(("scores",))
         for start, chunk in (chunking or self.chunking).chunks(mono):
             scores = forward(chunk[None])["scores"]

@@ -13,6 +13,7 @@ import yaml
 
 pytest.importorskip("beets", reason="needs beets: pip install keras-musictag[beets]")
 mutagen = pytest.importorskip("mutagen")
+pytestmark = pytest.mark.slow
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 TAGGABLE = (".mp3", ".ogg", ".flac")  # a few are enough; beets copies them all

@@ -53,6 +53,7 @@ def test_show_write_and_take_back(song, tmp_path):
     assert kmt.tagfiles.read(song) == {}
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_written_is_named_and_the_others_go_on(song, tmp_path):
     path = tmp_path / "tone.au"
     soundfile.write(path, 0.1 * np.sin(np.arange(64000) / 20), 16000)

@@ -17,12 +17,10 @@ import pytest
 
 import keras_musictag as kmt
 
-sync_api = pytest.importorskip("playwright.sync_api")
 for package in ("onnx", "tf2onnx", "onnxruntime", "tensorflow"):
     pytest.importorskip(package)
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium"),
+    pytest.mark.slow,
     pytest.mark.skipif(shutil.which("npm") is None, reason="needs npm (Node.js)"),
     pytest.mark.skipif(
         keras.backend.backend() != "tensorflow", reason="the page is the same on each"
@@ -60,7 +58,7 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(address):
+def page(address, chromium):
     refused = []
 
     def only_here(route):
@@ -69,22 +67,19 @@ def page(address):
         refused.append(route.request.url)
         return route.abort()
 
-    with sync_api.sync_playwright() as playwright:
-        options = {"executable_path": CHROMIUM, "args": ["--no-sandbox"]}
-        browser = playwright.chromium.launch(**options)
-        context = browser.new_context()
-        context.route("**/*", only_here)
-        page = context.new_page()
-        complaints = []
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda line: complaints.append(line.text) if line.type == "error" else None,
-        )
-        page.goto(address)
-        page.get_by_text("Ready.").wait_for(timeout=60_000)
-        yield page
-        browser.close()
+    context = chromium.new_context()
+    context.route("**/*", only_here)
+    page = context.new_page()
+    complaints = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "console",
+        lambda line: complaints.append(line.text) if line.type == "error" else None,
+    )
+    page.goto(address)
+    page.get_by_text("Ready.").wait_for(timeout=60_000)
+    yield page
+    context.close()
     assert (refused, complaints) == ([], [])
 
 

@@ -14,9 +14,12 @@ from keras_musictag.errors import ConfigError, PresetError
 
 for package in ("onnx", "tf2onnx", "onnxruntime", "ai_edge_litert", "tensorflow"):
     pytest.importorskip(package)
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="takes long there"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        keras.backend.backend() != "tensorflow", reason="takes long there"
+    ),
+]
 
 # Blocks of audio give slightly other low-passes than a whole track.
 OF_WHOLE_TRACK = 2e-3

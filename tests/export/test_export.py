@@ -157,6 +157,7 @@ def test_the_network_says_what_it_is(tagger, exported):
     assert sorted(p.name for p in lite.iterdir()) == ["metadata.json", "model.tflite"]
 
 
+@pytest.mark.slow
 def test_half_precision_is_half_the_size(tagger, exported, clips, tmp_path):
     path = tagger.export(tmp_path / "half.onnx", float16=True)
     assert path.stat().st_size < 0.55 * exported["onnx"].stat().st_size
@@ -188,6 +189,7 @@ def test_what_the_command_loads(exported, tmp_path):
     assert len(rows) == 11
 
 
+@pytest.mark.slow
 def test_the_command_exports_and_tags(toy, tmp_path):
     source = toy.save_pretrained(tmp_path / "toy")
     out = tmp_path / "toy.tflite"
@@ -202,6 +204,7 @@ def test_the_command_exports_and_tags(toy, tmp_path):
     assert [tag["label"] for tag in track["tags"]] == [label for label, _ in expected]
 
 
+@pytest.mark.slow
 def test_an_export_that_differs_is_not_kept(toy, tmp_path):
     target = tmp_path / "toy.onnx"
     target.write_bytes(b"what was there")
@@ -211,6 +214,7 @@ def test_an_export_that_differs_is_not_kept(toy, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["toy.onnx"]
 
 
+@pytest.mark.slow
 def test_an_earlier_export_is_replaced(toy, tmp_path):
     target = tmp_path / "toy"
     target.mkdir()

@@ -87,6 +87,7 @@ def test_unchanged_files_are_skipped_and_changed_ones_are_not(songs, built, tmp_
     assert build(music, folder, "musicnn_mtt").todo == 0
 
 
+@pytest.mark.slow
 def test_a_new_preset_and_a_changed_one_run_alone(songs, library, tmp_path):
     parts = {p: p.stat().st_mtime_ns for p in library.glob("tags-*/*.parquet")}
     tagger = kmt.MusicTagger.from_pretrained("musicnn_mtt")
@@ -146,6 +147,7 @@ def test_tables_and_lists_name_tracks(songs, tmp_path):
         find_tracks(tmp_path)
 
 
+@pytest.mark.slow
 def test_shards_merged_are_the_whole(songs, built, tmp_path):
     shards = [tmp_path / f"shard-{i}" for i in (1, 2)]
     found = 0
@@ -174,6 +176,7 @@ def test_spaced_chunks_are_those_of_the_plan(songs, tmp_path):
     np.testing.assert_allclose(rows, expected, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_chords_key_and_tempo_are_those_of_their_functions(songs, tmp_path):
     pytest.importorskip("librosa")
     path = good(songs)[-1]
@@ -197,6 +200,7 @@ build(sys.argv[1], sys.argv[2], sys.argv[3], write_seconds=0.01)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_result(songs, built, tmp_path):
     folder = tmp_path / "library"
     command = [sys.executable, "-c", PROGRAM, str(songs), str(folder), "musicnn_mtt"]
@@ -233,6 +237,7 @@ def test_two_runs_do_not_write_one_library(songs, library):
         build(songs, library, "musicnn_mtt")
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing_that_was_written(songs, library):
     """Files limited to 4 kB are refused by the system, as on a full disk."""
     before = scores(library)

@@ -1,24 +1,8 @@
-"""A real browser, which may fetch nothing but files and this machine's own pages."""
+"""A window of a real browser, which may fetch nothing but files and local pages."""
 
-import shutil
 from urllib.parse import urlsplit
 
 import pytest
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """Debian's Chromium, driven by Playwright; one for all tests of a process."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("needs chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

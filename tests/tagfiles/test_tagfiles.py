@@ -322,6 +322,7 @@ def test_a_file_that_another_program_changes_meanwhile_is_theirs(tmp_path, monke
     assert folder_of(song) == [song.name]
 
 
+@pytest.mark.slow
 def test_killed_in_mid_write_the_file_is_the_old_or_the_new_one(tmp_path):
     names = [make(tmp_path / f"song{suffix}") for suffix in SUFFIXES]
     before = {path: sound(path) for path in names}
