@@ -16,6 +16,7 @@ from keras_musictag.cli.arguments import check_folder, check_output
 from keras_musictag.cli.printing import make_console, progress, say, silenced
 
 TableFormat = enum.StrEnum("TableFormat", ["table", "csv", "json"])
+Layout = enum.StrEnum("Layout", ["tsne", "pca"])
 FileFormat = enum.StrEnum("FileFormat", ["csv", "json", "m3u"])
 REPORT_SECONDS = 60  # between two lines of progress where there is no terminal
 BEST = 3  # labels shown beside a track
@@ -25,7 +26,8 @@ LIBRARY_HELP = """[bold]Examples[/bold]\n
 it goes on\n
 [cyan]keras-musictag library search lib --where "rock > 0.3"[/cyan]\n
 [cyan]keras-musictag library search lib --like song.mp3[/cyan]\n
-[cyan]keras-musictag library export lib rock.m3u8 --where "rock > 0.3"[/cyan]"""
+[cyan]keras-musictag library export lib rock.m3u8 --where "rock > 0.3"[/cyan]\n
+[cyan]keras-musictag library map lib --out map.html[/cyan]  to look at"""
 BUILD_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag library build ~/Music --out lib[/cyan]\n
 [cyan]keras-musictag library build songs.csv --out lib --preset musicnn_msd --preset
@@ -251,6 +253,28 @@ def export(
         output, min_score=min_score, limit=limit or 100, preset=preset
     )
     typer.echo(f"{len(files)} playlists in {output}.")
+
+
+@app.command("map")
+def show_map(
+    folder: Folder,
+    out: Annotated[Path, Option("--out", metavar="FILE.html", help="The page.")] = Path(
+        "map.html"
+    ),
+    where: Where = None,
+    preset: Annotated[
+        str | None, Option(help="Whose embeddings lay out the map.")
+    ] = None,
+    method: Annotated[
+        Layout, Option(help="tsne puts alike tracks side by side, pca is quicker.")
+    ] = Layout.tsne,
+) -> None:
+    """Write a page with a map of the tracks, to look at offline."""
+    from keras_musictag.library import Library
+
+    check_output("--out", out)
+    count = Library(folder).map(out, where=where, preset=preset, method=method)
+    typer.echo(f"{count} tracks in {out}.")
 
 
 @app.command()

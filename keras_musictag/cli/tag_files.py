@@ -6,8 +6,9 @@ from pathlib import Path
 
 import typer
 
-from keras_musictag import chords, errors
+from keras_musictag import errors
 from keras_musictag.cli.printing import EXPECTED, Format, Results, say
+from keras_musictag.cli.song_reports import Listener
 from keras_musictag.labels import Labels
 from keras_musictag.tagfiles import FieldChange, FieldMap, choose_fields, undo, write
 from keras_musictag.tagfiles.fields import OWN
@@ -24,6 +25,7 @@ class Writer:
         dry_run: Whether to write nothing and only tell the changes.
         key: Whether to find the key as well.
         tempo: Whether to find the tempo as well.
+        listener: Finds them.
     """
 
     mapping: FieldMap
@@ -32,7 +34,7 @@ class Writer:
     dry_run: bool
     key: bool
     tempo: bool
-    _recognizer = None
+    listener: Listener
 
     def add(self, path: Path, taggram, results: Results) -> bool:
         """Write into one file and tell the changes; whether that went well.
@@ -54,18 +56,11 @@ class Writer:
         fields = choose_fields(
             taggram,
             self.mapping,
-            key=self._find_key(path) if self.key else None,
-            tempo=chords.find_beats(path).tempo if self.tempo else None,
+            key=self.listener.chords(path).key() if self.key else None,
+            tempo=self.listener.tempo(path) if self.tempo else None,
             preset=self.preset,
         )
         return write(path, fields, overwrite=self.overwrite, dry_run=self.dry_run)
-
-    def _find_key(self, path):
-        from keras_musictag.models.chord_recognizer import ChordRecognizer
-
-        if self._recognizer is None:
-            self._recognizer = ChordRecognizer.from_pretrained()
-        return self._recognizer.recognize(path).key()
 
 
 def make_writer(
@@ -85,12 +80,12 @@ def make_writer(
         MissingExtraError: If mutagen is not installed.
     """
     if not (write or dry_run):
-        options.pop("preset")
         given = {"map": map, **options}
-        for name in (name for name, value in given.items() if value):
+        wrong = [n for n in ("map", "overwrite", "key", "tempo") if given[n]]
+        if wrong:
             raise errors.ConfigError(
-                f"--{name} is about writing into files.",
-                received=f"--{name} without --write",
+                f"--{wrong[0]} is about writing into files.",
+                received=f"--{wrong[0]} without --write",
                 advice="Add --write, or --dry-run to see the changes first.",
             )
         return None

@@ -1,4 +1,4 @@
-"""Tables of tracks as CSV, JSON and playlists."""
+"""Tables of tracks as CSV, JSON, playlists and maps."""
 
 import contextlib
 import json
@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from keras_musictag.checks import check_choice
 from keras_musictag.errors import AudioWarning, ConfigError
@@ -41,6 +43,56 @@ def write_playlist(table: Any, folder: Path, label: str) -> Path:
     with _new_file(path) as file:
         _m3u(table, file)
     return path
+
+
+def write_map(
+    table: Any,
+    embeddings: dict[str, Any],
+    tagger: tuple[str, list[str]],
+    path: str | Path,
+    **layout: Any,
+) -> int:
+    """Write the page of `Library.map`; returns how many tracks are on it.
+
+    Args:
+        table: Of `Library.search`.
+        embeddings: By path; tracks without one are left out.
+        tagger: Its name and its labels.
+        path: The file.
+        **layout: `method` and `seed`.
+    """
+    from keras_musictag.pages import collection_map
+
+    path = Path(path).expanduser()
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ConfigError(
+            "A map is a page.",
+            received=path,
+            advice="Give a name that ends in .html.",
+        )
+    files = table.column("path").to_pylist()
+    kept = [i for i, file in enumerate(files) if file in embeddings]
+    table = table.take(np.array(kept, "int64"))
+    files = [files[i] for i in kept]
+    name, labels = tagger
+    columns = [
+        own if (own := f"{name}.{label}") in table.column_names else label
+        for label in labels
+    ]
+    scores = np.array([table.column(c).to_pylist() for c in columns], "float32").T
+    keys = table.column("key").to_pylist() if "key" in table.column_names else None
+    page = collection_map(
+        np.array([embeddings[file] for file in files]),
+        [Path(file).stem for file in files],
+        files=files,
+        tags=(labels, scores),
+        keys=keys,
+        title=f"{len(files)} tracks",
+        **layout,
+    )
+    with _new_file(path) as file:
+        file.write(page)
+    return len(files)
 
 
 @contextlib.contextmanager

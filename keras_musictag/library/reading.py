@@ -10,7 +10,7 @@ import numpy as np
 from keras_musictag.checks import check_positive_int, did_you_mean
 from keras_musictag.errors import ConfigError, import_extra
 from keras_musictag.library import schema
-from keras_musictag.library.exporting import write_playlist, write_table
+from keras_musictag.library.exporting import write_map, write_playlist, write_table
 from keras_musictag.library.jobs import Analysis
 from keras_musictag.library.scanning import as_text
 from keras_musictag.library.store import Store
@@ -142,6 +142,64 @@ class Library:
             query = "SELECT * FROM errors ORDER BY path, analysis"
             return connection.sql(query).to_arrow_table()
 
+    def embeddings(self, preset: str | None = None) -> tuple[list[str], np.ndarray]:
+        """Return the embeddings of all tracks.
+
+        Args:
+            preset: The tagger; the first that has any if `None`.
+
+        Returns:
+            `(paths, embeddings)`: the path of each track, and float32
+            `(tracks, units)`.
+
+        Raises:
+            ConfigError: If there are no embeddings.
+        """
+        analysis = self._embedded(preset)
+        with self._store.connect([analysis]) as connection:
+            table = connection.sql(
+                f"SELECT path, embedding FROM {schema.quoted(analysis.id)}"
+            ).to_arrow_table()
+        rows = table.column("embedding").combine_chunks().flatten().to_numpy()
+        return table.column("path").to_pylist(), rows.reshape(len(table), -1)
+
+    def map(
+        self,
+        path: str | Path,
+        *,
+        where: str | None = None,
+        preset: str | None = None,
+        method: str = "tsne",
+        seed: int = 0,
+    ) -> int:
+        """Write a page with a map of the tracks, see `pages.collection_map`.
+
+        Args:
+            path: The file, `.html`.
+            where: As in `search`.
+            preset: The tagger whose embeddings lay out the map; the first that has
+                any if `None`.
+            method, seed: As in `pages.collection_map`.
+
+        Returns:
+            How many tracks are on it.
+
+        Raises:
+            ConfigError: If there are no embeddings, too few tracks, or the file
+                cannot be written.
+            MissingExtraError: If Jinja is not installed.
+        """
+        paths, rows = self.embeddings(preset)
+        name = self._embedded(preset).name
+        return write_map(
+            self.search(where),
+            dict(zip(paths, rows, strict=True)),
+            (name, self.labels[name]),
+            path,
+            method=method,
+            seed=seed,
+        )
+
     def export(
         self,
         path: str | Path,
@@ -251,13 +309,7 @@ class Library:
         analysis = self._embedded(preset)
         allowed = self._select(where, None, None)
         paths = set(allowed.column("path").to_pylist())
-        with self._store.connect([analysis]) as connection:
-            table = connection.sql(
-                f"SELECT path, embedding FROM {schema.quoted(analysis.id)}"
-            ).to_arrow_table()
-        names = table.column("path").to_pylist()
-        units = table.column("embedding").combine_chunks().flatten().to_numpy()
-        rows = units.reshape(len(names), -1) if names else units
+        names, rows = self.embeddings(preset)
         kept = [i for i, name in enumerate(names) if name in paths]
         own = None
         if isinstance(like, (str, os.PathLike)):

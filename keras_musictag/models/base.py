@@ -201,8 +201,9 @@ class PretrainedModel(keras.Model):
         try:
             return cls.from_config(config)
         except (TypeError, ValueError, LookupError, AttributeError) as error:
-            if isinstance(error, MusicTagError):
-                raise
+            given = labels is not None or problem_type is not None
+            if isinstance(error, MusicTagError) and given:
+                raise  # about what the caller gave, not about the description
             raise PresetError(
                 f"The configuration of {source} does not fit {cls.__name__}.",
                 received=f"{type(error).__name__}: {error}",

@@ -1,7 +1,11 @@
 """Pictures of plain arrays; needs the extra `plot`."""
 
 from keras_musictag.plotting.chords import plot_chords
-from keras_musictag.plotting.evaluation import plot_confusion, plot_curves
+from keras_musictag.plotting.evaluation import (
+    plot_confusion,
+    plot_curves,
+    plot_history,
+)
 from keras_musictag.plotting.insight import (
     lay_out,
     plot_embedding_map,
@@ -18,6 +22,7 @@ __all__ = [
     "plot_curves",
     "plot_embedding_map",
     "plot_filters",
+    "plot_history",
     "plot_robustness",
     "plot_saliency",
     "plot_spectrogram",

@@ -213,3 +213,79 @@ def plot_confusion(matrix, labels, *, normalize: bool = True, ax=None) -> Any:
                 ax.text(column, row, text, ha="center", va="center", color=colour)
     ax.figure.colorbar(image, ax=ax, label=legend, shrink=0.8)
     return ax
+
+
+def plot_history(history, *, best: int | None = None, axes=None) -> Any:
+    """Draw training curves: a panel for each figure, training beside validation.
+
+    Args:
+        history: What `fit` returns (its `.history`), a dict of lists by the name of the
+            figure, or a list with a dict for each epoch, such as `TrainingRun.history`.
+            `x` and `val_x` share a panel; an entry `epoch` numbers the epochs.
+        best: Number of the epoch to mark, as on the horizontal axis.
+        axes: As many matplotlib axes as panels; a new figure if `None`.
+
+    Returns:
+        The matplotlib axes, one for each figure, in the order of the history.
+
+    Raises:
+        ConfigError: If there are no epochs, or not as many axes as panels.
+        MissingExtraError: If matplotlib is not installed.
+
+    Example:
+
+    ```python
+    from keras_musictag import plotting
+
+    history = {"loss": [0.9, 0.5, 0.4], "val_loss": [0.8, 0.6, 0.7]}
+    (ax,) = plotting.plot_history(history, best=2)
+    ax.figure.savefig("training.png")
+    ```
+    """
+    import_extra("matplotlib", "plot", "plot_history()")
+    epochs, curves = _epochs(history)
+    panels = list(dict.fromkeys(name.removeprefix("val_") for name in curves))
+    if axes is None:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(9, 0.5 + 2.4 * len(panels)), layout="constrained")
+        axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+    if len(axes) != len(panels):
+        raise ConfigError(
+            "Training curves need an axis for each figure.",
+            received=f"{len(axes)} axes for {', '.join(panels)}",
+            advice="Give as many, or leave `axes` out.",
+        )
+    looks = {"": ("training", "0.55", "--"), "val_": ("validation", "black", "-")}
+    for ax, panel in zip(axes, panels, strict=True):
+        for prefix, (role, colour, style) in looks.items():
+            values = curves.get(prefix + panel)
+            if values is not None:
+                options = {"color": colour, "linestyle": style, "marker": "."}
+                ax.plot(epochs, values, label=role, **options)
+        if best is not None:
+            ax.axvline(best, color="0.3", linewidth=0.8, linestyle=":", label="best")
+        ax.set_ylabel(panel.replace("_", " "))
+        ax.grid(color="0.9", linewidth=0.6)
+        ax.locator_params(axis="x", integer=True)
+    axes[0].legend(loc="upper right", bbox_to_anchor=(1, 1.2), ncols=3, frameon=False)
+    axes[-1].set_xlabel("epoch")
+    return axes
+
+
+def _epochs(history) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return the number of each epoch, and the values of each figure (NaN: none)."""
+    history = getattr(history, "history", history)
+    if not isinstance(history, dict):
+        names = dict.fromkeys(name for row in history for name in row)
+        history = {n: [row.get(n, np.nan) for row in history] for n in names}
+    curves = {name: np.asarray(v, "float64") for name, v in history.items()}
+    numbers = curves.pop("epoch", None)
+    lengths = {len(values) for values in curves.values()}
+    if len(lengths) != 1 or lengths == {0}:
+        raise ConfigError(
+            "Training curves need one value of each figure for each epoch.",
+            received=f"{sorted(lengths)} values of {', '.join(curves) or 'nothing'}",
+            advice="Give `fit(...).history`, or the `history` of a `TrainingRun`.",
+        )
+    return (np.arange(1, lengths.pop() + 1) if numbers is None else numbers), curves

@@ -1,7 +1,9 @@
 """`Library`: searches, neighbours and exports, against the plain scores."""
 
+import base64
 import csv
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -136,3 +138,21 @@ def test_playlists_by_tag(found, truth, tmp_path):
     assert not found.playlists(tmp_path / "lists", labels=["guitar"], min_score=1.1)
     with pytest.raises(ConfigError, match="no such label"):
         found.playlists(tmp_path / "lists", labels=["gitar"])
+
+
+def test_a_map_shows_the_tracks_and_scores_of_one_tagger(found, truth, tmp_path):
+    pytest.importorskip("jinja2")
+    page = tmp_path / "map.html"
+    assert found.map(page, preset="musicnn_msd", method="pca") == len(truth)
+    text = page.read_text("utf-8").split('id="data">')[1].split("</script>")[0]
+    data = json.loads(text)
+    assert data["files"] == [pathlib.Path(p).as_uri() for p in sorted(truth)]
+    column = data["labels"].index("female vocalists")
+    scores = np.frombuffer(base64.b64decode(data["scores"]), "u1")
+    scores = scores.reshape(len(truth), -1)[:, column] / 255
+    expected = [truth[p][1]["female vocalists"] for p in sorted(truth)]
+    np.testing.assert_allclose(scores, expected, atol=1 / 255)
+    with pytest.raises(kmt.ConfigError, match="three tracks"):
+        found.map(page, where="false")
+    with pytest.raises(kmt.ConfigError, match="ends in .html"):
+        found.map(tmp_path / "map.png")

@@ -193,3 +193,25 @@ def test_tag_bars_are_sorted_and_say_what_is_undefined():
         plotting.plot_tag_bars(["a", "b"], [0.5])
     with pytest.raises(ConfigError, match=r"intervals.*n_labels, 2"):
         plotting.plot_tag_bars(["a"], [0.5], intervals=[0.1])
+
+
+def test_training_curves_of_all_kinds_of_history():
+    rows = [
+        {"epoch": 0, "val_loss": 0.9},
+        {"epoch": 1, "loss": 0.8, "val_loss": 0.7, "roc_auc": 0.6},
+        {"epoch": 2, "loss": 0.5, "val_loss": 0.8, "roc_auc": 0.7},
+    ]
+    loss, auc = plotting.plot_history(rows, best=1)
+    assert [a.get_ylabel() for a in (loss, auc)] == ["loss", "roc auc"]
+    drawn = {line.get_label(): line for line in loss.lines}
+    assert list(drawn) == ["training", "validation", "best"]
+    np.testing.assert_array_equal(drawn["training"].get_ydata(), [np.nan, 0.8, 0.5])
+    np.testing.assert_array_equal(drawn["validation"].get_xdata(), [0, 1, 2])
+    assert set(drawn["best"].get_xdata()) == {1}
+    (ax,) = plotting.plot_history({"accuracy": [0.1, 0.2], "val_accuracy": [0.3, 0.2]})
+    np.testing.assert_array_equal(ax.lines[1].get_ydata(), [0.3, 0.2])
+    np.testing.assert_array_equal(ax.lines[1].get_xdata(), [1, 2])
+    with pytest.raises(ConfigError, match="each epoch"):
+        plotting.plot_history([])
+    with pytest.raises(ConfigError, match="2 axes for loss"):
+        plotting.plot_history({"loss": [1.0]}, axes=[ax, ax])

@@ -1,0 +1,296 @@
+"""`keras-musictag tag`: files in, tags out, on the screen and in files."""
+
+import enum
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from keras_musictag import errors, presets
+from keras_musictag.cli.arguments import (
+    check_output,
+    find_files,
+    read_record,
+    split_readable,
+    unique_names,
+)
+from keras_musictag.cli.export import Engine, open_exported
+from keras_musictag.cli.printing import (
+    EXPECTED,
+    Format,
+    Results,
+    opened,
+    progress,
+    say,
+    silenced,
+)
+from keras_musictag.cli.song_reports import Listener, Reports, check_report
+from keras_musictag.cli.tag_files import make_writer, take_back
+from keras_musictag.labels import Labels
+
+Sort = enum.StrEnum("Sort", ["score", "lift"])
+Tail = enum.StrEnum("Tail", ["drop", "pad", "overlap"])
+IN_FILES = "Tags in the files (needs the extra `files`)"
+
+TAG_HELP = """[bold]Examples[/bold]\n
+[cyan]keras-musictag tag song.mp3[/cyan]\n
+[cyan]keras-musictag tag ~/Music --output tags.csv[/cyan]  a folder, as CSV\n
+[cyan]keras-musictag tag 'album/*.flac' --format json > tags.json[/cyan]\n
+[cyan]keras-musictag tag song.mp3 --group mood --group era --sort lift[/cyan]\n
+[cyan]keras-musictag tag song.mp3 --preset vgg_mtt --taggram song.png[/cyan]\n
+[cyan]keras-musictag tag song.mp3 --report song.html[/cyan]  a page with chords
+[cyan]keras-musictag tag song.mp3 --preset musicnn.onnx[/cyan]  made by `export`\n
+[cyan]keras-musictag tag ~/Music --dry-run[/cyan]  what --write would write\n
+[cyan]keras-musictag tag ~/Music --undo[/cyan]  takes back what --write wrote\n
+[bold]Exit codes[/bold]  0: all files tagged. 1: some could not be, they are named.
+2: wrong usage. 130: stopped by Ctrl-C, what was done is written."""
+
+
+def tag(
+    paths: Annotated[
+        list[str] | None,
+        Argument(metavar="PATH", help="Audio files, folders, patterns like '*.mp3'."),
+    ] = None,
+    demo: Annotated[bool, Option("--demo", help="Tag the clip inside.")] = False,
+    preset: Annotated[
+        str, Option(help="Pretrained model, or a saved or exported one.")
+    ] = "musicnn_msd",
+    engine: Annotated[
+        Engine | None,
+        Option(help="Who computes; onnx and litert start quickly and need an export."),
+    ] = None,
+    top_k: Annotated[int, Option(min=1, help="Labels per file, at most.")] = 10,
+    min_score: Annotated[float | None, Option(help="Leave out lower scores.")] = None,
+    group: Annotated[
+        list[str] | None,
+        Option(help="Only labels of this group, such as mood; may be repeated."),
+    ] = None,
+    sort: Annotated[
+        Sort, Option(help="By score, or by lift: score over how common the label is.")
+    ] = Sort.score,
+    tail: Annotated[
+        Tail | None,
+        Option(
+            help="Last seconds, too few for a chunk: left out, filled with silence, "
+            "or scored with what is before them. The preset chooses if not given."
+        ),
+    ] = None,
+    format: Annotated[
+        Format | None, Option(help="As the suffix of --output says, else table.")
+    ] = None,
+    taggram: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE.csv|.png",
+            help="Also write the scores over time: numbers or a picture. With several "
+            "files the name of each is added: out.csv, out-song.csv.",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE.html",
+            help="Also write a page with tags, chords, key and tempo; several files "
+            "get one each, named as with --taggram.",
+        ),
+    ] = None,
+    no_chords: Annotated[
+        bool,
+        Option("--no-chords", help="Reports have tags only: much quicker."),
+    ] = False,
+    output: Annotated[
+        Path | None, Option(metavar="FILE", help="Write here, not to the screen.")
+    ] = None,
+    quiet: Annotated[
+        bool, Option("--quiet", help="No progress bar, no warnings.")
+    ] = False,
+    write: Annotated[
+        bool,
+        Option(
+            "--write",
+            help="Write genre, mood and the scores into the tags of the files. The "
+            "sound stays as it is; filled fields are kept.",
+            rich_help_panel=IN_FILES,
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        Option("--overwrite", help="Filled fields too.", rich_help_panel=IN_FILES),
+    ] = False,
+    map: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE.toml",
+            help="Which group goes into which field, under which names.",
+            rich_help_panel=IN_FILES,
+        ),
+    ] = None,
+    key: Annotated[
+        bool,
+        Option("--key", help="Find and write the key too.", rich_help_panel=IN_FILES),
+    ] = False,
+    tempo: Annotated[
+        bool,
+        Option("--tempo", help="And the tempo.", rich_help_panel=IN_FILES),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        Option(
+            "--dry-run",
+            help="Show what would be written or taken back.",
+            rich_help_panel=IN_FILES,
+        ),
+    ] = False,
+    undo: Annotated[
+        bool,
+        Option(
+            "--undo",
+            help="Tag nothing; take back what --write wrote.",
+            rich_help_panel=IN_FILES,
+        ),
+    ] = False,
+) -> None:
+    """Tag audio files with a pretrained model.
+
+    Each result is printed as soon as it is there. A file that cannot be read is
+    named, and the others go on.
+    """
+    # Whatever can be wrong is said before the backend starts, which takes seconds.
+    files = find_files(paths or [], demo, "tag", "tag")
+    if undo:
+        raise typer.Exit(1 if take_back(files, dry_run) else 0)
+    exported = open_exported(preset, engine)
+    labels = exported.labels if exported else _labels_of(preset)
+    _check_choices(labels, group, taggram, output)
+    check_report(report, no_chords)
+    check_output("--report", report)
+    targets = _named_after(taggram, files)
+    listener = Listener()
+    reports = Reports(
+        _named_after(report, files),
+        preset,
+        None if no_chords or exported else listener,
+    )
+    writer = make_writer(
+        labels,
+        write=write,
+        dry_run=dry_run,
+        map=map,
+        groups=group,
+        min_score=min_score,
+        preset=preset,
+        overwrite=overwrite,
+        key=key,
+        tempo=tempo,
+        listener=listener,
+    )
+    if not (quiet or exported) and sys.stderr.isatty() and _is_fetched(preset):
+        typer.echo(f"The weights of {preset} are fetched once and kept.", err=True)
+    usable, failed = split_readable(files)
+    done = 0
+    try:
+        with silenced() as stderr:
+            model = exported or (_load(preset) if usable else None)
+            with (
+                opened(output) as file,
+                Results(file, format or _format_of(output), preset) as results,
+                progress(
+                    results.console,
+                    results.format == Format.table,
+                    stderr,
+                    len(usable),
+                    quiet,
+                ) as bar,
+            ):
+                task = bar.add_task("Tagging", total=len(usable))
+                outcomes = model.iter_taggrams(usable, tail=tail) if model else ()
+                for path, outcome in zip(usable, outcomes, strict=True):
+                    bar.advance(task)
+                    if isinstance(outcome, EXPECTED):
+                        say(bar.console, f"{path}: {outcome}")
+                        failed += 1
+                        continue
+                    results.add(
+                        path,
+                        outcome.top(top_k, min_score, group or None, sort),
+                        outcome.labels,
+                    )
+                    _write_taggram(outcome, targets[path], path)
+                    if report is not None:
+                        reports.add(path, outcome)
+                    done += 1
+                    if writer is not None and not writer.add(path, outcome, results):
+                        failed, done = failed + 1, done - 1
+    except KeyboardInterrupt:
+        typer.echo(f"Stopped: {done} of {len(files)} files are done.", err=True)
+        raise typer.Exit(130) from None
+    if failed and len(files) > 1:
+        typer.echo(f"{failed} of {len(files)} files could not be tagged.", err=True)
+    raise typer.Exit(1 if failed else 0)
+
+
+# === Arguments ===
+
+
+def _labels_of(preset: str) -> Labels:
+    return Labels.from_config(read_record(preset)["config"]["labels"])
+
+
+def _check_choices(labels: Labels, groups, taggram, output) -> None:
+    labels.select(groups or None)
+    suffix = taggram.suffix.lower() if taggram else ".csv"
+    if suffix not in (".csv", ".png"):
+        raise errors.ConfigError(
+            "A taggram is written as numbers or as a picture.",
+            received=f"--taggram {taggram}",
+            advice="Give a name that ends in .csv or .png.",
+        )
+    if suffix == ".png":
+        errors.import_extra("matplotlib", "plot", f"--taggram {taggram}")
+    check_output("--taggram", taggram)
+    check_output("--output", output)
+
+
+def _named_after(target: Path | None, files: list[Path]) -> dict[Path, Path | None]:
+    """Give each file a target of its own, named after both."""
+    if target is None or len(files) == 1:
+        return dict.fromkeys(files, target)
+    return {
+        path: target.with_name(f"{target.stem}-{name}{target.suffix}")
+        for path, name in unique_names(files).items()
+    }
+
+
+def _format_of(output: Path | None) -> Format:
+    suffix = output.suffix.lower().lstrip(".") if output else ""
+    return Format(suffix) if suffix in list(Format) else Format.table
+
+
+# === The model ===
+
+
+def _is_fetched(preset: str) -> bool:
+    if Path(preset).is_dir():
+        return False
+    return presets.preset_info(preset)["weights"]["source"] != "bundled"
+
+
+def _load(preset: str):
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from keras_musictag.models.tagger import MusicTagger
+
+    return MusicTagger.from_pretrained(preset)
+
+
+def _write_taggram(taggram, target: Path | None, track: Path) -> None:
+    if target is None:
+        return
+    if target.suffix.lower() == ".csv":
+        taggram.to_csv(target)
+        return
+    ax = taggram.plot()
+    ax.set_title(track.name, parse_math=False)
+    ax.figure.savefig(target, dpi=150)
