@@ -1,6 +1,9 @@
 """Exceptions with one clear message: what is wrong, what was received, what to do."""
 
 import importlib
+import os
+import tempfile
+from pathlib import Path
 from types import ModuleType
 
 
@@ -72,6 +75,32 @@ def import_extra(module: str, extra: str, feature: str) -> ModuleType:
             f"Received: {type(error).__name__}: {error}. "
             f'Install it with: pip install "keras-musictag[{extra}]"'
         ) from error
+
+
+def import_librosa(feature: str) -> ModuleType:
+    """Import librosa, one process at a time.
+
+    Its compiled functions are cached on the disk when they are first imported, and two
+    processes that do so at once mix up their entries: from then on beat tracking ends
+    in a segmentation fault.
+
+    Args:
+        feature: What needs it, as the start of a sentence.
+
+    Returns:
+        The module `librosa`.
+
+    Raises:
+        MissingExtraError: If librosa is not installed.
+    """
+    import filelock
+
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
+    path = Path(tempfile.gettempdir()) / f"keras-musictag-{user}-librosa.lock"
+    librosa = import_extra("librosa", "chords", feature)  # without what it compiles
+    with filelock.FileLock(path):
+        importlib.import_module("librosa.beat")
+    return librosa
 
 
 def _rebuild(cls, problem, received, advice):

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,13 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("KMT_SHARED", ROOT.parent / "shared"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes():
+    """Compile librosa once, before processes that do it at the same time spoil it."""
+    program = "from keras_musictag.errors import import_librosa as i; i('Tests')"
+    subprocess.run([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
 
 
 def _folder(name: str) -> Path:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_musictag.errors import ConfigError, import_extra
+from keras_musictag.errors import ConfigError, import_librosa
 
 # Strengths of Won et al.'s study.
 STRETCHES = (2.0**-0.5, 2.0**0.5)
@@ -76,7 +76,7 @@ def deformations(
 
 def _stretched(factor):
     def apply(waveform, sample_rate, generator):
-        librosa = import_extra("librosa", "chords", "Time stretching")
+        librosa = import_librosa("Time stretching")
         return librosa.effects.time_stretch(waveform, rate=factor)
 
     return Deformation("time stretch", f"{factor:.2f}x", apply)
@@ -84,7 +84,7 @@ def _stretched(factor):
 
 def _transposed(steps):
     def apply(waveform, sample_rate, generator):
-        librosa = import_extra("librosa", "chords", "Pitch shifting")
+        librosa = import_librosa("Pitch shifting")
         return librosa.effects.pitch_shift(waveform, sr=sample_rate, n_steps=steps)
 
     return Deformation("pitch shift", f"{steps:+g} semitones", apply)

@@ -8,7 +8,7 @@ import numpy as np
 from keras_musictag import audio
 from keras_musictag.checks import check_choice
 from keras_musictag.chords import harte, keys
-from keras_musictag.errors import ConfigError, import_extra
+from keras_musictag.errors import ConfigError, import_librosa
 
 # How much each of the 12 tones from the tonic up belongs to a major and to a minor key.
 PROFILES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
@@ -210,7 +210,7 @@ def find_beats(source: Any, sample_rate: int | None = None) -> Beats:
     tempo, times = kmt.chords.find_beats(kmt.audio.demo_path())
     ```
     """
-    librosa = import_extra("librosa", "chords", "find_beats()")
+    librosa = import_librosa("find_beats()")
     if audio.arrays.is_array(source):
         rate = BEAT_SAMPLE_RATE if sample_rate is None else sample_rate
         samples = audio.resample(source, rate, BEAT_SAMPLE_RATE)

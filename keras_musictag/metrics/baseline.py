@@ -7,7 +7,7 @@ import numpy as np
 from keras_musictag import audio
 from keras_musictag.audio.arrays import is_array
 from keras_musictag.checks import check_positive, check_positive_int
-from keras_musictag.errors import ConfigError, import_extra
+from keras_musictag.errors import ConfigError, import_librosa
 from keras_musictag.metrics.arrays import as_floats, check_targets
 from keras_musictag.metrics.report import TaggingReport
 
@@ -111,7 +111,7 @@ def mfcc_statistics(
     kmt.metrics.mfcc_statistics([kmt.audio.demo_path()]).shape  # (1, 40)
     ```
     """
-    librosa = import_extra("librosa", "chords", "The MFCC baseline")
+    librosa = import_librosa("The MFCC baseline")
     rate = audio.check_sample_rate(sample_rate)
     check_positive_int(n_mfcc, name="n_mfcc")
     rows = []

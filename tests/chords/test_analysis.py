@@ -1,6 +1,9 @@
 """Key and tempo."""
 
 import csv
+import os
+import subprocess
+import sys
 
 import mir_eval
 import numpy as np
@@ -87,6 +90,23 @@ def test_beats_of_a_click_track():
     assert mir_eval.beat.f_measure(times, again.times) > 0.9
     silence = find_beats(np.zeros(22050, "float32"))
     assert silence.tempo == 0 and len(silence.times) == 0
+
+
+@pytest.mark.slow
+def test_processes_that_compile_at_the_same_time(tmp_path):
+    """They once spoilt the cache of librosa's functions, which ended in crashes."""
+    pytest.importorskip("librosa")
+    program = "from keras_musictag import audio, chords\n"
+    program += "print(chords.find_beats(audio.demo_path()).tempo)"
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", program]
+    several = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    found = [process.communicate()[0] for process in several]
+    assert [process.returncode for process in several] == [0, 0, 0]
+    assert {float(text) for text in found} == {find_beats(audio.demo_path()).tempo}
 
 
 def test_beats_of_a_file():
