@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_musictag import metrics, presets
+from keras_musictag import metrics, plotting, presets
 from keras_musictag.checks import check_choice, check_positive, check_positive_int
 from keras_musictag.data.cache import AudioCache
 from keras_musictag.data.collection import TrackList
@@ -56,6 +56,20 @@ class TrainingRun:
     history: list[dict[str, float]]
     best: dict[str, float]
     monitor: str
+
+    def plot(self, axes=None):
+        """Draw the training curves, see `plotting.plot_history`.
+
+        Args:
+            axes: Matplotlib axes, one for each figure; a new figure if `None`.
+
+        Returns:
+            The axes.
+
+        Raises:
+            MissingExtraError: If matplotlib is not installed.
+        """
+        return plotting.plot_history(self.history, best=self.best["epoch"], axes=axes)
 
 
 def train_tagger(

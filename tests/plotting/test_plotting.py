@@ -5,6 +5,7 @@ import pytest
 
 from keras_musictag import plotting
 from keras_musictag.errors import ConfigError
+from keras_musictag.models.training_run import TrainingRun
 
 pytest.importorskip("matplotlib")
 
@@ -208,6 +209,8 @@ def test_training_curves_of_all_kinds_of_history():
     np.testing.assert_array_equal(drawn["training"].get_ydata(), [np.nan, 0.8, 0.5])
     np.testing.assert_array_equal(drawn["validation"].get_xdata(), [0, 1, 2])
     assert set(drawn["best"].get_xdata()) == {1}
+    run = TrainingRun(None, None, rows, rows[1], "val_loss")
+    assert set(run.plot()[0].lines[2].get_xdata()) == {1}
     (ax,) = plotting.plot_history({"accuracy": [0.1, 0.2], "val_accuracy": [0.3, 0.2]})
     np.testing.assert_array_equal(ax.lines[1].get_ydata(), [0.3, 0.2])
     np.testing.assert_array_equal(ax.lines[1].get_xdata(), [1, 2])
