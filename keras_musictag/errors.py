@@ -3,6 +3,7 @@
 import importlib
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from types import ModuleType
 
@@ -101,6 +102,26 @@ def import_librosa(feature: str) -> ModuleType:
     with filelock.FileLock(path):
         importlib.import_module("librosa.beat")
     return librosa
+
+
+def warn_deprecated(old: str, new: str, *, removed_in: str) -> None:
+    """Warn whoever called our caller that a name or an argument will go.
+
+    Args:
+        old: What was used, as the user writes it.
+        new: What to use instead.
+        removed_in: The first version without `old`, such as `"0.3"`.
+
+    Example:
+
+    ```python
+    def pitch_name(number):
+        warn_deprecated("pitch_name()", "chords.spell()", removed_in="0.3")
+        ...
+    ```
+    """
+    message = f"{old} will be removed in keras-musictag {removed_in}; use {new} instead"
+    warnings.warn(f"{message}.", DeprecationWarning, stacklevel=3)
 
 
 def _rebuild(cls, problem, received, advice):

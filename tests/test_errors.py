@@ -9,6 +9,7 @@ from keras_musictag.errors import (
     MissingExtraError,
     MusicTagError,
     import_extra,
+    warn_deprecated,
 )
 
 
@@ -29,3 +30,13 @@ def test_errors_cross_process_borders():
 def test_a_missing_package_names_the_extra():
     with pytest.raises(MissingExtraError, match=r"keras-musictag\[plot\]"):
         import_extra("no_such_package_anywhere", "plot", "This picture")
+
+
+def test_a_deprecation_points_at_the_line_that_uses_the_old_name():
+    def old_name():
+        warn_deprecated("old_name()", "new_name()", removed_in="0.3")
+
+    with pytest.warns(DeprecationWarning, match=r"removed in .* 0\.3") as got:
+        old_name()
+    assert got[0].filename == __file__
+    assert str(got[0].message).endswith("use new_name() instead.")
