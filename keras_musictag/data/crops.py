@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_musictag.checks import check_choice
 from keras_musictag.data.collection import TrackList
-from keras_musictag.data.reader import epoch_rng
+from keras_musictag.data.reader import epoch_rng, fill_rows
 from keras_musictag.errors import AudioError, ConfigError, LabelError
 
 POSITIONS = ("random", "middle")
@@ -68,7 +68,10 @@ class SeededBatches(keras.utils.PyDataset):
     Attributes:
         seed: The seed, also if none was given.
         epoch: Number of the current epoch, from 0.
+        multiple: Batches are filled up to a multiple of this many items.
     """
+
+    multiple = 1
 
     def __init__(self, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
@@ -101,6 +104,12 @@ class SeededBatches(keras.utils.PyDataset):
             self.set_epoch(self.epoch + 1)
         # Keras also ends an epoch before the first one has begun: wait and see.
         self._running, self._pending = False, not self._running
+
+    def _filled(self, batch: tuple) -> tuple:
+        chosen = fill_rows(len(batch[0]), self.multiple)
+        if len(chosen) == len(batch[0]):
+            return batch
+        return tuple(np.asarray(part)[chosen] for part in batch)
 
     def _settle(self) -> None:
         """Go on if an epoch ended that had not begun, and is read from now."""
@@ -159,7 +168,13 @@ class RandomCrops(SeededBatches):
         self.x, self.y, self.sample_weight = x, y, sample_weight
         self.chunk_samples, self.batch_size = chunk_samples, batch_size
         self.shuffle, self.position = shuffle, position
+        self.epoch = getattr(self.inner, "epoch", 0)
         self._reorder()
+
+    @property
+    def items(self) -> int | None:
+        """How many items an epoch has; `None` if a `PyDataset` gives them."""
+        return len(self.x) if self.inner is None else None
 
     @property
     def num_batches(self):
@@ -180,7 +195,7 @@ class RandomCrops(SeededBatches):
             columns = [self.y, self.sample_weight]
             rest = [np.asarray(c)[chosen] for c in columns if c is not None]
         chunks = np.stack([self._cut(np.asarray(w), rng) for w in waveforms])
-        return (chunks, *rest)
+        return self._filled((chunks, *rest))
 
     def set_epoch(self, epoch: int) -> None:
         """Go to an epoch; as `SeededBatches.set_epoch`, the inner data set too."""

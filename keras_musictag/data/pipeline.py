@@ -114,10 +114,16 @@ class TrackBatches(SeededBatches):
             targets=targets,
         )
         self.sample_rate, self.chunk_samples = sample_rate, chunk_samples
+        self.batch_size = self._reader.batch_size
         self._ahead = _Ahead(
             self._reader, _whole(workers, "workers"), use_multiprocessing
         )
         self._depth = check_positive_int(max_queue_size, name="max_queue_size")
+
+    @property
+    def items(self) -> int:
+        """How many chunks an epoch has."""
+        return len(self._reader.tracks) * self._reader.chunks_per_track
 
     @property
     def num_batches(self) -> int:
@@ -132,7 +138,7 @@ class TrackBatches(SeededBatches):
         keys = [(self.epoch + later, each) for later, each in following]
         batch = self._ahead.get(self.epoch, index, keys)
         self._ahead.report()
-        return batch
+        return self._filled(batch)
 
     @property
     def problems(self) -> dict[str, str]:

@@ -35,6 +35,19 @@ def load_track(track: Track, rate: int) -> np.ndarray:
     return track.load(rate)[0]
 
 
+def fill_rows(count: int, multiple: int) -> np.ndarray:
+    """Return which rows make a batch whose size is a multiple.
+
+    Args:
+        count: Rows that there are, at least 1.
+        multiple: What the size must be a multiple of.
+
+    Returns:
+        Integers: all rows, and then from the first one on as many as are missing.
+    """
+    return np.arange(-(-count // multiple) * multiple) % count
+
+
 class ChunkReader:
     """Reads one chunk for each item of a batch.
 

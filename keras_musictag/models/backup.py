@@ -101,7 +101,7 @@ class ResumableBackup(keras.callbacks.BackupAndRestore):
             "paths": self._paths(),
             "torch": _torch_state(),
         }
-        values = [keras.ops.convert_to_numpy(v.value) for v in self._variables()]
+        values = [_numpy(v) for v in self._variables()]
         arrays = {f"v{i}": value for i, value in enumerate(values)}
         self.file.parent.mkdir(parents=True, exist_ok=True)
         # Written beside and renamed: a kill leaves the old state or the new one.
@@ -156,6 +156,11 @@ class ResumableBackup(keras.callbacks.BackupAndRestore):
         torch.set_rng_state(cpu)
         if devices and torch.cuda.device_count() == len(devices):
             torch.cuda.set_rng_state_all(devices)
+
+
+def _numpy(variable):
+    # A copy: NumPy cannot read a variable that TensorFlow keeps on several devices.
+    return keras.ops.convert_to_numpy(keras.ops.copy(variable.value))
 
 
 def _torch_state() -> list[list[int]] | None:

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_musictag.errors import ConfigError
+from keras_musictag.models.devices import predict_on_batch
 
 
 class FeatureModels:
@@ -23,10 +24,11 @@ class FeatureModels:
         """Return a function from a batch to a dict of NumPy arrays."""
         if names == ("scores",):
             tagger = self.tagger
-            return lambda batch: {"scores": _numpy(tagger.predict_on_batch(batch))}
+            return lambda batch: {"scores": _numpy(predict_on_batch(tagger, batch))}
         model = self._model(names)
         return lambda batch: {
-            name: _numpy(value) for name, value in model.predict_on_batch(batch).items()
+            name: _numpy(value)
+            for name, value in predict_on_batch(model, batch).items()
         }
 
     def _model(self, names: tuple[str, ...]) -> keras.Model:

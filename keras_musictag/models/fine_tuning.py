@@ -9,10 +9,11 @@ import numpy as np
 
 from keras_musictag import audio
 from keras_musictag.checks import check_choice
-from keras_musictag.data import crops
+from keras_musictag.data import crops, even
 from keras_musictag.data.collection import TrackList
 from keras_musictag.errors import ConfigError, LabelError
 from keras_musictag.labels import Labels
+from keras_musictag.models import devices
 from keras_musictag.models.backup import ResumableBackup
 from keras_musictag.models.base import PretrainedModel
 from keras_musictag.models.heads import default_objective
@@ -47,7 +48,8 @@ class FineTuning(PretrainedModel, abstract=True):
     def compile(self, optimizer=None, loss=None, metrics=None, **kwargs) -> None:
         """Configure training; as `PretrainedModel.compile`."""
         given = {"optimizer": optimizer, "loss": loss, "metrics": metrics, **kwargs}
-        super().compile(**given)
+        with devices.scope(self):
+            super().compile(**given)
         self._given = _Given(given)
         self._rates: tuple = ()
 
@@ -117,14 +119,19 @@ class FineTuning(PretrainedModel, abstract=True):
         """
         check_choice(freeze, FREEZE, name="freeze")
         backups = [c for c in _listed(kwargs) if isinstance(c, ResumableBackup)]
+        count = devices.device_count(self)
+        even.check_batch_size(x, kwargs.get("batch_size"), count)
         with self._frozen(freeze):
-            self._make_ready(learning_rates)
+            with devices.scope(self):
+                self._make_ready(learning_rates)
             x, y, kwargs = self._cropped(crops.for_fit, x, y, kwargs)
-            if backups:
+            if backups or count > 1:
                 x, y, kwargs = self._in_known_order(x, y, kwargs)
             for backup in backups:
                 backup.watch(x)
-            return super().fit(x, y, **kwargs)
+            kwargs["callbacks"] = _from_this_epoch(x, kwargs.get("callbacks"))
+            with even.filled(x, count, self.chunking.chunk_samples) as x:
+                return super().fit(x, y, **kwargs)
 
     def evaluate(self, x=None, y=None, **kwargs) -> Any:
         """Score one chunk per item, the middle one; as `keras.Model.evaluate`.
@@ -139,7 +146,8 @@ class FineTuning(PretrainedModel, abstract=True):
         if not self.compiled:
             self.compile()
         x, y, kwargs = self._cropped(crops.for_evaluate, x, y, kwargs)
-        return super().evaluate(x, y, **kwargs)
+        with devices.whole_batches(self, x, kwargs.get("batch_size")):
+            return super().evaluate(x, y, **kwargs)
 
     def probe(self, x=None, y=None, **options) -> Probe:
         """Train the last layer alone, by scikit-learn on embeddings: in seconds.
@@ -261,6 +269,15 @@ class FineTuning(PretrainedModel, abstract=True):
         )
         return data, None, {**kwargs, "shuffle": False}
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None) -> None:
+        # TensorFlow's trainer has it. Keras adds up what the devices get of the first
+        # batch, to learn its shape, and fails if the parts differ.
+        if iterator is not None and devices.device_count(self) > 1:
+            _, _, steps = next(iter(iterator))
+            data_batch = devices.first_part(self, next(steps))
+            iterator = None
+        super()._maybe_symbolic_build(iterator, data_batch)
+
 
 class _Given:
     """Arguments of `compile`: a plain object, so that Keras does not track them."""
@@ -272,6 +289,25 @@ class _Given:
 def _listed(kwargs: dict) -> list:
     callbacks = kwargs.get("callbacks") or []
     return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+
+
+class _Epoch(keras.callbacks.Callback):
+    """Begins with the epoch that the data are in."""
+
+    def __init__(self, data: crops.SeededBatches):
+        super().__init__()
+        self.data, self.epoch = data, data.epoch
+
+    def on_train_begin(self, logs=None):
+        self.data.set_epoch(self.epoch)  # Keras may have looked at a first batch
+
+
+def _from_this_epoch(x, callbacks):
+    if not isinstance(x, crops.SeededBatches):
+        return callbacks
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks
+    return [_Epoch(x), *_listed({"callbacks": callbacks})]
 
 
 def _refuse_unknown(tracks: TrackList) -> None:

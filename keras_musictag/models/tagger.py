@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import keras
+from keras import ops
 
 from keras_musictag import audio
 from keras_musictag.checks import check_choice
 from keras_musictag.labels import Labels
+from keras_musictag.models import devices
 from keras_musictag.models.base import dtype_scope
 from keras_musictag.models.features import FeatureModels
 from keras_musictag.models.fine_tuning import FineTuning
@@ -69,7 +71,8 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
             head = make_head(backbone.output.shape[1:], labels, problem_type, dropout)
             waveform = keras.Input((chunking.chunk_samples,), name="waveform")
             scores = head(backbone(frontend(waveform)))
-        super().__init__(inputs=waveform, outputs=scores, name=name)
+            super().__init__(inputs=waveform, outputs=scores, name=name)
+        devices.synchronize(self)
         # === Config ===
         self.frontend, self.backbone, self.head = frontend, backbone, head
         self.labels = labels
@@ -137,7 +140,9 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         ```
         """
         if not sources.are_tracks(x):
-            return super().predict(x, batch_size=batch_size, verbose=verbose, **kwargs)
+            kwargs |= {"batch_size": batch_size, "verbose": verbose}
+            with devices.whole_batches(self, x, batch_size):
+                return super().predict(x, **kwargs)
         bar = None
         if verbose:
             tracks = len(sources.batch(x))
@@ -262,6 +267,16 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         return export_model(self, path, format, float16, tolerance)
 
     # === Inner parts ===
+
+    def call(self, inputs, training=None, mask=None):
+        """Score a batch of chunks; as `keras.Model.call`."""
+        if not devices.may_be_idle(self):
+            return super().call(inputs, training=training, mask=mask)
+        # Not every front-end and backbone takes an empty batch: one chunk of silence.
+        count = ops.shape(inputs)[0]
+        silence = ops.zeros((ops.maximum(1 - count, 0), self.chunking.chunk_samples))
+        features = self.frontend(ops.concatenate([inputs, silence]))
+        return self.head(self.backbone(features)[:count])
 
     def get_config(self) -> dict:
         """Return the constructor's arguments that all taggers share."""

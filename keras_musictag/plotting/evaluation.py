@@ -215,7 +215,7 @@ def plot_confusion(matrix, labels, *, normalize: bool = True, ax=None) -> Any:
     return ax
 
 
-def plot_history(history, *, best: int | None = None, axes=None) -> Any:
+def plot_history(history, *, best: float | None = None, axes=None) -> Any:
     """Draw training curves: a panel for each figure, training beside validation.
 
     Args:

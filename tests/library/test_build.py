@@ -266,6 +266,33 @@ def test_a_full_disk_loses_nothing_that_was_written(songs, library):
     assert rows == len(before)
 
 
+def test_a_file_that_vanishes_in_mid_run_costs_no_other(songs, tmp_path):
+    from keras_musictag.library import Analyzer, Recipe, building, scanning, store
+
+    music = shutil.copytree(songs, tmp_path / "music")
+    lost, *rest = good(music)[:3]
+
+    def engine(analyzer, jobs):
+        lost.unlink()  # it was there when the run was planned
+        yield from building.run_local(analyzer, jobs)
+
+    library = store.Store(tmp_path / "library")
+    with library.locked():
+        analyzer = Analyzer(Recipe(("musicnn_mtt",)))
+        paths = scanning.find_tracks([lost, *rest])
+        done = building.run(library, analyzer, paths, engine=engine)
+    assert (done.todo, done.analysed, done.failed) == (3, 2, 1)
+    assert set(scores(tmp_path / "library")) == {str(path) for path in rest}
+    (error,) = Library(tmp_path / "library").errors().to_pylist()
+    assert error["path"] == str(lost) and "does not exist" in error["message"]
+
+
+@pytest.mark.skipif(not os.path.isdir("/sys/kernel"), reason="needs Linux's /sys")
+def test_output_that_may_not_be_written_is_told_before_any_work(songs):
+    with pytest.raises(ConfigError, match="cannot be written.*Make room, or let it"):
+        build(songs, "/sys/kernel/library", "musicnn_mtt")
+
+
 def test_wrong_arguments_and_foreign_folders(songs, library, tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").write_bytes(b"cat")
