@@ -2,14 +2,18 @@
 
     python benchmarks/library.py --rounds 3
     python benchmarks/library.py --files ~/Music --count 12
+    python benchmarks/library.py --ray --rounds 5 --count 24
 
 Rounds of three things take turns, each in a warm process: `predict` of one preset (the
 rate of benchmarks/tagging.py), `library.build` with that preset into a new folder, and
 `library.build` with three presets at once against the sum of three runs with one each.
 `--spaced` compares the scores of a few spaced chunks with those of all instead.
+`--ray` compares the Ray engine with the local one, its actors ready before; processor
+time (by psutil) tells what a busy machine's clock does not.
 """
 
 import argparse
+import contextlib
 import platform
 import statistics
 import tempfile
@@ -37,6 +41,8 @@ def main() -> None:
     add("--seconds", type=float, default=25, help="length of a clip")
     add("--rounds", type=int, default=3)
     add("--spaced", action="store_true", help="compare scores of spaced chunks")
+    add("--ray", action="store_true", help="compare the Ray engine with the local one")
+    add("--workers", type=int, default=2, help="actors of the Ray engine")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         files = peers.make_clips(folder, options.files, options.count, options.seconds)
@@ -44,6 +50,8 @@ def main() -> None:
         print(platform.machine(), ", ".join(f"{n} {version(n)}" for n in names))
         if options.spaced:
             compare_spaced(files)
+        elif options.ray:
+            compare_engines(files, options)
         else:
             compare_rates(files, options.count * options.seconds, options.rounds)
 
@@ -53,7 +61,7 @@ def compare_rates(files: list[str], seconds: float, rounds: int) -> None:
     model = kmt.MusicTagger.from_pretrained(PRESETS[0])
     ways = {"predict": lambda: model.predict(files)}
     for presets in (*((name,) for name in PRESETS), PRESETS):
-        build = builder(files, presets)
+        build = builder(files, Analyzer(Recipe(presets)))
         ways[", ".join(presets)] = build
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):
@@ -74,17 +82,65 @@ def compare_rates(files: list[str], seconds: float, rounds: int) -> None:
     print(f"three presets at once / sum of three runs: {100 * ratio:.0f} %")
 
 
-def builder(files: list[str], presets: tuple[str, ...]):
+def builder(files: list[str], analyzer: Analyzer, engine=None):
     """Return a function that builds a new library, its models loaded before."""
-    analyzer = Analyzer(Recipe(presets))
 
     def build():
         with tempfile.TemporaryDirectory() as folder:
             store = Store(Path(folder, "library"))
             with store.locked():
-                run(store, analyzer, files)
+                run(store, analyzer, files, engine=engine)
 
     return build
+
+
+def compare_engines(files: list[str], options: argparse.Namespace) -> None:
+    """Print the rates of both engines once they run, and what starting Ray costs."""
+    from keras_musictag.library import ray_engine
+
+    began = time.perf_counter()
+    analyzer = Analyzer(Recipe(PRESETS[:1]))
+    print(f"a model is loaded here in {time.perf_counter() - began:.1f} s")
+    taken: dict[str, list[tuple]] = {"local": [], "ray": []}
+    began = time.perf_counter()
+    with (
+        ray_engine.connected(None),
+        ray_engine.Pool(analyzer, options.workers) as pool,
+    ):
+        ways = {
+            "local": builder(files, analyzer),
+            "ray": builder(files, analyzer, lambda _, jobs: pool.run(jobs)),
+        }
+        pool.wait()
+        print(f"the actors are ready in {time.perf_counter() - began:.1f} s")
+        for number in range(options.rounds + 1):
+            for name, build in ways.items():
+                began, worked = time.perf_counter(), processor_seconds()
+                build()
+                times = time.perf_counter() - began, processor_seconds() - worked
+                if number:  # the first round warms up
+                    taken[name].append(times)
+    seconds = len(files) * options.seconds
+    for name, values in taken.items():
+        rates = ", ".join(f"{seconds / clock:.0f}" for clock, _ in values)
+        work = statistics.median(worked for _, worked in values) / len(files)
+        print(f"{name:6s} {rates} x real time; {work:.3f} s of processor per clip")
+    for title, which in (("rate by the clock", 0), ("rate by processor time", 1)):
+        pairs = zip(taken["local"], taken["ray"], strict=True)
+        ratio = statistics.median(local[which] / ray[which] for local, ray in pairs)
+        print(f"ray, {options.workers} workers / local, {title}: {100 * ratio:.0f} %")
+
+
+def processor_seconds() -> float:
+    """Return the processor time of this process and of all that it has started."""
+    import psutil
+
+    this = psutil.Process()
+    total = 0.0
+    for process in (this, *this.children(recursive=True)):
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            total += sum(process.cpu_times()[:2])
+    return total
 
 
 def compare_spaced(files: list[str]) -> None:

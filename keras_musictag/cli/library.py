@@ -1,5 +1,6 @@
 """`keras-musictag library`: whole collections, built once and asked often."""
 
+import contextlib
 import enum
 import os
 import sys
@@ -17,6 +18,7 @@ from keras_musictag.cli.printing import make_console, progress, say, silenced
 
 TableFormat = enum.StrEnum("TableFormat", ["table", "csv", "json"])
 Layout = enum.StrEnum("Layout", ["tsne", "pca"])
+Engine = enum.StrEnum("Engine", ["local", "ray"])
 FileFormat = enum.StrEnum("FileFormat", ["csv", "json", "m3u"])
 REPORT_SECONDS = 60  # between two lines of progress where there is no terminal
 BEST = 3  # labels shown beside a track
@@ -34,6 +36,8 @@ BUILD_HELP = """[bold]Examples[/bold]\n
 vgg_mtt --chords crema --tempo[/cyan]  one decoding for all\n
 [cyan]keras-musictag library build ~/Music --out lib-1 --shard 1/2[/cyan]  half of it;
 see [cyan]merge[/cyan]\n
+[cyan]keras-musictag library build s3://bucket/music --out lib --engine ray
+--ray-address 10.0.0.1:6379[/cyan]  on a Ray cluster\n
 [bold]Exit codes[/bold]  0: all files done. 1: some failed, see [cyan]library
 errors[/cyan]. 2: wrong usage, or the library cannot be written. 130: stopped by Ctrl-C;
 the same command goes on."""
@@ -61,8 +65,8 @@ def build(
         list[str],
         Argument(
             metavar="SOURCE...",
-            help="Folders, patterns, files; tables with a column path (.csv, .tsv); "
-            "lists (.txt, .m3u).",
+            help="Folders, patterns, files, also as addresses (s3://...); tables with "
+            "a column path (.csv, .tsv); lists (.txt, .m3u).",
         ),
     ],
     out: Annotated[
@@ -91,6 +95,17 @@ def build(
         bool, Option("--retry-failed", help="Try again what failed.")
     ] = False,
     batch_size: Annotated[int, Option(min=1, help="Chunks in a batch.")] = 16,
+    engine: Annotated[
+        Engine, Option(help="This process, or a Ray cluster.")
+    ] = Engine.local,
+    workers: Annotated[
+        int | None,
+        Option(min=1, metavar="N", help="With Ray: processes; one per CPU if not set."),
+    ] = None,
+    ray_address: Annotated[
+        str | None,
+        Option(metavar="ADDRESS", help="With Ray: cluster; this machine if not set."),
+    ] = None,
     quiet: Annotated[bool, Option("--quiet", help="No progress, no warnings.")] = False,
 ) -> None:
     """Tag, embed and transcribe a collection; stopped runs go on where they were."""
@@ -99,7 +114,11 @@ def build(
     from keras_musictag import library
 
     screen = make_console(sys.stdout)
-    with silenced() as stderr, progress(screen, False, stderr, 2, quiet) as bar:
+    with (
+        silenced() as stderr,
+        progress(screen, False, stderr, 2, quiet) as bar,
+        contextlib.redirect_stdout(sys.stderr),  # where Ray writes what died
+    ):
         shown = _Shown(bar, quiet)
         try:
             done = library.build(
@@ -113,6 +132,9 @@ def build(
                 shard=shard,
                 retry_failed=retry_failed,
                 batch_size=batch_size,
+                engine=engine,
+                workers=workers,
+                address=ray_address,
                 on_progress=shown,
             )
         except KeyboardInterrupt:

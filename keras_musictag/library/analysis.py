@@ -1,5 +1,6 @@
 """`Analyzer`: jobs in, rows out; it knows models, and nothing of the library."""
 
+import dataclasses
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from keras_musictag.chords.analysis import BEAT_SAMPLE_RATE
 from keras_musictag.errors import import_extra
 from keras_musictag.library.cutting import cut
 from keras_musictag.library.jobs import Analysis, Job, Outcome, Recipe, Spec
+from keras_musictag.library.places import content_hash, fetched
 from keras_musictag.tracks.inference import (
     TRACK_ERRORS,
     MeanBatcher,
@@ -72,10 +74,13 @@ class Analyzer:
         open_jobs: dict[int, Outcome] = {}
 
         def cut_job(job: Job):
-            yield 0, job
+            yield 0, job  # whatever fails from here on belongs to it
             wanted = [specs[key] for key in job.wanted]
-            for event in cut(job.path, wanted):
-                yield 0, event
+            with fetched(job.path) as file:
+                if job.sha256 is None:
+                    yield 0, dataclasses.replace(job, sha256=content_hash(file))
+                for event in cut(file, wanted):
+                    yield 0, event
 
         with Producer(jobs, cut_job, self._depth()) as events:
             for index, start, item, error in events:

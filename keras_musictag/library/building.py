@@ -68,6 +68,9 @@ def build(
     retry_failed: bool = False,
     batch_size: int = 16,
     write_seconds: float = 60.0,
+    engine: str = "local",
+    workers: int | None = None,
+    address: str | None = None,
     on_progress: Callable[[BuildProgress], object] | None = None,
 ) -> BuildProgress:
     """Tag, embed and transcribe a whole collection into a folder of Parquet files.
@@ -80,8 +83,9 @@ def build(
     it changes, or until `retry_failed`.
 
     Args:
-        sources: Folders, globs and files; tables with a column `path` (.csv, .tsv)
-            and lists (.txt, .m3u, .m3u8) of files.
+        sources: Folders, globs and files, also as addresses that fsspec knows
+            (`"s3://bucket/folder"`); tables with a column `path` (.csv, .tsv) and
+            lists (.txt, .m3u, .m3u8) of files.
         folder: The library: a new folder, or one to go on with.
         presets: Taggers: presets or folders of saved ones. Earlier ones stay.
         chords: A chord recogniser, such as `"crema"`, for chords and key. Tracks of
@@ -97,6 +101,10 @@ def build(
         retry_failed: Whether to try again what failed and has not changed.
         batch_size: Chunks per forward pass.
         write_seconds: How often to write what is done.
+        engine: `"local"` analyses in this process, `"ray"` on a Ray cluster.
+        workers: With Ray: how many actors have the models, one per CPU if `None`.
+        address: With Ray: the cluster, such as `"10.0.0.1:6379"`; `None` starts one
+            on this machine.
         on_progress: Called after each file with the `BuildProgress`.
 
     Returns:
@@ -107,7 +115,8 @@ def build(
         ConfigError: If the folder is another's, is being written by another process,
             cannot be written or is full; what was written before stays.
         PresetError: If there is no such preset.
-        MissingExtraError: If pyarrow, DuckDB or, for the tempo, librosa is missing.
+        MissingExtraError: If pyarrow, DuckDB or, for the tempo, librosa is missing; or
+            Ray for its engine.
 
     Example:
 
@@ -122,6 +131,7 @@ def build(
         presets = (presets,)
     recipe = Recipe(tuple(presets), chords, tempo, embeddings, chunks, batch_size)
     check_positive(write_seconds, name="write_seconds")
+    chosen = _engine(engine, workers, address)
     paths = in_shard(find_tracks(sources), shard)
     store = Store(folder)
     with store.locked():
@@ -129,6 +139,7 @@ def build(
             store,
             Analyzer(recipe),
             paths,
+            engine=chosen,
             retry_failed=retry_failed,
             write_seconds=write_seconds,
             on_progress=on_progress,
@@ -260,6 +271,20 @@ class _Writer:
             self.store.copy_rows(analysis, copies)
         self.store.compact()
         self.last = time.monotonic()
+
+
+def _engine(name: str, workers: int | None, address: str | None) -> Engine:
+    if name == "ray":
+        from keras_musictag.library.ray_engine import RayEngine
+
+        return RayEngine(workers, address)
+    if name != "local" or workers is not None or address is not None:
+        raise ConfigError(
+            "There is no such engine, or it takes no workers and no address.",
+            received=f"engine={name!r}, workers={workers!r}, address={address!r}",
+            advice="Use 'local' alone, or 'ray'.",
+        )
+    return run_local
 
 
 def _check_names(analyses: list[Analysis]) -> None:

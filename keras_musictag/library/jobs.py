@@ -99,9 +99,10 @@ class Job:
     """A file, and which analyses are wanted of it.
 
     Args:
-        path: Where it is.
-        size, mtime_ns, sha256: What it was when the job was made; `None` if it could
-            not be read.
+        path: Where it is, or its address.
+        size, mtime_ns: What it was when the job was made; `None` if it could not be
+            read, or if the address does not tell.
+        sha256: Hash of its content; `None` if it has not been read yet.
         wanted: The ids of the analyses.
         replaces: A path whose rows this one's take the place of: a moved file.
     """

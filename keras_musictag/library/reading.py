@@ -12,7 +12,7 @@ from keras_musictag.errors import ConfigError, import_extra
 from keras_musictag.library import schema
 from keras_musictag.library.exporting import write_map, write_playlist, write_table
 from keras_musictag.library.jobs import Analysis
-from keras_musictag.library.scanning import as_text
+from keras_musictag.library.scanning import absolute, as_text
 from keras_musictag.library.store import Store
 
 FACTS = ("path", "duration", "size", "mtime", "sha256")
@@ -313,7 +313,7 @@ class Library:
         kept = [i for i, name in enumerate(names) if name in paths]
         own = None
         if isinstance(like, (str, os.PathLike)):
-            text = as_text(os.path.abspath(Path(like).expanduser()))
+            text = as_text(absolute(os.path.expanduser(like)))
             own = rows[names.index(text)] if text in names else None
             like = os.fspath(Path(like).expanduser())
         found = _neighbours(

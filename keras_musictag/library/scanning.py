@@ -11,6 +11,7 @@ from keras_musictag import audio
 from keras_musictag.data.tables import read_rows
 from keras_musictag.errors import ConfigError
 from keras_musictag.library.jobs import Analysis, Job
+from keras_musictag.library.places import content_hash, expand, is_address, state
 from keras_musictag.library.store import Store
 
 TABLES, LISTS = {".csv", ".tsv"}, {".txt", ".m3u", ".m3u8"}
@@ -20,27 +21,20 @@ def find_tracks(sources: str | Path | Iterable[str | Path]) -> list[str]:
     """Return the absolute paths that sources stand for, each one once.
 
     Args:
-        sources: Folders, globs, audio files; tables with a column `path` (.csv,
-            .tsv); lists with a path in each line (.txt, .m3u, .m3u8), relative to
-            the list.
+        sources: Folders, globs, audio files, also as addresses (`"s3://..."`); tables
+            with a column `path` (.csv, .tsv); lists with a path in each line (.txt,
+            .m3u, .m3u8), relative to the list.
 
     Raises:
         AudioError: If a folder or a glob has no audio.
-        ConfigError: If a list cannot be read or there is no track at all.
+        ConfigError: If a list or an address cannot be read or there is no track.
         LabelError: If a table cannot be read.
     """
     listed = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     paths: dict[str, None] = {}
-    for source in map(Path, listed):
-        suffix = source.suffix.lower()
-        found: Iterable[str | Path]
-        if suffix in TABLES and not source.is_dir():
-            found = _table(source)
-        elif suffix in LISTS and not source.is_dir():
-            found = _list(source.expanduser())
-        else:
-            found = audio.find_files(source)
-        paths.update(dict.fromkeys(os.path.abspath(path) for path in found))
+    for source in listed:
+        found = expand(source) if is_address(source) else _files(Path(source))
+        paths.update(dict.fromkeys(map(absolute, found)))
     if not paths:
         raise ConfigError(
             "There are no tracks.",
@@ -50,7 +44,25 @@ def find_tracks(sources: str | Path | Iterable[str | Path]) -> list[str]:
     return list(paths)
 
 
-def _table(path: Path) -> Iterator[Path]:
+def absolute(path: str | Path) -> str:
+    """Return a path as the library knows it: absolute; an address as it is."""
+    return str(path) if is_address(path) else os.path.abspath(path)
+
+
+def _files(source: Path) -> Iterable[str | Path]:
+    suffix = source.suffix.lower()
+    if suffix in TABLES and not source.is_dir():
+        return _table(source)
+    if suffix in LISTS and not source.is_dir():
+        return _list(source.expanduser())
+    return audio.find_files(source)
+
+
+def _within(folder: Path, path: str) -> str | Path:
+    return path if is_address(path) else folder / Path(path).expanduser()
+
+
+def _table(path: Path) -> Iterator[str | Path]:
     header, rows, name, folder = read_rows(path)
     if "path" not in header:
         raise ConfigError(
@@ -60,10 +72,10 @@ def _table(path: Path) -> Iterator[Path]:
         )
     for _, row in rows:
         if row["path"]:
-            yield folder / Path(row["path"]).expanduser()
+            yield _within(folder, row["path"])
 
 
-def _list(path: Path) -> Iterator[Path]:
+def _list(path: Path) -> Iterator[str | Path]:
     try:
         text = path.read_text("utf-8-sig", errors="surrogateescape")
     except OSError as error:
@@ -75,7 +87,7 @@ def _list(path: Path) -> Iterator[Path]:
     playlist = path.suffix.lower() != ".txt"
     for line in text.splitlines():
         if line.strip() and not (playlist and line.startswith("#")):
-            yield path.parent / Path(line.strip()).expanduser()
+            yield _within(path.parent, line.strip())
 
 
 def in_shard(paths: list[str], shard: str | None) -> list[str]:
@@ -148,29 +160,36 @@ class Scanner:
             key: {sha: path for path, (_, _, sha) in tracks.items() if sha}
             for key, tracks in self.known.items()
         }
+        self.sizes = {
+            size for tracks in self.known.values() for size, _, _ in tracks.values()
+        }
 
     def plan(self, paths: Iterable[str]) -> Plan:
         """Leave out the files that have not changed since they were analysed."""
         pending, found = [], 0
         for path in paths:
             found += 1
-            size, time = _stat(path)
+            size, time = state(path)
             if self._missing(as_text(path), size, time):
                 pending.append((path, size, time))
         return Plan(pending, found)
 
     def jobs(self, pending: list) -> Iterator[Job]:
-        """Read the hashes of pending files, as `plan` gives them; yield what is new."""
+        """Yield what is new of the pending files, as `plan` gives them.
+
+        A file whose size is that of a known one is read, to compare their hashes; of
+        the others whoever analyses them finds the hash.
+        """
         for path, size, time in pending:
             text = as_text(path)
-            sha256 = None if size is None else _hash(path)
+            sha256 = content_hash(path) if size in self.sizes else None
             wanted, replaces = [], None
             for key in self._missing(text, size, time):
                 source = self._same(key, text, sha256)
                 if source is None:
                     wanted.append(key)
                     continue
-                gone = source != text and not os.path.exists(source)
+                gone = source != text and state(source)[0] is None
                 replaces = source if gone else None
                 copy = {"source": source, "path": text, "replaces": replaces}
                 self.copies[key].append({**copy, "size": size, "mtime_ns": time})
@@ -196,19 +215,3 @@ class Scanner:
         if known is not None and known[2] == sha256:
             return text
         return self.by_hash[key].get(sha256)
-
-
-def _stat(path: str) -> tuple[int | None, int | None]:
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):  # missing: decoding will say so
-        return None, None
-    return found.st_size, found.st_mtime_ns
-
-
-def _hash(path: str) -> str | None:
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:  # decoding will say so
-        return None
