@@ -15,6 +15,7 @@ ROOMS = (
     "compat",
     "conversion",
     "data",
+    "demo",
     "errors",
     "export",
     "hub",

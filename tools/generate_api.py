@@ -17,6 +17,7 @@ ROOMS = (
     "compat",
     "conversion",
     "data",
+    "demo",
     "export",
     "layers",
     "library",

@@ -26,6 +26,7 @@ ROOMS = (
     "export",
     "tagfiles",
     "library",
+    "demo",
     "compat.musicnn",
     "compat.crema",
 )
@@ -43,6 +44,7 @@ TITLES = {
     "export": "Exported networks",
     "tagfiles": "Tags in music files",
     "library": "Whole collections",
+    "demo": "The demo page",
     "compat.musicnn": "In place of musicnn",
     "compat.crema": "In place of crema",
 }
@@ -140,6 +142,7 @@ ALSO = {
         "models.base.PretrainedModel",
     ],
     "augmentation": ["tracks.WaveformTransform"],
+    "library": ["jobs.Spec"],
     "chords": ["analysis.Beats"],
 }
 CONSTANTS = {

@@ -152,7 +152,8 @@ def skip_member(app, what, name, obj, skip, options):
 def process_signature(app, what, name, obj, options, signature, returns):
     """Show the constructor: Keras hides it behind a `__new__` that takes anything."""
     if what != "class" or signature != "(*args, **kwargs)":
-        return None
+        # As dataclasses print a default that is made anew each time: not Python.
+        return signature and signature.replace("<factory>", "{}"), returns
     given = inspect.signature(obj.__init__)
     given = given.replace(parameters=list(given.parameters.values())[1:])
     return stringify_signature(given, unqualified_typehints=True), returns

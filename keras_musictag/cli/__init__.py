@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 import keras_musictag
 from keras_musictag.cli.chords import CHORDS_HELP, chords
+from keras_musictag.cli.demo import DEMO_HELP, demo
 from keras_musictag.cli.evaluate import EVALUATE_HELP, evaluate
 from keras_musictag.cli.export import EXPORT_HELP, export
 from keras_musictag.cli.library import LIBRARY_HELP
@@ -24,6 +25,7 @@ APP_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag tag song.mp3[/cyan]  tags a file of yours\n
 [cyan]keras-musictag tag --help[/cyan]  has all options, with examples\n
 [cyan]keras-musictag chords song.mp3[/cyan]  names its chords\n
+[cyan]keras-musictag demo[/cyan]  opens a page that shows both\n
 [cyan]keras-musictag library build ~/Music --out lib[/cyan]  a whole collection\n
 [cyan]keras-musictag presets[/cyan]  lists the pretrained models"""
 
@@ -73,6 +75,7 @@ def _root(version: Annotated[bool, _VERSION] = False) -> None:
 
 app.command(epilog=TAG_HELP)(tag)
 app.command(epilog=CHORDS_HELP)(chords)
+app.command(epilog=DEMO_HELP)(demo)
 app.command(epilog=TRAIN_HELP)(train)
 app.command(epilog=EVALUATE_HELP)(evaluate)
 app.command(epilog=TEACH_HELP, cls=TeachCommand)(teach)

@@ -11,6 +11,14 @@ from pathlib import Path
 import pytest
 
 WHEEL = os.environ.get("KMT_WHEEL")
+NEEDED = (
+    "py.typed",
+    "__init__.pyi",
+    "audio/demo.ogg",
+    "presets/crema.json",
+    "pages/templates/map.js",
+    "demo/assets/player.js",
+)
 pytestmark = pytest.mark.skipif(not WHEEL, reason="set KMT_WHEEL to a built wheel")
 
 
@@ -54,7 +62,7 @@ def sdist() -> Path:
 def test_the_wheel_holds_what_it_needs_and_no_more():
     files = zipfile.ZipFile(WHEEL)
     names = set(files.namelist())
-    for needed in ("py.typed", "__init__.pyi", "audio/demo.ogg", "presets/crema.json"):
+    for needed in NEEDED:
         assert f"keras_musictag/{needed}" in names
     for name in [n for n in names if n.startswith("keras_musictag/presets/")]:
         if not name.endswith(".json"):

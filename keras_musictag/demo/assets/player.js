@@ -1,0 +1,435 @@
+// Draws what the server found, in step with the <audio> element. Gradio runs this once,
+// with `element`, `props`, `watch` and `trigger`.
+
+const RIBBON_SECONDS = 16; // of chords around the playhead, on a wide screen
+const STEP_SECONDS = 5; // of an arrow key
+const PER_GROUP = 6;
+const HINT = "Press a tag to see which seconds made it.";
+
+const find = (name) => element.querySelector(name);
+const audio = find("audio");
+const lanes = find(".kmt-lanes");
+const context = (canvas) => canvas.getContext("2d");
+let view = { state: "empty" };
+let why = {};
+let wanted;
+let position = 0;
+let playable = true;
+
+// === What the server says ===
+
+function show(value) {
+  if (value.fresh || value.state === "empty") wanted = value.song;
+  if (value.song !== wanted) return; // a late result of a song that was replaced
+  const before = view.audio?.path;
+  const more = value.state === "working" && value.song === view.song;
+  // What is known stays on the page until there is something newer.
+  view = more ? { ...view, ...value } : value;
+  find(".kmt-status").textContent = view.message ?? "";
+  find(".kmt-status").dataset.state = view.state;
+  find(".kmt-status").hidden = !view.message;
+  const there = Boolean(view.audio) && view.state !== "error";
+  find(".kmt-result").hidden = !there;
+  if (!there) {
+    audio.removeAttribute("src");
+    audio.load();
+    view = { state: view.state, song: view.song };
+    return;
+  }
+  if (view.audio.path !== before) load();
+  if (why.preset !== view.preset) clearWhy();
+  find(".kmt-hint").hidden = !view.heat;
+  find("h2").textContent = view.name;
+  const facts = [clock(view.duration), view.key];
+  find(".kmt-facts").textContent = facts.filter(Boolean).join(" · ");
+  lanes.setAttribute("aria-valuemax", view.duration.toFixed(1));
+  showRows();
+  showGroups();
+  showDownloads();
+  showSimilar();
+  const marks = [0, 0.25, 0.5, 0.75, 1].map((part) => clock(part * view.duration));
+  find(".kmt-axis").replaceChildren(...marks.map((mark) => made("span", mark)));
+  draw();
+}
+
+function load() {
+  playable = true;
+  position = 0;
+  clearWhy();
+  find(".kmt-unplayable").hidden = true;
+  audio.src = view.audio.url;
+}
+
+function clearWhy() {
+  why = {};
+  find(".kmt-hint").textContent = HINT;
+}
+
+function showWhy(value) {
+  if (!value?.tag || value.song !== view.song) return;
+  why = value.seconds ? value : {};
+  find(".kmt-hint").textContent =
+    value.message ??
+    `An estimate: seconds that speak for “${value.tag}” are above the line, others below.`;
+  draw();
+  markPressed();
+}
+
+// === Lists ===
+
+function showRows() {
+  const labels = view.heat?.labels ?? [];
+  find(".kmt-rows").replaceChildren(...labels.map(tagButton));
+}
+
+function tagButton(label) {
+  const button = made("button", label, "kmt-tag");
+  button.type = "button";
+  button.title = `Which seconds made “${label}”?`;
+  button.dataset.tag = label;
+  button.setAttribute("aria-pressed", String(label === why.tag));
+  button.addEventListener("click", () => {
+    find(".kmt-hint").textContent = `Finding the seconds that made “${label}” …`;
+    trigger("why", { tag: label });
+  });
+  return button;
+}
+
+function markPressed() {
+  for (const button of element.querySelectorAll("button.kmt-tag")) {
+    button.setAttribute("aria-pressed", String(button.dataset.tag === why.tag));
+  }
+}
+
+function showGroups() {
+  const open = new Set(
+    [...element.querySelectorAll("details[open]")].map((node) => node.dataset.group),
+  );
+  const sections = (view.groups ?? []).map(({ name, tags }) => {
+    const section = made("section", "", "kmt-group");
+    section.append(made("h3", name), bars(tags.slice(0, PER_GROUP)));
+    const rest = tags.slice(PER_GROUP);
+    if (rest.length) {
+      const more = made("details");
+      more.dataset.group = name;
+      more.open = open.has(name);
+      more.append(made("summary", `${rest.length} more`), bars(rest));
+      section.append(more);
+    }
+    return section;
+  });
+  find(".kmt-groups").replaceChildren(...sections);
+}
+
+function bars(tags) {
+  const list = made("ul");
+  for (const [label, score] of tags) {
+    const row = made("li");
+    const meter = made("span", "", "kmt-bar");
+    meter.append(made("span"));
+    meter.firstChild.style.width = `${100 * score}%`;
+    row.append(tagButton(label), made("span", percent(score), "kmt-score"), meter);
+    list.append(row);
+  }
+  return list;
+}
+
+function showDownloads() {
+  const links = (view.downloads ?? []).map(({ name, file }) => {
+    const link = made("a", name);
+    link.href = file.url;
+    link.download = file.orig_name ?? file.path.split("/").pop();
+    return link;
+  });
+  find(".kmt-downloads").replaceChildren(made("span", "Save:"), ...links);
+  find(".kmt-downloads").hidden = !links.length;
+}
+
+function showSimilar() {
+  find(".kmt-similar").hidden = !view.similar?.length;
+  const items = (view.similar ?? []).map(({ place, name, similarity }) => {
+    const item = made("li");
+    const button = made("button", name, "kmt-open");
+    button.type = "button";
+    button.title = "Open this clip";
+    button.addEventListener("click", () => trigger("open_clip", { place }));
+    item.append(button, made("span", percent(similarity), "kmt-score"));
+    return item;
+  });
+  find(".kmt-similar ol").replaceChildren(...items);
+}
+
+// === Pictures ===
+
+function draw() {
+  if (find(".kmt-result").hidden) return;
+  find(".kmt-wave").hidden = !view.peaks;
+  for (const name of [".kmt-strip", ".kmt-ribbon", ".kmt-now", ".kmt-name-chords"]) {
+    find(name).hidden = !view.chords;
+  }
+  find(".kmt-heat").hidden = !view.heat;
+  for (const name of [".kmt-why", ".kmt-name-why"]) find(name).hidden = !why.seconds;
+  find(".kmt-name-why").textContent = why.tag ?? "";
+  if (view.heat) find(".kmt-heat").style.height = `${find(".kmt-rows").offsetHeight}px`;
+  drawWave();
+  drawStrip();
+  drawHeat();
+  drawWhy();
+  move();
+}
+
+function pen(name) {
+  const canvas = find(name);
+  const scale = window.devicePixelRatio || 1;
+  const { width, height } = canvas.getBoundingClientRect();
+  canvas.width = Math.round(width * scale);
+  canvas.height = Math.round(height * scale);
+  const brush = context(canvas);
+  brush.scale(scale, scale);
+  return { brush, width, height };
+}
+
+function colour(name) {
+  return getComputedStyle(find(".kmt")).getPropertyValue(`--kmt-${name}`).trim();
+}
+
+function isDark() {
+  return Boolean(element.closest(".dark") ?? document.querySelector("body.dark"));
+}
+
+function drawWave() {
+  if (!view.peaks) return;
+  const { brush, width, height } = pen(".kmt-wave");
+  const loudest = Math.max(...view.peaks);
+  const step = width / view.peaks.length;
+  brush.fillStyle = colour("wave");
+  view.peaks.forEach((peak, i) => {
+    const tall = Math.max(1, (peak / loudest) * height);
+    brush.fillRect(i * step, (height - tall) / 2, Math.max(step, 0.6), tall);
+  });
+}
+
+// The circle of fifths as a circle of colours: near chords look alike.
+function chordColour(chord) {
+  if (chord.root === null) return colour("none");
+  const hue = ((chord.root * 7) % 12) * 30;
+  const light = isDark() ? (chord.minor ? 24 : 36) : chord.minor ? 70 : 84;
+  return `hsl(${hue} ${isDark() ? 45 : 70}% ${light}%)`;
+}
+
+function drawChords(name, from, to, least) {
+  const { brush, width, height } = pen(name);
+  const x = (seconds) => ((seconds - from) / (to - from)) * width;
+  brush.font = `600 ${least ? 15 : 11}px system-ui, sans-serif`;
+  brush.textBaseline = "middle";
+  for (const chord of view.chords) {
+    if (chord.end <= from || chord.start >= to) continue;
+    const left = x(chord.start);
+    const right = x(chord.end);
+    brush.fillStyle = chordColour(chord);
+    brush.fillRect(left, 0, Math.max(1, right - left - 1), height);
+    const text = chord.name;
+    const shown = Math.max(left, 0) + 5;
+    if (brush.measureText(text).width + 8 > Math.min(right, width) - Math.max(left, 0)) continue;
+    brush.fillStyle = colour("text");
+    brush.fillText(text, shown, height / 2 + 1);
+  }
+  return { brush, x, height };
+}
+
+function drawStrip() {
+  if (view.chords) drawChords(".kmt-strip", 0, view.duration, false);
+}
+
+function drawRibbon() {
+  const wide = find(".kmt-ribbon").clientWidth;
+  const span = Math.min(view.duration, (RIBBON_SECONDS * Math.max(wide, 320)) / 1000);
+  const from = Math.min(Math.max(0, position - span / 3), view.duration - span);
+  const { brush, x, height } = drawChords(".kmt-ribbon", from, from + span, true);
+  brush.fillStyle = colour("playhead");
+  brush.fillRect(x(position) - 1, 0, 2, height);
+  return { from, span };
+}
+
+// Rows are tags, columns moments. The strongest cell has the full colour: scores of
+// music are seldom near 1.
+function drawHeat() {
+  if (!view.heat) return;
+  const { brush, width, height } = pen(".kmt-heat");
+  const { times, rows } = view.heat;
+  const tall = height / rows.length;
+  const strongest = Math.max(...rows.flat(), 1e-6);
+  brush.fillStyle = colour("accent");
+  times.forEach((time, i) => {
+    const left = (time / view.duration) * width;
+    const right = ((times[i + 1] ?? view.duration) / view.duration) * width;
+    const gap = right - left > 6 ? 1 : 0;
+    rows.forEach((row, j) => {
+      brush.globalAlpha = 0.06 + (0.94 * row[i]) / strongest;
+      brush.fillRect(left, j * tall + 0.5, Math.max(1, right - left - gap), tall - 1);
+    });
+  });
+}
+
+function drawWhy() {
+  if (!why.seconds) return;
+  const { brush, width, height } = pen(".kmt-why");
+  const most = Math.max(...why.seconds.map(Math.abs), 1e-9);
+  const step = width / view.duration;
+  brush.fillStyle = colour("line");
+  brush.fillRect(0, height / 2 - 0.5, width, 1);
+  why.seconds.forEach((value, second) => {
+    const tall = (Math.abs(value) / most) * (height / 2 - 1);
+    const right = Math.min(second + 1, view.duration) * step;
+    brush.fillStyle = colour(value > 0 ? "accent" : "against");
+    brush.fillRect(
+      second * step,
+      value > 0 ? height / 2 - tall : height / 2,
+      Math.max(1, right - second * step - (step > 4 ? 1 : 0)),
+      tall,
+    );
+  });
+}
+
+// === Where we are ===
+
+function chordAt(seconds) {
+  const inside = Math.min(seconds, view.duration - 1e-3); // the end still sounds
+  return (view.chords ?? []).findIndex((c) => c.start <= inside && inside < c.end);
+}
+
+function heardAt(seconds) {
+  if (!view.heat) return "";
+  const { times, rows, labels } = view.heat;
+  const later = times.findIndex((time) => time > seconds);
+  const column = later < 0 ? times.length - 1 : Math.max(0, later - 1);
+  const order = labels.map((_, i) => i).sort((a, b) => rows[b][column] - rows[a][column]);
+  return order.slice(0, 3).map((i) => labels[i]).join(", ");
+}
+
+function move() {
+  if (!view.audio || !view.duration) return;
+  find(".kmt-playhead").style.left = `${(100 * position) / view.duration}%`;
+  const at = chordAt(position);
+  const name = at < 0 ? "–" : view.chords[at].name;
+  if (view.chords) {
+    find(".kmt-chord").textContent = name;
+    const next = view.chords.find((chord) => chord.start > position);
+    find(".kmt-next").textContent = next?.name ?? "–";
+    find(".kmt-tags").textContent = heardAt(position);
+    drawRibbon();
+  }
+  lanes.setAttribute("aria-valuenow", position.toFixed(1));
+  const spoken = view.chords ? `, chord ${name}` : "";
+  lanes.setAttribute(
+    "aria-valuetext",
+    `${clock(position)} of ${clock(view.duration)}${spoken}`,
+  );
+}
+
+function seek(seconds) {
+  position = Math.min(Math.max(0, seconds), view.duration);
+  if (playable) audio.currentTime = position;
+  move();
+}
+
+function follow() {
+  if (!audio.paused) requestAnimationFrame(follow);
+  position = Math.min(audio.currentTime, view.duration ?? 0);
+  move();
+}
+
+audio.addEventListener("play", follow);
+for (const kind of ["seeked", "pause", "ended"]) {
+  audio.addEventListener(kind, () => audio.paused && follow());
+}
+audio.addEventListener("error", () => {
+  if (!audio.getAttribute("src")) return;
+  playable = false;
+  find(".kmt-unplayable").hidden = false;
+});
+
+// === Mouse, fingers, keys ===
+
+function dragged(target, time) {
+  const go = (event) => {
+    const box = target.getBoundingClientRect();
+    seek(time((event.clientX - box.left) / box.width));
+  };
+  target.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
+    target.setPointerCapture(event.pointerId);
+    go(event);
+  });
+  target.addEventListener("pointermove", (event) => {
+    if (target.hasPointerCapture(event.pointerId)) go(event);
+  });
+}
+
+dragged(lanes, (part) => part * view.duration);
+find(".kmt-ribbon").addEventListener("click", (event) => {
+  const { from, span } = drawRibbon();
+  const box = event.currentTarget.getBoundingClientRect();
+  seek(from + ((event.clientX - box.left) / box.width) * span);
+});
+
+lanes.addEventListener("keydown", (event) => {
+  const step = event.shiftKey ? 1 : STEP_SECONDS;
+  const targets = {
+    ArrowRight: position + step,
+    ArrowUp: position + step,
+    ArrowLeft: position - step,
+    ArrowDown: position - step,
+    PageUp: position + view.duration / 10,
+    PageDown: position - view.duration / 10,
+    Home: 0,
+    End: view.duration,
+  };
+  if (event.key in targets) seek(targets[event.key]);
+  else if (event.key === " ") audio.paused ? audio.play() : audio.pause();
+  else return;
+  event.preventDefault();
+});
+
+// A file may be dropped anywhere, also when there is a song already.
+addEventListener("dragover", (event) => event.preventDefault());
+addEventListener("drop", async (event) => {
+  const free = document.querySelector("#kmt-song input[type=file]");
+  const files = event.dataTransfer.files;
+  if ((free && event.target.closest("#kmt-song")) || !files.length) return;
+  event.preventDefault();
+  document.querySelector("#kmt-song button[aria-label=Clear]")?.click();
+  for (let i = 0; i < 50; i++) {
+    const input = document.querySelector("#kmt-song input[type=file]");
+    if (input) {
+      input.files = files;
+      input.dispatchEvent(new Event("change", { bubbles: true }));
+      return;
+    }
+    await new Promise((ready) => setTimeout(ready, 20));
+  }
+});
+
+// === Small things ===
+
+function percent(score) {
+  return `${(100 * score).toFixed(score < 0.095 ? 1 : 0)} %`;
+}
+
+function clock(seconds) {
+  const whole = Math.floor(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+function made(tag, text = "", className = "") {
+  const node = document.createElement(tag);
+  node.textContent = text;
+  if (className) node.className = className;
+  return node;
+}
+
+new ResizeObserver(draw).observe(element);
+new MutationObserver(draw).observe(document.body, { attributeFilter: ["class"] });
+watch("value", () => show(props.value));
+watch("why", () => showWhy(props.why));
+show(props.value);

@@ -1,0 +1,133 @@
+"""`Listener`: the models behind the page, and what they make of a file."""
+
+import functools
+import threading
+from pathlib import Path
+from typing import Any
+
+from keras_musictag import presets
+from keras_musictag.chords import VOCABULARIES, get_vocabulary
+from keras_musictag.chords.sequence import ChordSequence
+from keras_musictag.demo.survey import survey
+from keras_musictag.errors import ConfigError
+from keras_musictag.tracks.taggram import Taggram
+
+DECODERS = {"viterbi": "Steady (Viterbi)", "argmax": "Frame by frame"}
+EVERYTHING = "all"
+VOCABULARY_NAMES = {
+    EVERYTHING: "All it knows",
+    "majmin": "Major and minor",
+    "sevenths": "With sevenths",
+    "tetrads": "14 qualities",
+}
+REMEMBERED = 8  # results kept, so that another vocabulary costs no second hearing
+
+
+class Listener:
+    """Loads each model once and remembers the last results.
+
+    Args:
+        taggers: Names of presets or folders of taggers; the first is the page's choice.
+        recognizers: The same for chords.
+        max_minutes: Length of a recording, at most.
+
+    Raises:
+        ConfigError: If a preset names chords where tags are wanted, or the reverse.
+        PresetError: If there is no such preset.
+    """
+
+    def __init__(self, taggers, recognizers, max_minutes: float):
+        self.max_minutes = max_minutes
+        self.taggers = [*dict.fromkeys((*taggers, *_bundled(chords=False)))]
+        self.recognizers = [*dict.fromkeys((*recognizers, *_bundled(chords=True)))]
+        self._records = {n: _record(n) for n in (*self.taggers, *self.recognizers)}
+        for names, wants_chords in ((taggers, False), (recognizers, True)):
+            for name in names:
+                _check_kind(name, self._records[name], wants_chords)
+        remember = functools.lru_cache(maxsize=REMEMBERED)
+        self._lock, self._load = threading.Lock(), functools.cache(self._model)
+        self.survey = remember(lambda path: survey(path, max_minutes))
+        self.taggram = remember(self._taggram)
+        self.frames = remember(self._frames)
+        self.seconds = remember(self._seconds)
+
+    def model(self, name: str) -> Any:
+        """Return a model, loaded at first use."""
+        with self._lock:
+            return self._load(name)
+
+    def vocabularies(self, recognizer: str) -> list[tuple[str, str]]:
+        """Return which chords a recogniser can tell apart: what to call it, its name.
+
+        The last one tells the most.
+        """
+        own = self._records[recognizer]["config"]["vocabulary"]
+        size = len(own["labels"] if isinstance(own, dict) else get_vocabulary(own))
+        smaller = [name for name in VOCABULARIES if len(get_vocabulary(name)) < size]
+        names = [name for name in smaller if name in VOCABULARY_NAMES]
+        return [(VOCABULARY_NAMES[name], name) for name in (*names, EVERYTHING)]
+
+    def chords(
+        self, path: str, recognizer: str, vocabulary: str, decoder: str
+    ) -> ChordSequence:
+        """Name the chords of a file."""
+        return self.model(recognizer).recognize_frames(
+            self.frames(path, recognizer),
+            vocabulary=None if vocabulary == EVERYTHING else vocabulary,
+            decoder=decoder,
+        )
+
+    # === Each of these is done once for a file ===
+
+    def _model(self, name: str) -> Any:
+        if name in self.recognizers:
+            from keras_musictag.models.chord_recognizer import ChordRecognizer
+
+            return ChordRecognizer.from_pretrained(name)
+        from keras_musictag.models.tagger import MusicTagger
+
+        return MusicTagger.from_pretrained(name)
+
+    def _taggram(self, path: str, tagger: str) -> Taggram:
+        return self.model(tagger).taggram(path)
+
+    def _frames(self, path: str, recognizer: str) -> Any:
+        ((frames),) = self.model(recognizer).iter_frames([path])
+        if isinstance(frames, Exception):
+            raise frames
+        return frames
+
+    def _seconds(self, path: str, tagger: str, label: str) -> list[float]:
+        """Return what each second did for a tag."""
+        from keras_musictag.models.saliency import saliency
+
+        found = saliency(self.model(tagger), path, label)
+        return [round(float(value), 5) for value in found.seconds()]
+
+
+def _record(name: str) -> dict:
+    return (presets.read_folder if Path(name).is_dir() else presets.preset_info)(name)
+
+
+def _names_chords(record: dict) -> bool:
+    return "vocabulary" in record["config"]
+
+
+def _check_kind(name: str, record: dict, wants_chords: bool) -> None:
+    if _names_chords(record) != wants_chords:
+        option, other = ("--chords", "--preset")[:: 1 if wants_chords else -1]
+        raise ConfigError(
+            f"This preset names {'tags' if wants_chords else 'chords'}.",
+            received=f"{option} {name}",
+            advice=f"Use: {other} {name}",
+        )
+
+
+def _bundled(*, chords: bool) -> list[str]:
+    """Presets whose weights are in the package: these fetch nothing."""
+    records = map(presets.preset_info, presets.list_presets())
+    return [
+        record["name"]
+        for record in records
+        if record["weights"]["source"] == "bundled" and _names_chords(record) == chords
+    ]

@@ -1,0 +1,73 @@
+"""What the page draws, as plain data that becomes JSON."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_musictag.chords import harte, keys
+from keras_musictag.chords.sequence import ChordSequence
+from keras_musictag.tracks.taggram import Taggram
+
+ROWS = 14  # tags in the heat map
+COLUMNS = 600  # moments in it; more would not be seen
+
+
+def file_link(path: str | Path) -> dict[str, Any]:
+    """Return what Gradio turns into an address of the file."""
+    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
+
+
+def tag_groups(taggram: Taggram) -> list[dict[str, Any]]:
+    """Return all tags by group, groups in the order of the labels, best tags first."""
+    groups = dict.fromkeys(taggram.labels.groups)
+    only = len(groups) == 1
+    return [
+        {
+            "name": group or ("tags" if only else "other"),
+            "tags": _rounded(taggram.top(None, groups=None if only else group)),
+        }
+        for group in groups
+    ]
+
+
+def heat_map(taggram: Taggram) -> dict[str, Any]:
+    """Return the strongest tags over time: `times`, `labels`, and a row for each."""
+    names = [name for name, _ in taggram.top(ROWS)]
+    columns = [taggram.labels.index(name) for name in names]
+    parts = np.array_split(
+        np.arange(len(taggram.times)), min(COLUMNS, len(taggram.times))
+    )
+    rows = [taggram.scores[part][:, columns].mean(axis=0) for part in parts]
+    return {
+        "times": [round(float(taggram.times[part[0]]), 3) for part in parts],
+        "labels": names,
+        "rows": np.round(np.array(rows, "float64").T, 3).tolist(),
+    }
+
+
+def chord_lane(chords: ChordSequence) -> list[dict[str, Any]]:
+    """Return the chords as musicians write them, in the key's accidentals."""
+    lane = []
+    for segment in chords.spelled().merged():
+        chord = harte.parse(segment.label)
+        lane.append(
+            {
+                "start": round(segment.start, 3),
+                "end": round(segment.end, 3),
+                "name": keys.pretty(segment.label),
+                "root": chord.root,
+                "minor": chord.root is not None and not chord.intervals[4],
+            }
+        )
+    return lane
+
+
+def key_name(chords: ChordSequence) -> str:
+    """Return the key with its place on Camelot's wheel; empty without any chord."""
+    key = chords.key()
+    return f"{key.name} ({key.camelot})" if key else ""
+
+
+def _rounded(tags: list[tuple[str, float]]) -> list[list]:
+    return [[label, round(score, 4)] for label, score in tags]
