@@ -32,8 +32,8 @@ class Similar:
                 "keras-musictag library build MUSIC --out FOLDER",
             )
         self.preset = embedded[0].preset
-        self._weights = embedded[0].weights_sha256
-        self.paths, self._rows = library.embeddings()
+        self._library = library
+        self.paths, _ = library.embeddings(self.preset)
         self._index: Any = None
 
     def load(self, tagger) -> None:
@@ -42,17 +42,7 @@ class Similar:
         Raises:
             ConfigError: If it has other weights.
         """
-        from keras_musictag.models.similarity import EmbeddingIndex, fingerprint
-
-        found = fingerprint(tagger, "scores")["sha256"]
-        if found != self._weights:
-            raise ConfigError(
-                "The preset has other weights than the library was built with.",
-                received=f"{self.preset}: {found[:12]}, in the library "
-                f"{self._weights[:12]}",
-                advice="Build the library again: only this preset is run.",
-            )
-        self._index = EmbeddingIndex(self._rows, self.paths, tagger=tagger)
+        self._index = self._library.index(tagger, self.preset)
 
     def to(self, path: str) -> list[dict[str, Any]]:
         """Return the clips most similar to a file, best first; without itself."""

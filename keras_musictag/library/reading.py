@@ -163,6 +163,23 @@ class Library:
         rows = table.column("embedding").combine_chunks().flatten().to_numpy()
         return table.column("path").to_pylist(), rows.reshape(len(table), -1)
 
+    def index(self, tagger=None, preset: str | None = None):
+        """Return an `EmbeddingIndex` of all tracks, to ask many times.
+
+        Args:
+            tagger: The one that the library was built with, for questions about files
+                and arrays; without it only embeddings can be asked about.
+            preset: Whose embeddings; those of the first that has any if `None`.
+
+        Returns:
+            The `EmbeddingIndex`.
+
+        Raises:
+            ConfigError: If there are no embeddings, or the tagger has other weights.
+        """
+        paths, rows = self.embeddings(preset)
+        return _index(rows, paths, self._embedded(preset), tagger)
+
     def map(
         self,
         path: str | Path,
@@ -336,18 +353,25 @@ class Library:
 
 
 def _neighbours(rows, names, analysis: Analysis, own, like, limit: int):
-    """The nearest of the rows, by FAISS if it is installed."""
+    """The nearest of the rows."""
     if not len(rows):
         return []
-    # Here, because it starts the backend.
-    from keras_musictag.models.similarity import EmbeddingIndex, fingerprint
-
-    faiss = importlib.util.find_spec("faiss") is not None
     tagger, query = None, own
     if own is None and isinstance(like, str):
+        # Here, because it starts the backend.
         from keras_musictag.models.tagger import MusicTagger
 
-        tagger = MusicTagger.from_pretrained(analysis.preset)
+        tagger, query = MusicTagger.from_pretrained(analysis.preset), like
+    elif own is None:
+        query = np.asarray(like)
+    return _index(rows, names, analysis, tagger).query(query, limit)
+
+
+def _index(rows, names, analysis: Analysis, tagger) -> Any:
+    """An index of the rows, by FAISS if it is installed, for files if with a tagger."""
+    from keras_musictag.models.similarity import EmbeddingIndex, fingerprint
+
+    if tagger is not None:
         found = fingerprint(tagger, "scores")["sha256"]
         if found != analysis.weights_sha256:
             raise ConfigError(
@@ -356,12 +380,9 @@ def _neighbours(rows, names, analysis: Analysis, own, like, limit: int):
                 f"{analysis.weights_sha256[:12]}",
                 advice="Build the library again: only this preset is run.",
             )
-        query = like
-    elif own is None:
-        query = np.asarray(like)
+    faiss = importlib.util.find_spec("faiss") is not None
     engine = "faiss" if faiss else "sklearn"
-    index = EmbeddingIndex(rows, names, tagger=tagger, engine=engine)
-    return index.query(query, limit)
+    return EmbeddingIndex(rows, names, tagger=tagger, engine=engine)
 
 
 def _no_condition(where, order, why: str) -> ConfigError:

@@ -156,3 +156,13 @@ def test_a_map_shows_the_tracks_and_scores_of_one_tagger(found, truth, tmp_path)
         found.map(page, where="false")
     with pytest.raises(kmt.ConfigError, match="ends in .html"):
         found.map(tmp_path / "map.png")
+
+
+def test_an_index_answers_for_files_by_the_tagger_it_was_built_with(found, truth):
+    tagger = kmt.MusicTagger.from_pretrained("musicnn_msd")
+    index = found.index(tagger, "musicnn_msd")
+    path = sorted(truth)[0]
+    wanted = found.search(like=path, limit=3, preset="musicnn_msd").to_pylist()
+    assert [name for name, _ in index.query(path, 3)] == [r["path"] for r in wanted]
+    with pytest.raises(kmt.ConfigError, match="other weights"):
+        found.index(kmt.MusicTagger.from_pretrained("musicnn_mtt"), "musicnn_msd")
