@@ -99,7 +99,8 @@ def window(chromium, address):
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.goto(address)
-        page.locator("#kmt-song input[type=file]").wait_for(state="attached")
+        for part in ("#kmt-song input[type=file]", ".kmt"):  # .kmt is made last
+            page.locator(part).wait_for(state="attached")
         return page
 
     yield opened

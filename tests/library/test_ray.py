@@ -152,8 +152,9 @@ def test_addresses_and_a_file_that_kills_its_process(
 
 
 PROGRAM = """
-import sys
+import signal, sys
 from keras_musictag.library import build
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
 told = lambda progress: print(progress.done, flush=True)
 build(sys.argv[1], sys.argv[2], sys.argv[3:], engine="ray", on_progress=told)
 """

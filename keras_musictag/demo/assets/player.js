@@ -10,6 +10,7 @@ const find = (name) => element.querySelector(name);
 const audio = find("audio");
 const lanes = find(".kmt-lanes");
 const context = (canvas) => canvas.getContext("2d");
+const shown = {};
 let view = { state: "empty" };
 let why = {};
 let wanted;
@@ -63,6 +64,7 @@ function load() {
 function clearWhy() {
   why = {};
   find(".kmt-hint").textContent = HINT;
+  markPressed();
 }
 
 function showWhy(value) {
@@ -77,9 +79,17 @@ function showWhy(value) {
 
 // === Lists ===
 
+// Gradio may send the same again. What has not changed is not made anew, so that the
+// keyboard stays at the button where it is.
+function refill(name, data, make) {
+  const text = JSON.stringify(data ?? []);
+  if (shown[name] === text) return;
+  shown[name] = text;
+  find(name).replaceChildren(...(data ?? []).map(make));
+}
+
 function showRows() {
-  const labels = view.heat?.labels ?? [];
-  find(".kmt-rows").replaceChildren(...labels.map(tagButton));
+  refill(".kmt-rows", view.heat?.labels, tagButton);
 }
 
 function tagButton(label) {
@@ -105,7 +115,7 @@ function showGroups() {
   const open = new Set(
     [...element.querySelectorAll("details[open]")].map((node) => node.dataset.group),
   );
-  const sections = (view.groups ?? []).map(({ name, tags }) => {
+  refill(".kmt-groups", view.groups, ({ name, tags }) => {
     const section = made("section", "", "kmt-group");
     section.append(made("h3", name), bars(tags.slice(0, PER_GROUP)));
     const rest = tags.slice(PER_GROUP);
@@ -118,7 +128,6 @@ function showGroups() {
     }
     return section;
   });
-  find(".kmt-groups").replaceChildren(...sections);
 }
 
 function bars(tags) {
@@ -135,19 +144,18 @@ function bars(tags) {
 }
 
 function showDownloads() {
-  const links = (view.downloads ?? []).map(({ name, file }) => {
+  refill(".kmt-files", view.downloads, ({ name, file }) => {
     const link = made("a", name);
     link.href = file.url;
     link.download = file.orig_name ?? file.path.split("/").pop();
     return link;
   });
-  find(".kmt-downloads").replaceChildren(made("span", "Save:"), ...links);
-  find(".kmt-downloads").hidden = !links.length;
+  find(".kmt-downloads").hidden = !view.downloads?.length;
 }
 
 function showSimilar() {
   find(".kmt-similar").hidden = !view.similar?.length;
-  const items = (view.similar ?? []).map(({ place, name, similarity }) => {
+  refill(".kmt-similar ol", view.similar, ({ place, name, similarity }) => {
     const item = made("li");
     const button = made("button", name, "kmt-open");
     button.type = "button";
@@ -156,7 +164,6 @@ function showSimilar() {
     item.append(button, made("span", percent(similarity), "kmt-score"));
     return item;
   });
-  find(".kmt-similar ol").replaceChildren(...items);
 }
 
 // === Pictures ===
