@@ -14,7 +14,7 @@ import keras_musictag as kmt
 from keras_musictag.chords.sequence import ChordSequence
 
 httpx = pytest.importorskip("httpx")  # comes with Gradio
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo page")]
 DEMO = kmt.audio.demo_path()
 SOON = 120_000  # milliseconds; the machine may be busy
 

@@ -16,7 +16,13 @@ TRAININGS = ["crops", "short batch", "short batch of tf.data", "files", "rates"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-@pytest.fixture(scope="module", params=["tensorflow", "jax"])
+BACKENDS = [
+    pytest.param(name, marks=pytest.mark.xdist_group(f"devices of {name}"))
+    for name in ("tensorflow", "jax")
+]
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
 def folder(request, tmp_path_factory):
     pytest.importorskip(request.param)
     path = tmp_path_factory.mktemp(request.param)
