@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -94,11 +95,13 @@ def import_librosa(feature: str) -> ModuleType:
     Raises:
         MissingExtraError: If librosa is not installed.
     """
+    librosa = import_extra("librosa", "chords", feature)  # without what it compiles
+    if "librosa.beat" in sys.modules:
+        return librosa
     import filelock
 
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
     path = Path(tempfile.gettempdir()) / f"keras-musictag-{user}-librosa.lock"
-    librosa = import_extra("librosa", "chords", feature)  # without what it compiles
     with filelock.FileLock(path):
         importlib.import_module("librosa.beat")
     return librosa

@@ -2,11 +2,22 @@
 
 import tomllib
 from pathlib import Path
+from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from keras_musictag import audio, data, errors, presets
 from keras_musictag.checks import did_you_mean
+
+Paths = Annotated[
+    list[str] | None,
+    Argument(metavar="PATH", help="Audio files, folders, patterns like '*.mp3'."),
+]
+OutputFile = Annotated[
+    Path | None, Option(metavar="FILE", help="Write here, not to the screen.")
+]
+Quiet = Annotated[bool, Option("--quiet", help="No progress bar, no warnings.")]
 
 
 def find_files(paths: list[str], demo: bool, command: str, purpose: str) -> list[Path]:
@@ -43,8 +54,7 @@ def check_folder(option: str, path: Path | None) -> None:
 
 def read_record(preset: str) -> dict:
     """Return the record of a preset or of a saved folder, which must name tags."""
-    is_folder = Path(preset).is_dir()
-    record = (presets.read_folder if is_folder else presets.preset_info)(preset)
+    record = presets.records.read_record(preset)
     if "labels" not in record["config"]:
         raise errors.ConfigError(
             "This preset names chords, not tags.",

@@ -9,13 +9,19 @@ from typing import Annotated, TextIO
 
 import typer
 from rich.table import Table
-from typer import Argument, Option
+from typer import Option
 
 from keras_musictag import errors, presets
 from keras_musictag.chords import Vocabulary, estimate_transitions, get_vocabulary
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.chords.sheet import clock
-from keras_musictag.cli.arguments import find_files, split_readable, unique_names
+from keras_musictag.cli.arguments import (
+    Paths,
+    Quiet,
+    find_files,
+    split_readable,
+    unique_names,
+)
 from keras_musictag.cli.chord_scores import chord_files, read_chords
 from keras_musictag.cli.printing import (
     EXPECTED,
@@ -45,10 +51,7 @@ CHORDS_HELP = """[bold]Examples[/bold]\n
 
 
 def chords(
-    paths: Annotated[
-        list[str] | None,
-        Argument(metavar="PATH", help="Audio files, folders, patterns like '*.mp3'."),
-    ] = None,
+    paths: Paths = None,
     demo: Annotated[bool, Option("--demo", help="Use the clip inside.")] = False,
     preset: Annotated[
         str, Option(help="Pretrained model, or the folder of a saved one.")
@@ -89,9 +92,7 @@ def chords(
         Path | None,
         Option(metavar="DIR", help="Write a file for each track into this folder."),
     ] = None,
-    quiet: Annotated[
-        bool, Option("--quiet", help="No progress bar, no warnings.")
-    ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Name the chords of audio files, with times.
 
@@ -150,8 +151,7 @@ def chords(
 
 def _check_choices(preset: str, vocabulary, chosen, output, count: int) -> dict:
     """Refuse what cannot work; return the configuration of the preset."""
-    is_folder = Path(preset).is_dir()
-    record = (presets.read_folder if is_folder else presets.preset_info)(preset)
+    record = presets.records.read_record(preset)
     if "vocabulary" not in record["config"]:
         raise errors.ConfigError(
             "This preset names tags, not chords.",

@@ -7,7 +7,7 @@ import typer
 from typer import Option
 
 from keras_musictag import errors
-from keras_musictag.cli.arguments import check_folder, check_output
+from keras_musictag.cli.arguments import OutputFile, check_folder, check_output
 from keras_musictag.cli.chord_scores import evaluate_chords
 from keras_musictag.cli.printing import ReportFormat
 from keras_musictag.cli.tag_scores import UnknownTags, evaluate_tags
@@ -85,9 +85,7 @@ def evaluate(
         ReportFormat | None,
         Option(help="As the suffix of --output says, else table."),
     ] = None,
-    output: Annotated[
-        Path | None, Option(metavar="FILE", help="Write here, not to the screen.")
-    ] = None,
+    output: OutputFile = None,
 ) -> None:
     """Score a tagger on tracks with known tags, or chords against the right ones."""
     check_output("--output", output)

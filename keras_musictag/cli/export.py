@@ -57,8 +57,7 @@ def export(
     """
     from keras_musictag.export import check_target, read_metadata
 
-    is_folder = Path(preset).is_dir()
-    (presets.read_folder if is_folder else presets.preset_info)(preset)
+    presets.records.read_record(preset)  # refuses what there is not
     check_target(out, format and format.value, float16)
     with silenced():
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

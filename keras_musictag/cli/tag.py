@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer import Argument, Option
+from typer import Option
 
 from keras_musictag import errors, presets
 from keras_musictag.cli.arguments import (
+    OutputFile,
+    Paths,
+    Quiet,
     check_output,
     find_files,
     read_record,
@@ -50,10 +53,7 @@ TAG_HELP = """[bold]Examples[/bold]\n
 
 
 def tag(
-    paths: Annotated[
-        list[str] | None,
-        Argument(metavar="PATH", help="Audio files, folders, patterns like '*.mp3'."),
-    ] = None,
+    paths: Paths = None,
     demo: Annotated[bool, Option("--demo", help="Tag the clip inside.")] = False,
     preset: Annotated[
         str, Option(help="Pretrained model, or a saved or exported one.")
@@ -101,12 +101,8 @@ def tag(
         bool,
         Option("--no-chords", help="Reports have tags only: much quicker."),
     ] = False,
-    output: Annotated[
-        Path | None, Option(metavar="FILE", help="Write here, not to the screen.")
-    ] = None,
-    quiet: Annotated[
-        bool, Option("--quiet", help="No progress bar, no warnings.")
-    ] = False,
+    output: OutputFile = None,
+    quiet: Quiet = False,
     write: Annotated[
         bool,
         Option(

@@ -2,7 +2,6 @@
 
 import functools
 import threading
-from pathlib import Path
 from typing import Any
 
 from keras_musictag import presets
@@ -10,6 +9,7 @@ from keras_musictag.chords import VOCABULARIES, get_vocabulary
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.demo.survey import survey
 from keras_musictag.errors import ConfigError
+from keras_musictag.presets.records import read_record
 from keras_musictag.tracks.taggram import Taggram
 
 DECODERS = {"viterbi": "Steady (Viterbi)", "argmax": "Frame by frame"}
@@ -40,7 +40,8 @@ class Listener:
         self.max_minutes = max_minutes
         self.taggers = [*dict.fromkeys((*taggers, *_bundled(chords=False)))]
         self.recognizers = [*dict.fromkeys((*recognizers, *_bundled(chords=True)))]
-        self._records = {n: _record(n) for n in (*self.taggers, *self.recognizers)}
+        named = (*self.taggers, *self.recognizers)
+        self._records = {name: read_record(name) for name in named}
         for names, wants_chords in ((taggers, False), (recognizers, True)):
             for name in names:
                 _check_kind(name, self._records[name], wants_chords)
@@ -103,10 +104,6 @@ class Listener:
 
         found = saliency(self.model(tagger), path, label)
         return [round(float(value), 5) for value in found.seconds()]
-
-
-def _record(name: str) -> dict:
-    return (presets.read_folder if Path(name).is_dir() else presets.preset_info)(name)
 
 
 def _names_chords(record: dict) -> bool:

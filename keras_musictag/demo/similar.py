@@ -33,7 +33,6 @@ class Similar:
             )
         self.preset = embedded[0].preset
         self._library = library
-        self.paths, _ = library.embeddings(self.preset)
         self._index: Any = None
 
     def load(self, tagger) -> None:
@@ -43,6 +42,11 @@ class Similar:
             ConfigError: If it has other weights.
         """
         self._index = self._library.index(tagger, self.preset)
+
+    @property
+    def paths(self) -> list[str]:
+        """The clips, in the order of the library."""
+        return self._index.ids
 
     def to(self, path: str) -> list[dict[str, Any]]:
         """Return the clips most similar to a file, best first; without itself."""

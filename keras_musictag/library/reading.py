@@ -330,9 +330,9 @@ class Library:
         kept = [i for i, name in enumerate(names) if name in paths]
         own = None
         if isinstance(like, (str, os.PathLike)):
-            text = as_text(absolute(os.path.expanduser(like)))
+            like = os.path.expanduser(os.fspath(like))
+            text = as_text(absolute(like))
             own = rows[names.index(text)] if text in names else None
-            like = os.fspath(Path(like).expanduser())
         found = _neighbours(
             rows[kept], [names[i] for i in kept], analysis, own, like, limit
         )

@@ -164,6 +164,18 @@ def read_folder(folder) -> dict:
     return record
 
 
+def read_record(source) -> dict:
+    """Read the record of a preset, or of a saved model if there is such a folder.
+
+    Args:
+        source: Name of a preset, or a folder made by `save_pretrained`.
+
+    Raises:
+        PresetError: If there is neither.
+    """
+    return (read_folder if Path(source).is_dir() else preset_info)(source)
+
+
 def _check_version(path, record: dict) -> None:
     version = record.get("format_version", 1)
     if not isinstance(version, int) or version > FORMAT_VERSION:

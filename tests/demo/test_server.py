@@ -86,7 +86,9 @@ def test_a_clip_of_the_library_that_is_gone(tmp_path):
 
     clip = shutil.copy(kmt.audio.demo_path(), tmp_path / "clip.ogg")
     kmt.library.build(clip, tmp_path / "library")
-    page = Page(Listener([], ["crema"], 1), Similar(tmp_path / "library"))
+    similar = Similar(tmp_path / "library")
+    similar.load(kmt.MusicTagger.from_pretrained(similar.preset))
+    page = Page(Listener([], ["crema"], 1), similar)
     assert page.clip(0) == str(clip)
     clip.unlink()
     for place in (0, 1, -1):
