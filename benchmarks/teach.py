@@ -20,7 +20,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 import keras_musictag as kmt
-from keras_musictag.models.probe import embed_tracks
+from keras_musictag.models.fitting.probe import embed_tracks
 
 COUNTS = (5, 10, 20)
 FIRST = 2  # examples of each kind before the first question

@@ -40,7 +40,8 @@ FIGURE = "roc_auc_macro"
 
 def pipeline(tracks, model, cache, **options):
     """Batches of chunks of three seconds, from audio decoded once."""
-    return tracks.batches(
+    return kmt.data.TrackBatches(
+        tracks,
         sample_rate=model.sample_rate,
         chunk_samples=model.chunking.chunk_samples,
         cache=cache,

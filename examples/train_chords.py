@@ -43,8 +43,8 @@ from keras import ops
 
 from keras_musictag import chords
 from keras_musictag.metrics import chord_scores
-from keras_musictag.models.chord_networks import strong_features, strong_head
-from keras_musictag.models.crnn_chords import CRNNChordRecognizer
+from keras_musictag.models.recognizers.crnn_chords import CRNNChordRecognizer
+from keras_musictag.models.recognizers.networks import strong_features, strong_head
 
 SAMPLE_RATE, HOP = 22050, 1024
 BINS_PER_OCTAVE, BINS_PER_SEMITONE = 36, 3

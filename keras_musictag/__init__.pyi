@@ -26,27 +26,27 @@ from .errors import (
     PresetError,
 )
 from .export.taggers import ExportedTagger, LiteRTTagger, OnnxTagger
+from .insight.saliency import Saliency, saliency
+from .insight.similarity import EmbeddingIndex
 from .labels import Labels
-from .models.auto_pool import AutoPoolTagger
-from .models.backup import ResumableBackup
-from .models.chord_recognizer import ChordRecognizer
-from .models.crema import CremaChordRecognizer
-from .models.crnn import CRNNTagger
-from .models.crnn_chords import CRNNChordRecognizer
-from .models.fcn import FCNTagger
-from .models.harmonic_cnn import HarmonicCNNTagger
-from .models.musicnn import MusicnnTagger
-from .models.saliency import Saliency, saliency
-from .models.sample_cnn import SampleCNNTagger
-from .models.self_attention import SelfAttentionTagger
-from .models.short_chunk import ShortChunkCNNTagger
-from .models.similarity import EmbeddingIndex
+from .models.fitting.backup import ResumableBackup
+from .models.recognizer import ChordRecognizer
+from .models.recognizers.crema import CremaChordRecognizer
+from .models.recognizers.crnn_chords import CRNNChordRecognizer
 from .models.tagger import MusicTagger
-from .models.teaching import teach
-from .models.training_run import judge_tagger, train_seeds, train_tagger
-from .models.vgg import VGGTagger
+from .models.taggers.auto_pool import AutoPoolTagger
+from .models.taggers.crnn import CRNNTagger
+from .models.taggers.fcn import FCNTagger
+from .models.taggers.harmonic_cnn import HarmonicCNNTagger
+from .models.taggers.musicnn import MusicnnTagger
+from .models.taggers.sample_cnn import SampleCNNTagger
+from .models.taggers.self_attention import SelfAttentionTagger
+from .models.taggers.short_chunk import ShortChunkCNNTagger
+from .models.taggers.vgg import VGGTagger
 from .presets import list_presets, preset_info
 from .tracks.taggram import Taggram
+from .training.run import judge_tagger, train_seeds, train_tagger
+from .training.teaching import teach
 
 __all__ = [
     "AudioError",

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_musictag.models.crema import CremaChordRecognizer
+from keras_musictag.models.recognizers.crema import CremaChordRecognizer
 from keras_musictag.presets import preset_info, save_weights
 
 FOLDER = Path(__file__).resolve().parent.parent / "keras_musictag" / "presets"

@@ -134,9 +134,9 @@ GROUPS = {
 # What public functions give or take; not imported by users, so not among the names.
 ALSO = {
     "models": [
-        "models.probe.Probe",
-        "models.teaching.TaughtTag",
-        "models.training_run.TrainingRun",
+        "models.fitting.probe.Probe",
+        "training.teaching.TaughtTag",
+        "training.run.TrainingRun",
         "models.chord_frames.FrameOutputs",
         "tracks.inference.TrackError",
         "models.base.PretrainedModel",

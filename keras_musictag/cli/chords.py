@@ -196,7 +196,7 @@ def _transitions(decoder: Decoder, folder: Path | None, vocabulary):
 
 def _load(preset: str):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from keras_musictag.models.chord_recognizer import ChordRecognizer
+    from keras_musictag.models.recognizer import ChordRecognizer
 
     return ChordRecognizer.from_pretrained(preset)
 

@@ -23,7 +23,7 @@ class Listener:
     def chords(self, path: Path) -> ChordSequence:
         """Return the chords of a file."""
         if self._recognizer is None:
-            from keras_musictag.models.chord_recognizer import ChordRecognizer
+            from keras_musictag.models.recognizer import ChordRecognizer
 
             self._recognizer = ChordRecognizer.from_pretrained(CHORD_PRESET)
         if self._chords is None or self._chords[0] != path:

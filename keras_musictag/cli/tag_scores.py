@@ -53,7 +53,7 @@ def evaluate_tags(
         tracks = asked.check_files()
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         from keras_musictag.models.tagger import MusicTagger
-        from keras_musictag.models.training_run import judge_tagger
+        from keras_musictag.training.run import judge_tagger
 
         model = MusicTagger.from_pretrained(preset)
         report = judge_tagger(model, tracks, train=train, bootstrap=bootstrap)

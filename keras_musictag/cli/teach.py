@@ -92,7 +92,7 @@ def teach(
         # Here, because they start the backend.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         from keras_musictag.models.tagger import MusicTagger
-        from keras_musictag.models.teaching import teach as begin
+        from keras_musictag.training.teaching import teach as begin
 
         lesson = begin(
             MusicTagger.from_pretrained(preset),

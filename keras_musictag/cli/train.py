@@ -191,7 +191,7 @@ def train(
 def _run(tracks, out: Path, seed: int, seeds: int, **options) -> list[str]:
     """Train; return what there is to say."""
     # Here, because it starts the backend.
-    from keras_musictag.models.training_run import train_seeds, train_tagger
+    from keras_musictag.training.run import train_seeds, train_tagger
 
     if seeds == 1:
         run = train_tagger(tracks, out, seed=seed, **options)

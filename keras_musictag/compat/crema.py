@@ -26,7 +26,7 @@ from keras_musictag import audio
 from keras_musictag.chords import decode
 from keras_musictag.chords.vocabulary import TINY
 from keras_musictag.errors import AudioError, ConfigError, import_extra
-from keras_musictag.models.crema import CremaChordRecognizer, with_bass
+from keras_musictag.models.recognizers.crema import CremaChordRecognizer, with_bass
 from keras_musictag.presets import preset_info
 
 __all__ = ["Observation", "analyze", "observe"]

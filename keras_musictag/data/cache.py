@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tempfile
 import threading
 import time
 import warnings
@@ -17,6 +16,7 @@ from keras_musictag import audio
 from keras_musictag.checks import check_positive_int
 from keras_musictag.data.track import Track
 from keras_musictag.errors import AudioWarning
+from keras_musictag.replacing import SUFFIX, replacing
 
 _STALE = 3600.0  # seconds after which a half-written file is given up
 
@@ -139,18 +139,11 @@ class AudioCache:
                 total -= dropped.nbytes
 
     def _write(self, file: Path, y: np.ndarray) -> None:
-        partial = None
         try:
-            # Written beside and renamed: no reader ever sees half a file.
-            number, partial = tempfile.mkstemp(".part", dir=file.parent)
-            with os.fdopen(number, "wb") as opened:
+            with replacing(file) as part, open(part, "wb") as opened:
                 np.save(opened, y)
-            os.replace(partial, file)
             self._make_room()
         except OSError as error:
-            if partial is not None:
-                with suppress(OSError):
-                    os.unlink(partial)
             warnings.warn(
                 f"The audio cache cannot be written ({error.strerror}). Received: "
                 f"{file.parent}. Tracks are decoded anew each time; free some space, "
@@ -165,7 +158,7 @@ class AudioCache:
         now = time.time()
         for used, each, file in files:
             # Of the half-written files only those of killed processes go.
-            partial = file.suffix == ".part"
+            partial = file.suffix == SUFFIX
             if now - used > _STALE if partial else total > self.max_bytes:
                 with suppress(OSError):  # another process may have been faster
                     file.unlink()
@@ -176,7 +169,7 @@ class AudioCache:
         found = []
         with os.scandir(self.folder) as entries:
             for entry in entries:
-                if entry.name.endswith((".npy", ".part")):
+                if entry.name.endswith((".npy", SUFFIX)):
                     with suppress(OSError):
                         state = entry.stat()
                         found.append((state.st_mtime, state.st_size, Path(entry.path)))

@@ -398,29 +398,6 @@ class TrackList(Sequence):
             kept._tracks, kept._targets, self.labels, name=self.name, problems=problems
         )
 
-    def batches(self, *, sample_rate: int, chunk_samples: int, **options):
-        """Return batches of chunks, read from the files while training goes on.
-
-        Args:
-            sample_rate: Of the waveforms, in Hz, such as `model.sample_rate`.
-            chunk_samples: Length of a chunk, such as
-                `model.chunking.chunk_samples`.
-            **options: Other arguments of `TrackBatches`.
-
-        Returns:
-            A `TrackBatches`.
-
-        Raises:
-            ConfigError: If an argument cannot work.
-            LabelError: If the tracks have no labels.
-        """
-        # Here, since only batches need a backend.
-        from keras_musictag.data.pipeline import TrackBatches
-
-        return TrackBatches(
-            self, sample_rate=sample_rate, chunk_samples=chunk_samples, **options
-        )
-
     def class_weights(self) -> dict[int, float]:
         """Return weights that make up for classes of different sizes.
 

@@ -7,6 +7,7 @@ import keras
 
 from keras_musictag.data import crops
 from keras_musictag.data.collection import TrackList
+from keras_musictag.data.seeded import SeededBatches
 from keras_musictag.errors import ConfigError
 
 BATCH_SIZE = 32  # of Keras
@@ -30,7 +31,7 @@ def filled(x, devices: int, chunk_samples: int) -> Iterator:
     if devices == 1:
         yield x
     elif isinstance(x, keras.utils.PyDataset):
-        if not isinstance(x, crops.SeededBatches):
+        if not isinstance(x, SeededBatches):
             x = crops.RandomCrops(x, chunk_samples=chunk_samples, seed=0)
         x.multiple = devices
         try:
@@ -71,7 +72,7 @@ def divides(x, batch_size: int | None, devices: int) -> bool:
     if hasattr(x, "element_spec"):
         size = keras.tree.flatten(x.element_spec)[0].shape[0]
         return size is not None and size % devices == 0
-    if isinstance(x, crops.SeededBatches):
+    if isinstance(x, SeededBatches):
         items, batch_size = x.items, x.batch_size
     else:
         items = len(x) if hasattr(x, "__array__") else None

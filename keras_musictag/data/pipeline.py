@@ -17,7 +17,7 @@ from keras_musictag.checks import check_choice, check_positive_int
 from keras_musictag.data import reader as reading
 from keras_musictag.data.cache import AudioCache
 from keras_musictag.data.collection import TrackList
-from keras_musictag.data.crops import SeededBatches
+from keras_musictag.data.seeded import SeededBatches
 from keras_musictag.errors import AudioWarning, ConfigError, MissingExtraError
 
 CHUNKS = ("random", "spaced", "middle")

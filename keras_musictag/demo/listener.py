@@ -82,7 +82,7 @@ class Listener:
 
     def _model(self, name: str) -> Any:
         if name in self.recognizers:
-            from keras_musictag.models.chord_recognizer import ChordRecognizer
+            from keras_musictag.models.recognizer import ChordRecognizer
 
             return ChordRecognizer.from_pretrained(name)
         from keras_musictag.models.tagger import MusicTagger
@@ -100,7 +100,7 @@ class Listener:
 
     def _seconds(self, path: str, tagger: str, label: str) -> list[float]:
         """Return what each second did for a tag."""
-        from keras_musictag.models.saliency import saliency
+        from keras_musictag.insight.saliency import saliency
 
         found = saliency(self.model(tagger), path, label)
         return [round(float(value), 5) for value in found.seconds()]

@@ -5,8 +5,7 @@ and load neither Keras nor a backend.
 """
 
 from keras_musictag.export.formats import FORMATS, check_target, export_network
-from keras_musictag.export.metadata import read_metadata
-from keras_musictag.export.runtimes import open_exported
+from keras_musictag.export.runtimes import open_exported, read_metadata
 from keras_musictag.export.taggers import ExportedTagger, LiteRTTagger, OnnxTagger
 
 __all__ = [

@@ -2,8 +2,6 @@
 
 import contextlib
 import importlib.util
-import os
-import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from keras_musictag.export import metadata as meta
 from keras_musictag.export.half import halve_onnx
 from keras_musictag.export.operators import teach_tf2onnx
 from keras_musictag.export.runtimes import EXTRA, RUNTIMES
+from keras_musictag.replacing import take_place
 
 # The packages that write and check each format, besides TensorFlow.
 FORMATS: dict[str, tuple[str, ...]] = {
@@ -141,7 +140,7 @@ def export_network(
         parity = {"largest_difference": difference, "tolerance": limit}
         described = {**metadata, "format": format, "float16": bool(float16)}
         meta.embed(format, file, {**described, "parity": parity})
-        _move(place if place.is_dir() and not _is_file(path) else file, path)
+        take_place(place if place.is_dir() and not _is_file(path) else file, path)
     return path
 
 
@@ -237,18 +236,3 @@ def _difference(run, examples: np.ndarray, expected: dict) -> float:
                 return float("inf")
             errors.append(np.abs(found - values).max() / scale)
     return float(np.max(errors))  # NaN stays NaN, and is over any tolerance
-
-
-def _move(new: Path, target: Path) -> None:
-    """Put what is finished in its place; what was there goes in the same moment."""
-    if target.is_dir():
-        old = new.parent / "old"
-        os.replace(target, old)
-        try:
-            os.replace(new, target)
-        except OSError:
-            os.replace(old, target)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.replace(new, target)

@@ -118,39 +118,6 @@ def from_folder(path: Path) -> dict:
         return {}
 
 
-def read_metadata(path) -> dict:
-    """Read what an exported network says about itself.
-
-    Args:
-        path: A `.onnx` or `.tflite` file, or a folder made by `export`.
-
-    Returns:
-        A dict with, among others, `task` (`"tags"` or `"chords"`), `labels` (names,
-        groups, priors) or `vocabulary`, `sampling_rate`, `chunking` or `hop_length`,
-        `input`, `output` (or `outputs`), `origin` and `library_version`.
-
-    Raises:
-        PresetError: If there is no exported network, or it was not made here.
-
-    Example:
-
-    ```python
-    import keras_musictag as kmt
-
-    tagger = kmt.MusicnnTagger.from_pretrained("musicnn_mtt")
-    path = tagger.export("musicnn.onnx")
-    print(kmt.export.read_metadata(path)["sampling_rate"])  # 16000
-    ```
-    """
-    format, file = locate(path)
-    if format == "onnx":
-        from keras_musictag.export.runtimes import open_exported
-
-        return open_exported(file).metadata
-    found = from_litert(file) if format == "litert" else from_folder(file)
-    return check(found, path)
-
-
 def check(metadata: dict, path) -> dict:
     """Return metadata that this version understands, or refuse it.
 

@@ -32,6 +32,37 @@ def open_exported(path, threads: int | None = None):
     return runtime
 
 
+def read_metadata(path) -> dict:
+    """Read what an exported network says about itself.
+
+    Args:
+        path: A `.onnx` or `.tflite` file, or a folder made by `export`.
+
+    Returns:
+        A dict with, among others, `task` (`"tags"` or `"chords"`), `labels` (names,
+        groups, priors) or `vocabulary`, `sampling_rate`, `chunking` or `hop_length`,
+        `input`, `output` (or `outputs`), `origin` and `library_version`.
+
+    Raises:
+        PresetError: If there is no exported network, or it was not made here.
+
+    Example:
+
+    ```python
+    import keras_musictag as kmt
+
+    tagger = kmt.MusicnnTagger.from_pretrained("musicnn_mtt")
+    path = tagger.export("musicnn.onnx")
+    print(kmt.export.read_metadata(path)["sampling_rate"])  # 16000
+    ```
+    """
+    format, file = meta.locate(path)
+    if format == "onnx":
+        return open_exported(file).metadata
+    found = meta.from_litert(file) if format == "litert" else meta.from_folder(file)
+    return meta.check(found, path)
+
+
 class OnnxRuntime:
     """A network in ONNX Runtime, on the processor."""
 

@@ -132,7 +132,7 @@ class _Tags:
     def __init__(self, preset: str, recipe: Recipe):
         # Here, because it starts the backend.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        from keras_musictag.models.similarity import fingerprint
+        from keras_musictag.insight.similarity import fingerprint
         from keras_musictag.models.tagger import MusicTagger
 
         tagger = MusicTagger.from_pretrained(preset)
@@ -173,8 +173,8 @@ class _Chords:
 
     def __init__(self, preset: str):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        from keras_musictag.models.chord_recognizer import ChordRecognizer
-        from keras_musictag.models.similarity import fingerprint
+        from keras_musictag.insight.similarity import fingerprint
+        from keras_musictag.models.recognizer import ChordRecognizer
 
         self.model = ChordRecognizer.from_pretrained(preset)
         self.stages = self.model._stages

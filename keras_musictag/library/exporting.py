@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from keras_musictag.checks import check_choice
 from keras_musictag.errors import AudioWarning, ConfigError
+from keras_musictag.replacing import replacing
 
 FORMATS = {".csv": "csv", ".json": "json", ".m3u": "m3u", ".m3u8": "m3u"}
 
@@ -97,16 +97,14 @@ def write_map(
 
 @contextlib.contextmanager
 def _new_file(path: Path) -> Iterator[Any]:
-    part = path.with_name(f".{path.name}.part")
     try:
-        with open(part, "w", encoding="utf-8", newline="") as file:
+        with (
+            replacing(path) as part,
+            open(part, "w", encoding="utf-8", newline="") as file,
+        ):
             yield file
-        os.replace(part, path)
     except OSError as error:
         raise _cannot(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
 
 
 def _cannot(path: Path, error: OSError) -> ConfigError:

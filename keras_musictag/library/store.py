@@ -12,9 +12,9 @@ import keras_musictag
 from keras_musictag.errors import ConfigError, import_extra
 from keras_musictag.library import schema
 from keras_musictag.library.jobs import Analysis
+from keras_musictag.replacing import SUFFIX, replacing
 
 DESCRIPTION, LOCK, ERRORS = "library.json", "library.lock", "errors"
-TEMPORARY = ".writing-"
 SMALL_ROWS, SMALL_PARTS = 8192, 48  # so many parts of fewer rows become one
 
 
@@ -101,7 +101,7 @@ class Store:
                 ) from error
         try:
             with self._explained():
-                for rest in self.folder.glob(f"**/{TEMPORARY}*"):
+                for rest in self.folder.glob(f"**/.*{SUFFIX}"):
                     rest.unlink()
             self._read_description()
             yield
@@ -184,19 +184,12 @@ class Store:
     @contextlib.contextmanager
     def _replaced(self, path: Path) -> Iterator[Any]:
         """Write a file beside `path`; it takes that name once it is on the disk."""
-        part = path.with_name(f"{TEMPORARY}{path.name}")
-        try:
-            with self._explained():
-                with open(part, "wb") as file:
-                    yield file
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(part, path)
-                _sync_folder(path.parent)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                part.unlink()
-            raise
+        with (
+            self._explained(),
+            replacing(path, durable=True) as part,
+            open(part, "wb") as file,
+        ):
+            yield file
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -358,13 +351,3 @@ def _check_part(part: Path) -> None:
             advice="Delete it, and build the library again: only its tracks are "
             "analysed anew.",
         )
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # folders cannot be opened there
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -13,17 +13,21 @@ import keras
 import keras_musictag
 from keras_musictag import hub, presets
 from keras_musictag.errors import MusicTagError, PresetError
-from keras_musictag.models import card, provenance, upstream
+from keras_musictag.models import upstream
+from keras_musictag.presets import card, origin
+
+# The rooms of the architectures, which nothing else imports.
+ARCHITECTURES = ("keras_musictag.models.taggers", "keras_musictag.models.recognizers")
 
 _classes: dict[str, type["PretrainedModel"]] = {}
 
 
 def registry() -> dict[str, type["PretrainedModel"]]:
     """Return every model class of the package by name, importing all of them."""
-    import keras_musictag.models as room
-
-    for module in pkgutil.iter_modules(room.__path__):
-        importlib.import_module(f"{room.__name__}.{module.name}")
+    for room in ARCHITECTURES:
+        package = importlib.import_module(room)
+        for module in pkgutil.iter_modules(package.__path__, f"{room}."):
+            importlib.import_module(module.name)
     return dict(_classes)
 
 
@@ -159,7 +163,7 @@ class PretrainedModel(keras.Model):
             replaced += ["problem_type"] if problem_type is not None else []
             said = model._describe()
             said = {key: said[key] for key in said.keys() - set(replaced)}
-            provenance.check_agreement(record, said, source)
+            origin.check_agreement(record, said, source)
             weights = presets.folder_weights(source, record)
         elif expected["source"] == "upstream":
             weights, expected = upstream.converted_weights(
@@ -169,7 +173,7 @@ class PretrainedModel(keras.Model):
             weights = presets.preset_weights(record)
         skip = target.fresh_head_layers if labels is not None else ()
         presets.load_weights(weights, model.weights, expected=expected, skip=skip)
-        model.origin = provenance.kept(record, expected)
+        model.origin = origin.kept(record, expected)
         return model
 
     @classmethod
@@ -232,11 +236,7 @@ class PretrainedModel(keras.Model):
         config = model.get_config()
         fresh = type(model)._build(config, labels, problem_type, path)
         skip = type(model).fresh_head_layers if labels is not None else ()
-        keep = tuple(f"{name}/" for name in skip)
-        values = {v.path: v for v in model.weights}
-        for variable in fresh.weights:
-            if not variable.path.startswith(keep):
-                variable.assign(values[variable.path].value)
+        presets.copy_weights(fresh.weights, model.weights, skip)
         return fresh
 
     # === Saving ===

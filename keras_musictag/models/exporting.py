@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 import keras_musictag
-from keras_musictag import audio, export
+from keras_musictag import audio, export, presets
 from keras_musictag.checks import check_positive
 from keras_musictag.errors import ConfigError
 from keras_musictag.models import whole_track
@@ -76,8 +76,7 @@ def _in_float32(tagger):
     """Copy a tagger, since policies of half precision are for training."""
     config = {**tagger.get_config(), "dtype": "float32"}
     copy = type(tagger).from_config(config)
-    for variable, source in zip(copy.weights, tagger.weights, strict=True):
-        variable.assign(keras.ops.convert_to_numpy(source.value))
+    presets.copy_weights(copy.weights, tagger.weights)
     return copy
 
 

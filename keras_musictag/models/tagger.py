@@ -11,7 +11,7 @@ from keras_musictag.labels import Labels
 from keras_musictag.models import devices
 from keras_musictag.models.base import dtype_scope
 from keras_musictag.models.features import FeatureModels
-from keras_musictag.models.fine_tuning import FineTuning
+from keras_musictag.models.fitting.fine_tuning import FineTuning
 from keras_musictag.models.heads import PROBLEM_TYPES, make_head
 from keras_musictag.tracks import sources
 from keras_musictag.tracks.scoring import TrackScoring

@@ -7,6 +7,7 @@ import keras_musictag
 from keras_musictag import hub, presets
 from keras_musictag.conversion import convert_checkpoint
 from keras_musictag.errors import PresetError
+from keras_musictag.replacing import replacing
 
 
 def converted_weights(
@@ -84,9 +85,8 @@ def _convert(checkpoint: Path, architecture, config: dict, target: Path) -> dict
     )
     made = presets.save_weights(target, model.weights)
     note = {**made, "version": keras_musictag.__version__}
-    partial = target.with_suffix(".json.partial")
-    partial.write_text(json.dumps(note, indent=1) + "\n", "utf-8")
-    partial.replace(target.with_suffix(".json"))
+    with replacing(target.with_suffix(".json")) as part:
+        part.write_text(json.dumps(note, indent=1) + "\n", "utf-8")
     return made
 
 

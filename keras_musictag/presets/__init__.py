@@ -12,13 +12,19 @@ from keras_musictag.presets.records import (
     read_folder,
     write_folder,
 )
-from keras_musictag.presets.weights import load_weights, save_weights
+from keras_musictag.presets.weights import (
+    copy_weights,
+    load_weights,
+    save_weights,
+    weights_digest,
+)
 
 __all__ = [
     "CARD_FILE",
     "CONFIG_FILE",
     "FORMAT_VERSION",
     "WEIGHTS_FILE",
+    "copy_weights",
     "folder_weights",
     "list_presets",
     "load_weights",
@@ -26,5 +32,6 @@ __all__ = [
     "preset_weights",
     "read_folder",
     "save_weights",
+    "weights_digest",
     "write_folder",
 ]

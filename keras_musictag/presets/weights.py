@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_musictag.errors import PresetError
+from keras_musictag.replacing import replacing
 
 
 def save_weights(path, variables: Iterable, metadata: dict | None = None) -> dict:
@@ -26,9 +27,8 @@ def save_weights(path, variables: Iterable, metadata: dict | None = None) -> dic
     arrays = {v.path: _to_array(v) for v in variables}
     blob = safetensors.numpy.save(arrays, metadata=metadata)
     path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(blob)
-    partial.replace(path)
+    with replacing(path) as part:
+        part.write_bytes(blob)
     return {"file": path.name, **_fingerprint(blob)}
 
 
@@ -65,6 +65,48 @@ def load_weights(
             )
     for key, variable in targets.items():
         variable.assign(arrays[key])
+
+
+def copy_weights(targets: Iterable, sources: Iterable, skip: tuple[str, ...] = ()):
+    """Give variables the values of those with the same paths.
+
+    Args:
+        targets: The Keras variables to fill.
+        sources: Keras variables, among them one for each target.
+        skip: Layer names whose variables stay as they are (a fresh head).
+    """
+    values = {variable.path: variable.value for variable in sources}
+    skipped = tuple(f"{name}/" for name in skip)
+    for variable in targets:
+        if not variable.path.startswith(skipped):
+            variable.assign(values[variable.path])
+
+
+def weights_digest(about: str, variables: Iterable, *, by_path: bool = True) -> str:
+    """Return the SHA-256 of a description and of the values of variables.
+
+    Args:
+        about: What else counts, as text.
+        variables: Keras variables with unique paths.
+        by_path: Whether they count in the order of their paths, with their shapes and
+            in float32, as indexes and libraries note it; or as they come, as folders
+            of cached embeddings are named.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    from keras import ops
+
+    digest = hashlib.sha256(about.encode())
+    if by_path:
+        for path, variable in sorted({v.path: v for v in variables}.items()):
+            array = _to_array(variable)
+            digest.update(path.encode() + str(array.shape).encode() + array.tobytes())
+        return digest.hexdigest()
+    for variable in variables:
+        array = ops.convert_to_numpy(variable.value)
+        digest.update(variable.path.encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _read(path: Path, expected: Mapping | None) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import keras_musictag as kmt
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.cli import app
-from keras_musictag.models.chord_recognizer import ChordRecognizer
+from keras_musictag.models.recognizer import ChordRecognizer
 
 RATE = 44100
 SUFFIXES = {"table": "txt", "midi": "mid", "chordpro": "cho"}

@@ -172,8 +172,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(trained, tmp_path):
     ]
     code = (
         "import os, sys\n"
-        "from keras_musictag.models import training_run\n"
-        "from keras_musictag.models.backup import ResumableBackup\n"
+        "from keras_musictag.training import run as training_run\n"
+        "from keras_musictag.models.fitting.backup import ResumableBackup\n"
         "class Killed(ResumableBackup):\n"
         "    def on_epoch_end(self, epoch, logs=None):\n"
         "        super().on_epoch_end(epoch, logs)\n"

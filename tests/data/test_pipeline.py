@@ -81,7 +81,7 @@ def places(batches):
 
 
 def test_an_epoch_has_each_track_once(tracks):
-    data = tracks.batches(**OPTIONS, seed=1)
+    data = TrackBatches(tracks, **OPTIONS, seed=1)
     assert isinstance(data, TrackBatches)
     assert data.num_batches == 3
     batches = epoch_of(data)
@@ -89,7 +89,7 @@ def test_an_epoch_has_each_track_once(tracks):
     found = places(batches)
     assert sorted(item for item, _ in found) == list(range(len(LENGTHS)))
     assert [item for item, _ in found] != list(range(len(LENGTHS)))
-    plain = places(epoch_of(tracks.batches(**OPTIONS, seed=1, shuffle=False)))
+    plain = places(epoch_of(TrackBatches(tracks, **OPTIONS, seed=1, shuffle=False)))
     assert [item for item, _ in plain] == list(range(len(LENGTHS)))
     with pytest.raises(IndexError):
         data[3]
@@ -139,7 +139,7 @@ def test_chunks_at_another_rate_are_those_of_librosa(corpus):
     tracks = [Track(path.name, path) for path in paths]
     targets = np.eye(len(paths))
     tracks = TrackList(tracks, targets, [path.stem for path in paths])
-    data = tracks.batches(sample_rate=16000, chunk_samples=16000, chunks="middle")
+    data = TrackBatches(tracks, sample_rate=16000, chunk_samples=16000, chunks="middle")
     for waveforms, rows in epoch_of(data):
         for waveform, row in zip(waveforms, rows, strict=True):
             path = paths[int(np.argmax(row))]
@@ -158,7 +158,7 @@ def test_tracks_of_one_hdf5_file(tmp_path):
             file[f"m{item}"].attrs["sr_hz"] = RATE
     tracks = [Track(f"m{i}", path, member=f"m{i}") for i in range(len(LENGTHS))]
     tracks = TrackList(tracks, TARGETS, [f"label {i}" for i in range(len(LENGTHS))])
-    found = places(epoch_of(tracks.batches(**OPTIONS, seed=2)))
+    found = places(epoch_of(TrackBatches(tracks, **OPTIONS, seed=2)))
     assert len(found) == len(LENGTHS)
 
 

@@ -150,7 +150,7 @@ def test_another_preset_and_vocabulary(window, song):
 
 
 def test_which_seconds_made_a_tag(window, tagger, song):
-    from keras_musictag.models.saliency import saliency
+    from keras_musictag.insight.saliency import saliency
 
     page = window()
     give(page, song)

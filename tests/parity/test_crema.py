@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from keras_musictag.chords import get_vocabulary
-from keras_musictag.models.chord_recognizer import ChordRecognizer
+from keras_musictag.models.recognizer import ChordRecognizer
 
 PROBABILITIES = 1e-4
 # The same features in; measured: 2.5e-6.

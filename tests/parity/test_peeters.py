@@ -16,7 +16,7 @@ from keras_musictag.layers import (
     SoftmaxWeightPool,
     TCNBlock,
 )
-from keras_musictag.models.auto_pool import AutoPoolTagger
+from keras_musictag.models.taggers.auto_pool import AutoPoolTagger
 
 sys.path.insert(0, str(Path(__file__).parent))
 from gradients import gradients

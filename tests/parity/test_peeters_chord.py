@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_musictag.models.chord_networks import tutorial_logits
-from keras_musictag.models.crnn_chords import CRNNChordRecognizer
+from keras_musictag.models.recognizers.crnn_chords import CRNNChordRecognizer
+from keras_musictag.models.recognizers.networks import tutorial_logits
 
 LOGITS = 1e-4  # the authors' code in float32 is up to 6e-6 from itself in float64
 BINS, CLASSES = 72, 25

@@ -14,10 +14,10 @@ from keras import ops
 
 from keras_musictag.conversion import pytorch, sota
 from keras_musictag.errors import PresetError
-from keras_musictag.models.crnn import CRNNTagger
-from keras_musictag.models.fcn import FCNTagger
-from keras_musictag.models.musicnn import MusicnnTagger
-from keras_musictag.models.short_chunk import ShortChunkCNNTagger
+from keras_musictag.models.taggers.crnn import CRNNTagger
+from keras_musictag.models.taggers.fcn import FCNTagger
+from keras_musictag.models.taggers.musicnn import MusicnnTagger
+from keras_musictag.models.taggers.short_chunk import ShortChunkCNNTagger
 
 sys.path.insert(0, str(Path(__file__).parent))
 from sota_recipe import recipe_sums, recipe_weights

@@ -13,9 +13,9 @@ import pytest
 from keras import ops
 
 from keras_musictag.conversion import sota
-from keras_musictag.models.harmonic_cnn import HarmonicCNNTagger
-from keras_musictag.models.sample_cnn import SampleCNNTagger
-from keras_musictag.models.self_attention import SelfAttentionTagger
+from keras_musictag.models.taggers.harmonic_cnn import HarmonicCNNTagger
+from keras_musictag.models.taggers.sample_cnn import SampleCNNTagger
+from keras_musictag.models.taggers.self_attention import SelfAttentionTagger
 
 sys.path.insert(0, str(Path(__file__).parent))
 from sota_recipe import recipe_sums, recipe_weights

@@ -5,7 +5,7 @@ import pytest
 
 from keras_musictag import plotting
 from keras_musictag.errors import ConfigError
-from keras_musictag.models.training_run import TrainingRun
+from keras_musictag.training.run import TrainingRun
 
 pytest.importorskip("matplotlib")
 

@@ -8,6 +8,7 @@ import numpy as np
 from keras_musictag.compat.musicnn import configuration as config
 from keras_musictag.errors import ConfigError, PresetError
 from keras_musictag.models.tagger import MusicTagger
+from keras_musictag.presets import copy_weights
 
 MUSICNN_FEATURES = (
     "timbral",
@@ -157,9 +158,7 @@ def _load(preset: str, frames: int) -> MusicTagger:
     if settings["chunk_frames"] == frames:
         return tagger
     other = type(tagger).from_config({**settings, "chunk_frames": frames})
-    values = {variable.path: variable for variable in tagger.weights}
-    for variable in other.weights:
-        variable.assign(values[variable.path].value)
+    copy_weights(other.weights, tagger.weights)
     return other
 
 

@@ -11,10 +11,10 @@ import keras_musictag as kmt
 from keras_musictag.chords import ChordSequence, Vocabulary
 from keras_musictag.errors import AudioError, AudioWarning, ConfigError
 from keras_musictag.metrics import chord_scores
-from keras_musictag.models.chord_recognizer import ChordRecognizer
-from keras_musictag.models.chord_training import ChordCrops
-from keras_musictag.models.crema import CremaChordRecognizer
-from keras_musictag.models.crnn_chords import CRNNChordRecognizer
+from keras_musictag.models.fitting.chord_training import ChordCrops
+from keras_musictag.models.recognizer import ChordRecognizer
+from keras_musictag.models.recognizers.crema import CremaChordRecognizer
+from keras_musictag.models.recognizers.crnn_chords import CRNNChordRecognizer
 
 RATE = 22050
 SMALL = {"channels": (4, 8, 16), "units": 16}

@@ -8,7 +8,7 @@ import pytest
 
 import keras_musictag as kmt
 from keras_musictag.errors import AudioError, ConfigError, LabelError
-from keras_musictag.models.saliency import gradient, saliency
+from keras_musictag.insight.saliency import gradient, saliency
 
 LABELS = ["rock", "jazz", "piano"]
 
@@ -100,7 +100,7 @@ def test_shapes_fit_and_silence_is_worth_nothing(tagger, method):
 
 def test_frequencies_and_times_are_those_of_the_sound():
     """Where the gradient is the sum of all bins, values follow a tone."""
-    from keras_musictag.models.saliency import _Spectrogram, _Stitched, _Waveform
+    from keras_musictag.insight.saliency import _Spectrogram, _Stitched, _Waveform
 
     for name, View in (("MusicnnTagger", _Spectrogram), ("SampleCNNTagger", _Waveform)):
         tagger = small(name)

@@ -1,15 +1,12 @@
 """Which tracks sound alike: nearest neighbours among embeddings."""
 
-import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-import keras
 import numpy as np
 
 from keras_musictag.checks import check_choice, check_positive_int
@@ -18,6 +15,8 @@ from keras_musictag.errors import (
     ConfigError,
     import_extra,
 )
+from keras_musictag.presets import weights_digest
+from keras_musictag.replacing import replacing
 from keras_musictag.tracks import sources
 from keras_musictag.tracks.inference import TRACK_ERRORS
 
@@ -241,15 +240,8 @@ class EmbeddingIndex:
             "description": np.array(json.dumps(description)),
         }
         try:
-            # Beside, then moved: whoever reads sees the old file or the new one.
-            handle, part = tempfile.mkstemp(suffix=".npz", dir=path.parent)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    np.savez_compressed(file, **arrays)
-                os.replace(part, path)
-            except BaseException:
-                os.unlink(part)
-                raise
+            with replacing(path) as part, open(part, "wb") as file:
+                np.savez_compressed(file, **arrays)
         except OSError as error:
             raise ConfigError(
                 "The index cannot be written.",
@@ -332,21 +324,15 @@ def fingerprint(tagger, layer: str = "penultimate") -> dict[str, Any]:
         A dict of plain values: the class, the preset if there is one, and a SHA-256
         of the weights (without the head) and of how tracks are cut.
     """
-    digest = hashlib.sha256()
     chunking = str(getattr(tagger, "chunking", None))
     rules = [type(tagger).__name__, layer, tagger.sample_rate, chunking]
-    digest.update(json.dumps(rules).encode())
     parts = [tagger] if layer == "scores" else [tagger.frontend, tagger.backbone]
-    variables = {v.path: v for part in parts for v in part.weights}
-    for path in sorted(variables):
-        value = keras.ops.convert_to_numpy(variables[path].value)
-        digest.update(path.encode() + str(value.shape).encode())
-        digest.update(np.ascontiguousarray(value, "float32").tobytes())
+    variables = [variable for part in parts for variable in part.weights]
     origin = getattr(tagger, "origin", None) or {}
     return {
         "class": type(tagger).__name__,
         "preset": origin.get("preset"),
-        "sha256": digest.hexdigest(),
+        "sha256": weights_digest(json.dumps(rules), variables),
     }
 
 

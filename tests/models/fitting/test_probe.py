@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import keras_musictag as kmt
-from keras_musictag.models.probe import embed_tracks, fingerprint
+from keras_musictag.models.fitting.probe import embed_tracks, embedding_cache_name
 
 LABELS = ["low", "loud"]
 
@@ -181,10 +181,12 @@ def test_tracks_with_a_bad_one_and_a_cache(waves, tmp_path):
         np.array(plain.head.weights[0].value),
         atol=1e-3,
     )
-    kept = list((folder / fingerprint(cached)).glob("*.npy"))
+    kept = list((folder / embedding_cache_name(cached)).glob("*.npy"))
     assert len(kept) == 24
     # Another backbone has other embeddings; another head has the same.
-    assert fingerprint(cached) == fingerprint(tagger(["x"]))
-    assert fingerprint(cached) != fingerprint(kmt.MusicnnTagger.from_pretrained())
+    assert embedding_cache_name(cached) == embedding_cache_name(tagger(["x"]))
+    assert embedding_cache_name(cached) != embedding_cache_name(
+        kmt.MusicnnTagger.from_pretrained()
+    )
     rows = embed_tracks(cached, tracks[:3], cache=folder)
     np.testing.assert_allclose(rows, cached.embed(tracks.paths[:3]), atol=1e-5)

@@ -11,14 +11,15 @@ from keras_musictag import audio
 from keras_musictag.checks import check_choice
 from keras_musictag.data import crops, even
 from keras_musictag.data.collection import TrackList
+from keras_musictag.data.seeded import SeededBatches
 from keras_musictag.errors import ConfigError, LabelError
 from keras_musictag.labels import Labels
 from keras_musictag.models import devices
-from keras_musictag.models.backup import ResumableBackup
 from keras_musictag.models.base import PretrainedModel
+from keras_musictag.models.fitting.backup import ResumableBackup
+from keras_musictag.models.fitting.learning_rates import with_rates
+from keras_musictag.models.fitting.probe import Probe, train_probe
 from keras_musictag.models.heads import default_objective
-from keras_musictag.models.learning_rates import with_rates
-from keras_musictag.models.probe import Probe, train_probe
 from keras_musictag.tracks import sources
 
 FREEZE = (None, "backbone", "normalization")
@@ -294,7 +295,7 @@ def _listed(kwargs: dict) -> list:
 class _Epoch(keras.callbacks.Callback):
     """Begins with the epoch that the data are in."""
 
-    def __init__(self, data: crops.SeededBatches):
+    def __init__(self, data: SeededBatches):
         super().__init__()
         self.data, self.epoch = data, data.epoch
 
@@ -303,7 +304,7 @@ class _Epoch(keras.callbacks.Callback):
 
 
 def _from_this_epoch(x, callbacks):
-    if not isinstance(x, crops.SeededBatches):
+    if not isinstance(x, SeededBatches):
         return callbacks
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return callbacks

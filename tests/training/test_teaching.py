@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 import keras_musictag as kmt
-from keras_musictag.models.teaching import teach
+from keras_musictag.training.teaching import teach
 
 
 @pytest.fixture(scope="module")

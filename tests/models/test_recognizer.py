@@ -16,8 +16,8 @@ from keras_musictag.errors import (
     LabelError,
     PresetError,
 )
-from keras_musictag.models.chord_recognizer import ChordRecognizer
-from keras_musictag.models.crema import CremaChordRecognizer, with_bass
+from keras_musictag.models.recognizer import ChordRecognizer
+from keras_musictag.models.recognizers.crema import CremaChordRecognizer, with_bass
 from keras_musictag.models.whole_track import BLOCK_FRAMES, padded_length
 
 RATE, HOP = 44100, 4096

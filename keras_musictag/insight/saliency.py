@@ -133,7 +133,7 @@ def saliency(
 
     ```python
     import keras_musictag as kmt
-    from keras_musictag.models.saliency import saliency
+    from keras_musictag.insight.saliency import saliency
 
     tagger = kmt.MusicnnTagger.from_pretrained()
     found = saliency(tagger, kmt.audio.demo_path(), "rock")

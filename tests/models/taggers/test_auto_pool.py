@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from keras_musictag.errors import ConfigError
-from keras_musictag.models.auto_pool import BODIES, POOLS, AutoPoolTagger
+from keras_musictag.models.taggers.auto_pool import BODIES, POOLS, AutoPoolTagger
 
 LABELS = ["piano", "drums", "flute"]
 

@@ -7,7 +7,7 @@ import pytest
 from keras_musictag import chords
 from keras_musictag.errors import ConfigError
 from keras_musictag.metrics import chord_scores
-from keras_musictag.models.crnn_chords import CRNNChordRecognizer
+from keras_musictag.models.recognizers.crnn_chords import CRNNChordRecognizer
 
 # On songs with grooves and a soundfont that were not trained on.
 LEAST = [

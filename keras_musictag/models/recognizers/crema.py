@@ -9,12 +9,12 @@ from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.chords.vocabulary import BASS_DEGREES, TINY
 from keras_musictag.layers.cqt import HCQT
 from keras_musictag.models.base import dtype_scope
-from keras_musictag.models.chord_networks import KeepValid
-from keras_musictag.models.chord_recognizer import (
+from keras_musictag.models.recognizer import (
     ChordRecognizer,
     FrameOutputs,
     vocabulary_from_config,
 )
+from keras_musictag.models.recognizers.networks import KeepValid
 
 HARMONICS = (1, 2)
 BINS_PER_OCTAVE = 36

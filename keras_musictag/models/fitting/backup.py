@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from keras_musictag.errors import ConfigError
+from keras_musictag.replacing import replacing
 
 FILE = "training_state.npz"
 
@@ -104,11 +105,8 @@ class ResumableBackup(keras.callbacks.BackupAndRestore):
         values = [_numpy(v) for v in self._variables()]
         arrays = {f"v{i}": value for i, value in enumerate(values)}
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        # Written beside and renamed: a kill leaves the old state or the new one.
-        partial = self.file.with_suffix(".part")
-        with open(partial, "wb") as file:
+        with replacing(self.file) as part, open(part, "wb") as file:
             np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
-        os.replace(partial, self.file)
 
     def on_train_end(self, logs=None):
         """Remove the backup, for the run is complete."""

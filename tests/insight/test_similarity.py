@@ -16,7 +16,7 @@ from keras_musictag.errors import (
     ConfigError,
     MissingExtraError,
 )
-from keras_musictag.models.similarity import EmbeddingIndex, fingerprint
+from keras_musictag.insight.similarity import EmbeddingIndex, fingerprint
 
 LABELS = ["rock", "jazz", "piano"]
 SMALL = {"timbral_filters": 8, "temporal_filters": 4}

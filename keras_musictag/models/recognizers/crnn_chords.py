@@ -9,13 +9,13 @@ from keras import layers
 from keras_musictag.checks import check_choice
 from keras_musictag.chords import Vocabulary, reduce_probabilities
 from keras_musictag.layers.cqt import CQT
-from keras_musictag.models import chord_networks
 from keras_musictag.models.base import dtype_scope
-from keras_musictag.models.chord_recognizer import (
+from keras_musictag.models.recognizer import (
     ChordRecognizer,
     vocabulary_from_config,
     vocabulary_to_config,
 )
+from keras_musictag.models.recognizers import networks
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "strong": {
@@ -124,9 +124,7 @@ class CRNNChordRecognizer(ChordRecognizer):
         }
         chosen = {k: v for k, v in given.items() if v is not None}
         settings = {**VARIANTS[variant], **chosen}
-        check_choice(
-            settings["recurrent"], tuple(chord_networks.RECURRENT), name="recurrent"
-        )
+        check_choice(settings["recurrent"], tuple(networks.RECURRENT), name="recurrent")
         coarse = vocabulary_from_config(vocabulary)
         fine = coarse if detail is None else vocabulary_from_config(detail)
         settings |= {
@@ -177,20 +175,20 @@ def _backbone(coarse: Vocabulary, fine: Vocabulary, settings: dict) -> keras.Mod
     mask = keras.Input((None,), dtype="bool", name="mask")
     recurrent = {key: settings[key] for key in ("recurrent", "units")}
     if settings["variant"] == "tutorial":
-        x = chord_networks.Magnitude(name="magnitude")(features)
-        x = chord_networks.KeepValid(name="valid_frames")([x, mask])
-        x = chord_networks.tutorial_logits(
+        x = networks.Magnitude(name="magnitude")(features)
+        x = networks.KeepValid(name="valid_frames")([x, mask])
+        x = networks.tutorial_logits(
             x, len(fine), patch_frames=settings["patch_frames"], **recurrent
         )
     else:
         more = {key: settings[key] for key in ("channels", "dropout")}
-        x = chord_networks.strong_features(features, mask, **recurrent, **more)
-        x = chord_networks.strong_head(x, features, len(fine))
+        x = networks.strong_features(features, mask, **recurrent, **more)
+        x = networks.strong_head(x, features, len(fine))
     # In float32: half precision rounds small probabilities to nothing.
     x = layers.Softmax(dtype="float32", name="probabilities")(x)
     if fine is not coarse:
         shares = reduce_probabilities(np.eye(len(fine)), fine, coarse, outside="root")
         # Where there is no place for a class it became uniform; leave it out instead.
         shares *= np.ptp(shares, axis=1, keepdims=True) > 0
-        x = chord_networks.ReduceClasses(shares, dtype="float32", name="reduction")(x)
+        x = networks.ReduceClasses(shares, dtype="float32", name="reduction")(x)
     return keras.Model([features, mask], x, name="backbone")

@@ -13,12 +13,14 @@ from keras_musictag import metrics, plotting, presets
 from keras_musictag.checks import check_choice, check_positive, check_positive_int
 from keras_musictag.data.cache import AudioCache
 from keras_musictag.data.collection import TrackList
+from keras_musictag.data.pipeline import TrackBatches
 from keras_musictag.data.track import listed
 from keras_musictag.errors import AudioError, ConfigError, LabelError
-from keras_musictag.models.backup import ResumableBackup
-from keras_musictag.models.fine_tuning import FREEZE
+from keras_musictag.models.fitting.backup import ResumableBackup
+from keras_musictag.models.fitting.fine_tuning import FREEZE
 from keras_musictag.models.heads import PROBLEM_TYPES
-from keras_musictag.models.run_folder import (
+from keras_musictag.models.tagger import MusicTagger
+from keras_musictag.training.folder import (
     BACKUP,
     BEST,
     SPLITS,
@@ -27,7 +29,6 @@ from keras_musictag.models.run_folder import (
     open_folder,
     write_splits,
 )
-from keras_musictag.models.tagger import MusicTagger
 
 # What says which epoch is best, and whether more is better.
 MONITORS = {
@@ -328,7 +329,8 @@ def _parts(tracks: TrackList, problem_type: str) -> tuple[TrackList, TrackList]:
 
 def _batches(tracks: TrackList, model: MusicTagger, **options):
     single = model.problem_type == "single_label_classification"
-    return tracks.batches(
+    return TrackBatches(
+        tracks,
         sample_rate=model.sample_rate,
         chunk_samples=model.chunking.chunk_samples,
         targets=tracks.classes if single else None,

@@ -13,6 +13,7 @@ from keras_musictag.data.collection import TrackList
 from keras_musictag.data.track import listed
 from keras_musictag.errors import ConfigError
 from keras_musictag.models.tagger import MusicTagger
+from keras_musictag.replacing import replacing
 
 SETTINGS, HISTORY, SPLITS = "training.json", "history.csv", "splits.csv"
 BEST, BACKUP = "best.safetensors", "backup"
@@ -116,14 +117,11 @@ def _read_history(path: Path) -> list[dict[str, float]]:
 
 
 def _write_history(path: Path, history: list[dict[str, float]]) -> None:
-    # Written beside and renamed: a kill leaves the old one or the new one.
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         # Before the first epoch there are no figures of the training part.
         rows = csv.DictWriter(file, list(history[-1]), lineterminator="\n")
         rows.writeheader()
         rows.writerows(history)
-    partial.replace(path)
 
 
 def write_splits(path: Path, tracks: TrackList) -> None:

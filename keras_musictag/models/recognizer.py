@@ -17,7 +17,7 @@ from keras_musictag.chords import (
 )
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.errors import LabelError
-from keras_musictag.models import chord_training, whole_track
+from keras_musictag.models import whole_track
 from keras_musictag.models.base import PretrainedModel, dtype_scope
 from keras_musictag.models.chord_frames import (
     FrameOutputs,
@@ -27,6 +27,7 @@ from keras_musictag.models.chord_frames import (
     vocabulary_to_config,
     with_beats,
 )
+from keras_musictag.models.fitting import chord_training
 from keras_musictag.models.whole_track import WholeTrack
 from keras_musictag.tracks import sources
 from keras_musictag.tracks.inference import TrackError

@@ -12,9 +12,9 @@ import soundfile
 from keras import layers
 
 import keras_musictag as kmt
-from keras_musictag.models.backup import ResumableBackup
 from keras_musictag.models.base import dtype_scope
-from keras_musictag.models.learning_rates import LayerwiseOptimizer
+from keras_musictag.models.fitting.backup import ResumableBackup
+from keras_musictag.models.fitting.learning_rates import LayerwiseOptimizer
 from keras_musictag.models.tagger import MusicTagger
 
 LABELS = ["calm", "wild"]

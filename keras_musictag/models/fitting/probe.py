@@ -1,6 +1,5 @@
 """A linear probe: scikit-learn trains the last layer of a tagger on embeddings."""
 
-import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -8,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_musictag.checks import check_positive_int
@@ -16,6 +14,7 @@ from keras_musictag.data.cache import AudioCache
 from keras_musictag.data.collection import TrackList
 from keras_musictag.data.track import Track, listed
 from keras_musictag.errors import AudioError, ConfigError, LabelError
+from keras_musictag.presets import weights_digest
 from keras_musictag.tracks import sources
 from keras_musictag.tracks.inference import TRACK_ERRORS
 
@@ -129,7 +128,7 @@ def embed_tracks(
         return tagger.embed(named, sample_rate, batch_size=batch_size)
     held: AudioCache | None = None
     if cache is not None:
-        held = AudioCache(os.path.join(cache, fingerprint(tagger)))
+        held = AudioCache(os.path.join(cache, embedding_cache_name(tagger)))
 
     def outcomes():
         for track in named:
@@ -145,15 +144,13 @@ def embed_tracks(
     return sources.collect(outcomes(), names, single=False)
 
 
-def fingerprint(tagger) -> str:
+def embedding_cache_name(tagger) -> str:
     """Name what embeddings depend on: settings and weights before the head."""
     config = {k: v for k, v in tagger.get_config().items() if k not in _HEAD_ONLY}
     about = [type(tagger).__name__, config, repr(tagger.chunking)]
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-    for variable in (*tagger.frontend.weights, *tagger.backbone.weights):
-        value = keras.ops.convert_to_numpy(variable.value)
-        digest.update(variable.path.encode() + np.ascontiguousarray(value).tobytes())
-    return digest.hexdigest()[:24]
+    variables = [*tagger.frontend.weights, *tagger.backbone.weights]
+    text = json.dumps(about, sort_keys=True)
+    return weights_digest(text, variables, by_path=False)[:24]
 
 
 # === Checks ===

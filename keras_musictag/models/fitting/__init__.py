@@ -1,0 +1,1 @@
+"""How models are trained: fine-tuning, probes, rates, backups, chords."""

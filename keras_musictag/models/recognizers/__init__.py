@@ -1,0 +1,1 @@
+"""The chord recognisers, one file per architecture; the registry imports them."""

@@ -1,0 +1,1 @@
+"""The taggers, one file per architecture; the registry imports them."""

@@ -1,0 +1,1 @@
+"""Whole trainings from a table to a folder, and tags taught by examples."""
