@@ -75,6 +75,8 @@ class Analyzer:
 
         def cut_job(job: Job):
             yield 0, job  # whatever fails from here on belongs to it
+            if not job.wanted:
+                return
             wanted = [specs[key] for key in job.wanted]
             with fetched(job.path) as file:
                 if job.sha256 is None:
@@ -92,6 +94,8 @@ class Analyzer:
                     self._take(index, outcome, item)
                 else:
                     self._close(index, outcome, error)
+                    if not outcome.job.wanted:  # all of it is known already
+                        yield open_jobs.pop(index)
                 yield from self._finished(open_jobs)
         for scorer in self._scorers.values():
             scorer.flush()

@@ -177,16 +177,16 @@ def run(
     plan = scanner.plan(paths)
     progress = BuildProgress(found=plan.found, todo=len(plan.pending))
     store.compact()
-    writer = _Writer(store, analyzer.analyses, scanner, write_seconds)
+    writer = _Writer(store, analyzer.analyses, write_seconds)
     jobs = scanner.jobs(plan.pending)
     outcomes = (engine or run_local)(analyzer, jobs)
     with writer, contextlib.closing(outcomes):
         for outcome in outcomes:
             writer.add(outcome)
-            _count(progress, outcome, scanner, began)
+            _count(progress, outcome, began)
             if on_progress:
                 on_progress(progress)
-    _update(progress, scanner, began)
+    progress.seconds = time.monotonic() - began
     return progress
 
 
@@ -205,31 +205,29 @@ def run_local(
     yield from analyzer.run(jobs)
 
 
-def _count(progress: BuildProgress, outcome: Outcome, scanner, began: float) -> None:
+def _count(progress: BuildProgress, outcome: Outcome, began: float) -> None:
     if outcome.errors:
         progress.failed += 1
-    else:
+    elif outcome.job.wanted:
         progress.analysed += 1
+    else:
+        progress.moved += 1
     progress.audio_seconds += outcome.duration or 0.0
-    _update(progress, scanner, began)
-
-
-def _update(progress: BuildProgress, scanner: Scanner, began: float) -> None:
-    progress.moved = scanner.moved
     progress.seconds = time.monotonic() - began
 
 
 class _Writer:
     """Collects outcomes and writes them now and then, and at the end of all."""
 
-    def __init__(self, store: Store, analyses: list[Analysis], scanner, seconds: float):
-        self.store, self.scanner, self.seconds = store, scanner, seconds
+    def __init__(self, store: Store, analyses: list[Analysis], seconds: float):
+        self.store, self.seconds = store, seconds
         self.analyses = {a.id: a for a in analyses}
         self.last = time.monotonic()
         self._clear()
 
     def _clear(self) -> None:
         self.rows: dict[Analysis, list[dict]] = {a: [] for a in self.analyses.values()}
+        self.copies: dict[str, list[dict]] = {key: [] for key in self.analyses}
         self.errors: list[dict] = []
         self.count = 0
 
@@ -250,6 +248,9 @@ class _Writer:
             "mtime_ns": job.mtime_ns,
             "sha256": job.sha256,
         }
+        for key, source in job.copies:
+            copy = {**facts, "source": source, "replaces": job.replaces}
+            self.copies[key].append(copy)
         more = {"duration": outcome.duration, "replaces": job.replaces}
         for key, values in outcome.rows.items():
             self.rows[self.analyses[key]].append({**facts, **more, **values})
@@ -261,14 +262,12 @@ class _Writer:
             self.write()
 
     def write(self) -> None:
-        rows, errors = self.rows, self.errors
+        rows, copies, errors = self.rows, self.copies, self.errors
         self._clear()
         if any(rows.values()) or errors:
             self.store.write(rows, errors)
         for analysis in self.analyses.values():
-            copies = self.scanner.copies[analysis.id]
-            self.scanner.copies[analysis.id] = []
-            self.store.copy_rows(analysis, copies)
+            self.store.copy_rows(analysis, copies[analysis.id])
         self.store.compact()
         self.last = time.monotonic()
 

@@ -103,7 +103,9 @@ class Job:
         size, mtime_ns: What it was when the job was made; `None` if it could not be
             read, or if the address does not tell.
         sha256: Hash of its content; `None` if it has not been read yet.
-        wanted: The ids of the analyses.
+        wanted: The ids of the analyses to be made.
+        copies: The ids of analyses that are known of the same bytes, and the path
+            under which; their rows are written again, and nothing is analysed.
         replaces: A path whose rows this one's take the place of: a moved file.
     """
 
@@ -112,6 +114,7 @@ class Job:
     mtime_ns: int | None
     sha256: str | None
     wanted: tuple[str, ...]
+    copies: tuple[tuple[str, str], ...] = ()
     replaces: str | None = None
 
 

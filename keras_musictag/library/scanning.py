@@ -144,18 +144,11 @@ class Scanner:
         store: The library.
         analyses: What is wanted of each track.
         retry_failed: Whether what failed is tried again.
-
-    Attributes:
-        copies: By analysis: rows that are known under another path or time, to be
-            written again; the caller takes them out.
-        moved: How many tracks were found under a new path or time.
     """
 
     def __init__(self, store: Store, analyses: list[Analysis], retry_failed: bool):
         self.known = {a.id: store.known(a) for a in analyses}
         self.failed = {} if retry_failed else store.known_errors()
-        self.copies: dict[str, list[dict]] = {a.id: [] for a in analyses}
-        self.moved = 0
         self.by_hash = {
             key: {sha: path for path, (_, _, sha) in tracks.items() if sha}
             for key, tracks in self.known.items()
@@ -177,26 +170,23 @@ class Scanner:
     def jobs(self, pending: list) -> Iterator[Job]:
         """Yield what is new of the pending files, as `plan` gives them.
 
-        A file whose size is that of a known one is read, to compare their hashes; of
-        the others whoever analyses them finds the hash.
+        A file whose size is that of a known one is read, to compare their hashes: what
+        is known of the same bytes is copied. Of the others whoever analyses them finds
+        the hash.
         """
         for path, size, time in pending:
             text = as_text(path)
             sha256 = content_hash(path) if size in self.sizes else None
-            wanted, replaces = [], None
+            wanted, copies, replaces = [], [], None
             for key in self._missing(text, size, time):
                 source = self._same(key, text, sha256)
                 if source is None:
                     wanted.append(key)
                     continue
+                copies.append((key, source))
                 gone = source != text and state(source)[0] is None
                 replaces = source if gone else None
-                copy = {"source": source, "path": text, "replaces": replaces}
-                self.copies[key].append({**copy, "size": size, "mtime_ns": time})
-            if wanted:
-                yield Job(path, size, time, sha256, tuple(wanted), replaces)
-            else:
-                self.moved += 1
+            yield Job(path, size, time, sha256, tuple(wanted), tuple(copies), replaces)
 
     def _missing(self, text: str, size, time) -> list[str]:
         missing = []

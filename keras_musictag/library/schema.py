@@ -87,7 +87,7 @@ def copies() -> Any:
     """Return the Arrow schema of rows to be written again under another path."""
     import pyarrow as pa
 
-    texts = [(name, pa.string()) for name in ("source", "path", "replaces")]
+    texts = [(name, pa.string()) for name in ("source", "path", "sha256", "replaces")]
     return pa.schema([*texts, ("size", pa.int64()), ("mtime_ns", pa.int64())])
 
 

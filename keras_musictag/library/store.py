@@ -292,8 +292,8 @@ class Store:
 
         Args:
             analysis: Which rows.
-            copies: For each: `source` (path), and the new `path`, `size`, `mtime_ns`
-                and `replaces`.
+            copies: For each: `source` (path) and `sha256` of the row, and the new
+                `path`, `size`, `mtime_ns` and `replaces`.
         """
         import pyarrow as pa
 
@@ -307,11 +307,16 @@ class Store:
             connection.register(
                 "copies", pa.Table.from_pylist(copies, schema=schema.copies())
             )
-            rows = schema.quoted(analysis.id)
+            # Of all rows: at that path there may be another file by now, with a row
+            # of its own.
+            rows = schema.quoted(f"all:{analysis.id}")
             found = connection.sql(
                 "SELECT c.path, c.size, c.mtime_ns, c.replaces, "
                 f"{sequence}::BIGINT AS sequence, {chosen} "
-                f"FROM {rows} r JOIN copies c ON r.path = c.source"
+                f"FROM {rows} r JOIN copies c "
+                "ON r.path = c.source AND r.sha256 = c.sha256 "
+                "QUALIFY row_number() OVER "
+                "(PARTITION BY c.path ORDER BY r.sequence DESC) = 1"
             ).to_arrow_table()
         table = found.select(columns.names).cast(columns)
         self.write_part(analysis.id, table, sequence)

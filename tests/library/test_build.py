@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 
 import keras_musictag as kmt
 from keras_musictag.errors import AudioError, ConfigError, PresetError
@@ -85,6 +86,37 @@ def test_unchanged_files_are_skipped_and_changed_ones_are_not(songs, built, tmp_
     demo = kmt.MusicTagger.from_pretrained("musicnn_mtt").predict(kmt.audio.demo_path())
     np.testing.assert_allclose(after[str(changed)], demo[0], atol=1e-6)
     assert build(music, folder, "musicnn_mtt").todo == 0
+
+
+@pytest.mark.parametrize("write_seconds", [1e-9, 60])
+def test_files_that_change_names_keep_their_own_scores(songs, tmp_path, write_seconds):
+    album, folder = tmp_path / "album", tmp_path / "library"
+    album.mkdir()
+    # Of one length and format, so that sizes tell nothing.
+    sounds = [kmt.audio.load(song, 16000)[0][: 6 * 16000] for song in good(songs)[:4]]
+    first, second, third, fresh = (np.round(y * 32767) / 32768 for y in sounds)
+
+    def press(number, y):
+        soundfile.write(album / f"{number}.wav", y, 16000, subtype="PCM_16")
+
+    for number, y in enumerate((first, second, third), 1):
+        press(number, y)
+    build(album, folder, "musicnn_mtt")
+    # A new first song moves the others on; the last one is there twice from now on.
+    shutil.copy(album / "3.wav", album / "5.wav")
+    for number in (3, 2, 1):
+        (album / f"{number}.wav").rename(album / f"{number + 1}.wav")
+    press(1, fresh)
+    done = build(album, folder, "musicnn_mtt", write_seconds=write_seconds)
+    assert (done.analysed, done.moved, done.failed) == (1, 4, 0)
+    expected = kmt.MusicTagger.from_pretrained("musicnn_mtt").predict(
+        [fresh, first, second, third, third]
+    )
+    rows = scores(folder)
+    assert set(rows) == {str(album / f"{number}.wav") for number in range(1, 6)}
+    for number, row in enumerate(expected, 1):
+        np.testing.assert_allclose(rows[str(album / f"{number}.wav")], row, atol=1e-4)
+    assert build(album, folder, "musicnn_mtt").todo == 0
 
 
 @pytest.mark.slow
@@ -259,7 +291,7 @@ def test_a_full_disk_loses_nothing_that_was_written(songs, library):
         text=True,
     )
     assert "cannot be written (File too large)" in done.stdout, done.stderr
-    assert not list(library.glob("**/.writing-*"))
+    assert not list(library.glob("**/.*.part"))
     # The new analysis has no rows yet; the earlier ones have all of theirs.
     (old,) = [p for p in library.glob("tags-musicnn_mtt-*") if any(p.iterdir())]
     rows = sum(pq.read_metadata(p).num_rows for p in old.glob("*.parquet"))
