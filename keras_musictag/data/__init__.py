@@ -10,9 +10,10 @@ from keras_musictag.data.cache import AudioCache
 from keras_musictag.data.chord_sets import chord_folder, peeters, rwc_popular
 from keras_musictag.data.collection import TrackList
 from keras_musictag.data.datasets import gtzan, magnatagatune, mtg_jamendo
+from keras_musictag.data.folders import from_folders
 from keras_musictag.data.million_song import msd
 from keras_musictag.data.mirdata_adapter import from_mirdata
-from keras_musictag.data.tables import from_csv, from_folders
+from keras_musictag.data.tables import from_csv
 from keras_musictag.data.track import Track
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import numpy as np
 from keras_musictag.checks import check_choice
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.data.collection import TrackList
-from keras_musictag.data.tables import audio_files, check_folder
+from keras_musictag.data.folders import audio_files, existing_folder
 from keras_musictag.data.track import Track, listed
 from keras_musictag.errors import AudioError, AudioWarning, LabelError
 
@@ -195,7 +195,7 @@ def peeters(
 
 
 def _chord_files(folder: Path) -> list[Path]:
-    files = sorted(check_folder(folder).rglob("*"))
+    files = sorted(existing_folder(folder).rglob("*"))
     return [f for f in files if f.suffix.lower() in CHORD_SUFFIXES and f.is_file()]
 
 

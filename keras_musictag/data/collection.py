@@ -1,28 +1,18 @@
 """`TrackList`: the tracks of a data set with their tags, targets and splits."""
 
 import os
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 
 from keras_musictag.checks import check_choice
+from keras_musictag.data.checking import ON_MISSING, find_problems
+from keras_musictag.data.dealing import deal, plain_name
 from keras_musictag.data.track import Track, listed
-from keras_musictag.errors import AudioError, AudioWarning, ConfigError, LabelError
+from keras_musictag.errors import ConfigError, LabelError
 from keras_musictag.labels import Labels
-
-ON_MISSING = ("skip", "raise", "warn")
-# What data sets call their parts, by what it is called here.
-ALIASES = {
-    "training": "train",
-    "validation": "valid",
-    "val": "valid",
-    "dev": "valid",
-    "testing": "test",
-}
 
 
 class TrackList(Sequence):
@@ -227,8 +217,8 @@ class TrackList(Sequence):
             ConfigError: If no track belongs to one of them.
         """
         wanted = {names} if isinstance(names, str) else set(names)
-        known = {_plain(name): name for name in self.splits if name is not None}
-        absent = [name for name in sorted(wanted) if _plain(name) not in known]
+        known = {plain_name(name): name for name in self.splits if name is not None}
+        absent = [name for name in sorted(wanted) if plain_name(name) not in known]
         if absent or not wanted:
             there = [f"{name} ({n})" for name, n in self.splits.items() if name]
             raise ConfigError(
@@ -238,12 +228,12 @@ class TrackList(Sequence):
                 if there
                 else "It has no splits: make them by `random_splits`.",
             )
-        plain = {_plain(name) for name in wanted}
+        plain = {plain_name(name) for name in wanted}
         return self.take(
             [
                 i
                 for i, t in enumerate(self._tracks)
-                if t.split and _plain(t.split) in plain
+                if t.split and plain_name(t.split) in plain
             ]
         )
 
@@ -294,24 +284,11 @@ class TrackList(Sequence):
         Raises:
             ConfigError: If the shares are not of at least 0 and together 1.
         """
-        shares = np.array([train, valid, test], "float64")
-        if not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-6:
-            raise ConfigError(
-                "The shares must be at least 0 and together 1.",
-                received=f"train={train}, valid={valid}, test={test}",
-                advice="Give three numbers such as 0.8, 0.1 and 0.1.",
-            )
+        shares = {"train": train, "valid": valid, "test": test}
         groups = [t.id if by is None else by(t) for t in self]
-        each = list(dict.fromkeys(groups))
-        order = np.random.default_rng(seed).permutation(len(each))
-        bounds = np.round(np.cumsum(shares) * len(each))[:2]
-        names = np.array(["train", "valid", "test"])[
-            np.searchsorted(bounds, np.arange(len(each)), side="right")
-        ]
-        split = {each[i]: str(name) for i, name in zip(order, names, strict=True)}
-        return self.with_splits(
-            {key: split[group] for key, group in zip(self.ids, groups, strict=True)}
-        )
+        dealt = deal(groups, shares, seed)
+        pairs = zip(self.ids, groups, strict=True)
+        return self.with_splits({key: dealt[group] for key, group in pairs})
 
     def with_labels(
         self, labels: Iterable[str], *, extra: str = "raise", missing: str = "raise"
@@ -369,33 +346,21 @@ class TrackList(Sequence):
             AudioError: If a file is bad and `on_missing` is `"raise"`, or all are.
         """
         check_choice(on_missing, ON_MISSING, name="on_missing")
-        with ThreadPoolExecutor(workers) as pool:
-            answers = pool.map(lambda t: t.problem(whole=whole), self._tracks)
-            bad = {i: p for i, p in enumerate(answers) if p is not None}
+        bad = find_problems(
+            self._tracks, self.name, on_missing, whole=whole, workers=workers
+        )
         if not bad:
             return self
-        count = f"{len(bad)} of {len(self)} tracks of the {self.name} cannot be used."
-        each = (f"{self._tracks[i].id}: {p.rstrip('.')}" for i, p in bad.items())
-        reasons = listed(each, 3)
-        if on_missing == "raise" or len(bad) == len(self):
-            raise AudioError(
-                count,
-                received=reasons,
-                advice='Mend or remove them, or pass on_missing="skip".',
-            )
-        left = {self._place(i): reason for i, reason in bad.items()}
-        what = "They are left out" if on_missing == "skip" else "They are still listed"
-        warnings.warn(
-            f"{count} Received: {reasons}. {what}; `problems` names all of them.",
-            AudioWarning,
-            stacklevel=2,
-        )
         kept = self
         if on_missing == "skip":
             kept = self.take([i for i in range(len(self)) if i not in bad])
-        problems = {**self.problems, **left}
+        problems = {self._place(i): reason for i, reason in bad.items()}
         return TrackList(
-            kept._tracks, kept._targets, self.labels, name=self.name, problems=problems
+            kept._tracks,
+            kept._targets,
+            self.labels,
+            name=self.name,
+            problems={**self.problems, **problems},
         )
 
     def class_weights(self) -> dict[int, float]:
@@ -453,7 +418,3 @@ class TrackList(Sequence):
         return TrackList(
             tracks, targets, labels, name=self.name, problems=self.problems
         )
-
-
-def _plain(name: str) -> str:
-    return ALIASES.get(name.lower(), name.lower())

@@ -10,7 +10,8 @@ import numpy as np
 from keras_musictag.checks import check_choice
 from keras_musictag.data import splits
 from keras_musictag.data.collection import TrackList
-from keras_musictag.data.tables import audio_files, check_folder, read_lines
+from keras_musictag.data.folders import audio_files, existing_folder
+from keras_musictag.data.tables import read_lines
 from keras_musictag.data.track import Track, listed
 from keras_musictag.errors import AudioError, AudioWarning, LabelError
 
@@ -66,7 +67,7 @@ def magnatagatune(
     ```
     """
     check_choice(split, (*MTAT_SPLITS, None), name="split")
-    folder = check_folder(Path(folder).expanduser())
+    folder = existing_folder(Path(folder).expanduser())
     file = annotations or folder / "annotations_final.csv"
     labels = splits.labels("mtat_top50")
     rows = read_table(file, ["clip_id", "mp3_path", *labels], delimiter="\t")
@@ -127,7 +128,7 @@ def mtg_jamendo(
     """
     check_choice(subset, tuple(JAMENDO_FILES), name="subset")
     check_choice(split, range(5), name="split")
-    folder = check_folder(Path(folder).expanduser())
+    folder = existing_folder(Path(folder).expanduser())
     where = _jamendo_splits(folder, metadata, split)
     labels = splits.labels(f"mtg_jamendo_{subset}")
     column = {label: i for i, label in enumerate(labels)}

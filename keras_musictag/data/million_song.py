@@ -12,7 +12,7 @@ from keras_musictag.checks import check_choice
 from keras_musictag.data import splits
 from keras_musictag.data.collection import TrackList
 from keras_musictag.data.datasets import read_table
-from keras_musictag.data.tables import check_folder
+from keras_musictag.data.folders import existing_folder
 from keras_musictag.data.track import Track, listed
 from keras_musictag.errors import AudioWarning, LabelError
 
@@ -63,7 +63,7 @@ def msd(
     ```
     """
     check_choice(split, SPLITS, name="split")
-    folder = check_folder(Path(folder).expanduser())
+    folder = existing_folder(Path(folder).expanduser())
     file = Path(tags or folder / "lastfm_tags.db").expanduser()
     labels = splits.labels("msd_top50")
     pairs = list(_tags(file, labels))

@@ -1,6 +1,7 @@
 """One track of a data set: where its audio lies, and what is known about it."""
 
 import os
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 
 from keras_musictag import audio
 from keras_musictag.chords.sequence import ChordSequence
-from keras_musictag.errors import AudioError, LabelError
+from keras_musictag.errors import AudioError, AudioWarning, LabelError
 
 # Opening a file and decoding this much shows a missing, empty or foreign file.
 PROBE_SECONDS = 0.1
@@ -21,6 +22,15 @@ def listed(names: Iterable, most: int = 5) -> str:
     names = [str(name) for name in names]
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def warn_of(problem: str, received: str, what: str, *, depth: int = 4) -> None:
+    """Warn of items that are not used as they stand."""
+    warnings.warn(
+        f"{problem} Received: {received}. They are {what}; mend them to use them.",
+        AudioWarning,
+        stacklevel=depth,
+    )
 
 
 @dataclass(frozen=True, slots=True)

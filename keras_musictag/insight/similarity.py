@@ -15,7 +15,7 @@ from keras_musictag.errors import (
     ConfigError,
     import_extra,
 )
-from keras_musictag.presets import weights_digest
+from keras_musictag.insight.fingerprint import fingerprint
 from keras_musictag.replacing import replacing
 from keras_musictag.tracks import sources
 from keras_musictag.tracks.inference import TRACK_ERRORS
@@ -311,29 +311,6 @@ class EmbeddingIndex:
     def _named(self, places, values):
         order = np.lexsort((places, -values))
         return [(self.ids[places[i]], float(values[i])) for i in order]
-
-
-def fingerprint(tagger, layer: str = "penultimate") -> dict[str, Any]:
-    """Describe what decides the embeddings of a tagger.
-
-    Args:
-        tagger: A `MusicTagger`; or a `ChordRecognizer`, with the layer `"scores"`.
-        layer: The endpoint; `"scores"` counts the head in.
-
-    Returns:
-        A dict of plain values: the class, the preset if there is one, and a SHA-256
-        of the weights (without the head) and of how tracks are cut.
-    """
-    chunking = str(getattr(tagger, "chunking", None))
-    rules = [type(tagger).__name__, layer, tagger.sample_rate, chunking]
-    parts = [tagger] if layer == "scores" else [tagger.frontend, tagger.backbone]
-    variables = [variable for part in parts for variable in part.weights]
-    origin = getattr(tagger, "origin", None) or {}
-    return {
-        "class": type(tagger).__name__,
-        "preset": origin.get("preset"),
-        "sha256": weights_digest(json.dumps(rules), variables),
-    }
 
 
 def _embed_each(tagger, tracks, sample_rate, **options):

@@ -136,7 +136,7 @@ class _Tags:
     def __init__(self, preset: str, recipe: Recipe):
         # Here, because it starts the backend.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        from keras_musictag.insight.similarity import fingerprint
+        from keras_musictag.insight.fingerprint import fingerprint
         from keras_musictag.models.tagger import MusicTagger
 
         tagger = MusicTagger.from_pretrained(preset)
@@ -177,7 +177,7 @@ class _Chords:
 
     def __init__(self, preset: str):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        from keras_musictag.insight.similarity import fingerprint
+        from keras_musictag.insight.fingerprint import fingerprint
         from keras_musictag.models.recognizer import ChordRecognizer
 
         self.model = ChordRecognizer.from_pretrained(preset)

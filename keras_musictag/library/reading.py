@@ -369,7 +369,8 @@ def _neighbours(rows, names, analysis: Analysis, own, like, limit: int):
 
 def _index(rows, names, analysis: Analysis, tagger) -> Any:
     """An index of the rows, by FAISS if it is installed, for files if with a tagger."""
-    from keras_musictag.insight.similarity import EmbeddingIndex, fingerprint
+    from keras_musictag.insight.fingerprint import fingerprint
+    from keras_musictag.insight.similarity import EmbeddingIndex
 
     if tagger is not None:
         found = fingerprint(tagger, "scores")["sha256"]

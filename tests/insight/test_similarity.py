@@ -16,7 +16,8 @@ from keras_musictag.errors import (
     ConfigError,
     MissingExtraError,
 )
-from keras_musictag.insight.similarity import EmbeddingIndex, fingerprint
+from keras_musictag.insight.fingerprint import fingerprint
+from keras_musictag.insight.similarity import EmbeddingIndex
 
 LABELS = ["rock", "jazz", "piano"]
 SMALL = {"timbral_filters": 8, "temporal_filters": 4}

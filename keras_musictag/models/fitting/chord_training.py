@@ -254,7 +254,9 @@ def load_songs(model, tracks, verbose: bool = False) -> list[Song]:
     count = f"{len(bad)} of {len(tracks)} tracks of the {tracks.name} cannot be used."
     if not songs:
         raise AudioError(
-            count, received=listed(bad, 3), advice="Check the files and their chords."
+            count,
+            received=listed(bad, 3),
+            advice="Check the files and their chords.",
         )
     warnings.warn(
         f"{count} Received: {listed(bad, 3)}. They are left out.",
