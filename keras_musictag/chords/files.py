@@ -13,7 +13,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from keras_musictag.chords.harte import NO_CHORD
 from keras_musictag.chords.segments import check_segments
 from keras_musictag.errors import ConfigError, LabelError
 
@@ -21,8 +20,6 @@ JSON_FORMAT = "keras_musictag.chords"
 JAMS_NAMESPACES = ("chord", "chord_harte")
 # The schema whose fields `to_jams` fills in.
 JAMS_VERSION = "0.3.5"
-# How the tutorial's data sets write that no chord sounds.
-PYJAMA_NO_CHORD = "N:-"
 FIELDS = ("start", "end", "label", "confidence")
 
 
@@ -141,7 +138,10 @@ def read_json(path) -> dict[str, Any]:
         (_number(item.get("start")), _number(item.get("end")), item.get("label"))
         for item in items
     ]
-    confidences = _confidences(items, places)
+    confidences = [
+        _confidence(item.get("confidence"), place)
+        for item, place in zip(items, places, strict=True)
+    ]
     read = _checked(rows, places, name, "at least one segment")
     duration = record.get("duration")
     duration = None if duration is None else _number(duration)
@@ -256,7 +256,7 @@ def read_pyjama(path, *, key: str = "chord") -> dict[str, dict[str, Any]]:
 
     Returns:
         For each entry that has chords its file path, with a dict of `intervals`,
-        `labels` and `confidences`. `N:-` is read as `N`.
+        `labels` and `confidences`.
 
     Raises:
         LabelError: If the file is of another form, has no chords, or malformed ones.
@@ -318,23 +318,23 @@ def _read_json(source):
 
 
 def _from_atoms(atoms, name):
-    """Read a list of `{time, duration, value, confidence}`."""
+    """Read a list of `{time, duration, value, confidence}`, in any order.
+
+    A JAMS annotation is a set of observations; the `jams` package sorts them too.
+    """
     atoms = atoms if isinstance(atoms, list) else []
-    atoms = [atom if isinstance(atom, dict) else {} for atom in atoms]
-    places = [f"chord {i} of {name}" for i in range(len(atoms))]
     rows = []
-    for atom in atoms:
+    for i, atom in enumerate(atoms):
+        atom = atom if isinstance(atom, dict) else {}
         start, length = _number(atom.get("time")), _number(atom.get("duration"))
-        value = atom.get("value")
-        label = NO_CHORD if value == PYJAMA_NO_CHORD else value
-        rows.append((start, start + length, label))
-    confidences = _confidences(atoms, places)
-    return {**_checked(rows, places, name, "chords"), "confidences": confidences}
-
-
-def _confidences(items, places):
-    pairs = zip(items, places, strict=True)
-    return [_confidence(item.get("confidence"), place) for item, place in pairs]
+        place = f"chord {i} of {name}"
+        confidence = _confidence(atom.get("confidence"), place)
+        rows.append((start, start + length, atom.get("value"), confidence, place))
+    # What has no time stays where it is refused by name.
+    rows.sort(key=lambda row: row[0] if math.isfinite(row[0]) else -math.inf)
+    *_, confidences, places = zip(*rows, strict=True) if rows else ((), ())
+    read = _checked(rows, places, name, "chords")
+    return {**read, "confidences": list(confidences)}
 
 
 def _confidence(written, place):
