@@ -207,11 +207,14 @@ class Chord:
             text += f"({','.join(names)})" if names else ""
         if self.bass == "1":
             return root + text
-        return f"{root}{text}/{self._bass_name(root, self.bass_pitch_class)}"
+        return f"{root}{text}/{self.bass_name(root)}"
 
-    def _bass_name(self, root, wanted):
-        # The letter follows the degree: the third of Db is F, the sixth of F# is D#.
-        letters = "CDEFGAB"
+    def bass_name(self, root: str) -> str:
+        """Name the bass of a chord with a root of this name.
+
+        The letter follows the degree: the third of Db is F, the sixth of F# is D#.
+        """
+        wanted, letters = self.bass_pitch_class, "CDEFGAB"
         steps = int(self.bass.lstrip("b#")) - 1
         letter = letters[(letters.index(root[0]) + steps) % 7]
         accidentals = (wanted - NATURALS[letter] + 6) % 12 - 6
