@@ -5,8 +5,6 @@ and the keys of Isophonics. Readers give the arguments of a `ChordSequence`, as 
 in `files` do. Some formats say only where chords begin: each lasts until the next one.
 """
 
-import csv
-import io
 import math
 from typing import Any, NamedTuple
 from xml.parsers import expat
@@ -15,6 +13,7 @@ from keras_musictag.chords import keys, naming
 from keras_musictag.chords.harte import NO_CHORD, NO_CHORD_SPELLED_OUT
 from keras_musictag.chords.parsing import (
     checked,
+    csv_rows,
     malformed,
     number,
     read_text,
@@ -76,8 +75,8 @@ def read_rwc(path, *, duration: float | None = None) -> dict[str, Any]:
           databases", ISMIR 2002.
     """
     text, name = read_text(path)
-    rows = csv.reader(io.StringIO(text), delimiter=";")
-    header = [column.strip().lower() for column in next(rows, [])]
+    rows = csv_rows(text, name, delimiter=";")
+    header = [column.strip().lower() for column in next(rows, ("", []))[1]]
     starts = [header.index(column) for column in RWC_START if column in header]
     ends = [header.index(column) for column in RWC_END if column in header]
     if not starts or RWC_CHORD not in header:
@@ -86,10 +85,7 @@ def read_rwc(path, *, duration: float | None = None) -> dict[str, Any]:
             ";".join(header),
         )
     events = []
-    for row in rows:
-        place = f"line {rows.line_num} of {name}"
-        if not any(column.strip() for column in row):
-            continue
+    for place, row in rows:
         if len(row) != len(header):
             raise malformed(f"{place} has not {len(header)} columns", ";".join(row))
         end = number(row[ends[0]]) if ends else None
@@ -118,12 +114,8 @@ def read_chordino(path, *, duration: float | None = None) -> dict[str, Any]:
           identification of difficult chords", ISMIR 2010.
     """
     text, name = read_text(path)
-    rows = csv.reader(io.StringIO(text), skipinitialspace=True)
     events, songs = [], set()
-    for row in rows:
-        place = f"line {rows.line_num} of {name}"
-        if not any(row):
-            continue
+    for place, row in csv_rows(text, name, skipinitialspace=True):
         *times, label = row
         if times and math.isnan(number(times[0])):
             songs |= {times.pop(0)} - {""}
@@ -312,6 +304,11 @@ def _from_events(events, name, duration, expected):
     """Give each chord without an end the start of the next one."""
     if not events:
         return checked([], [], name, expected)
+    for event in events:
+        if not math.isfinite(event.start):
+            raise malformed(
+                f"{event.place} has no number for a start", str(event.label)
+            )
     last = events[-1]
     if last.end is None and duration is None:
         if last.label not in (NO_CHORD, NO_CHORD_SPELLED_OUT) or len(events) == 1:

@@ -7,12 +7,13 @@ from typing import Any
 from keras_musictag.chords.harte import NO_CHORD, UNKNOWN_CHORD
 from keras_musictag.chords.parsing import checked, malformed, number, read_text
 
-METRE = re.compile(r"(\d+)/(\d+)")
+METRE = re.compile(r"(\d{1,3})/(\d{1,3})", re.ASCII)
 # A bar too elaborate for chords, a rest of any length, and the chord before once more.
 ELABORATE, PAUSE, SAME = "*", "&pause", "."
 # Words in place of bars: no chord sounds.
 NO_MUSIC = {"silence", "noise", "applause", "talking", "fadeout", "pre-intro"}
-_REPEAT = re.compile(r"\bx(\d+)\b")
+_REPEAT = re.compile(r"\bx(\d+)\b", re.ASCII)
+MOST_REPEATS = 100
 
 
 def read_billboard(path) -> dict[str, Any]:
@@ -78,12 +79,15 @@ def _beats(content, metre, place):
     *bars, after = rest.split("|")
     # `| x2` may stand behind a bar line of its own.
     repeat = _REPEAT.search(after)
+    times = int(repeat[1]) if repeat else 1
+    if not 1 <= times <= MOST_REPEATS:
+        raise malformed(f"{place} is repeated {repeat[1]} times", repr(content))
     if not bars:
         raise malformed(f"{place} has no bar line at its end", repr(content))
     beats: list[tuple[str, Fraction]] = []
     for bar in bars:
         beats += _bar(bar, metre, beats, place)
-    return beats * (int(repeat[1]) if repeat else 1)
+    return beats * times
 
 
 def _bar(bar, metre, beats, place):

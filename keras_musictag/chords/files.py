@@ -12,7 +12,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-from keras_musictag.chords.parsing import checked, malformed, number, read_text
+from keras_musictag.chords.parsing import (
+    checked,
+    csv_rows,
+    malformed,
+    number,
+    read_text,
+)
 from keras_musictag.errors import LabelError
 
 JSON_FORMAT = "keras_musictag.chords"
@@ -85,20 +91,22 @@ def read_csv(path) -> dict[str, Any]:
         LabelError: If a line is malformed; the message names the file and the line.
     """
     text, name = read_text(path)
-    reader = csv.DictReader(io.StringIO(text), restval="", restkey="more")
-    if not set(FIELDS[:3]) <= set(reader.fieldnames or ()):
+    lines = csv_rows(text, name)
+    _, header = next(lines, ("", []))
+    if not set(FIELDS[:3]) <= set(header):
         raise malformed(
-            f"{name} lacks the columns start, end and label",
-            f"header {reader.fieldnames}",
+            f"{name} lacks the columns start, end and label", f"header {header}"
         )
     rows, places, confidences = [], [], []
-    for row in reader:
-        places.append(f"line {reader.line_num} of {name}")
-        if "more" in row:
-            raise malformed(f"{places[-1]} has too many columns", repr(row["more"]))
-        rows.append((number(row["start"]), number(row["end"]), row["label"]))
-        written = row.get("confidence") or None
-        confidences.append(_confidence(written, places[-1]))
+    for place, columns in lines:
+        places.append(place)
+        if len(columns) > len(header):
+            more = repr(columns[len(header) :])
+            raise malformed(f"{place} has too many columns", more)
+        row = dict(zip(header, columns, strict=False))
+        label = row.get("label", "")
+        rows.append((number(row.get("start")), number(row.get("end")), label))
+        confidences.append(_confidence(row.get("confidence") or None, place))
     read = checked(rows, places, name, "a header and one line for each chord")
     return {**read, "confidences": confidences}
 

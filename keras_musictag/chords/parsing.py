@@ -1,7 +1,10 @@
 """What all readers of chord files share."""
 
+import csv
+import io
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,27 @@ def read_text(source):
         except UnicodeDecodeError as error:
             raise malformed(f"{name} is no text in UTF-8", str(error)) from error
     return content, str(name)
+
+
+def csv_rows(text: str, name: str, **options) -> Iterator[tuple[str, list[str]]]:
+    """Read CSV; give the place and the columns of each row that has any.
+
+    Args:
+        text: Of the file.
+        name: Of the file.
+        **options: Of `csv.reader`.
+
+    Raises:
+        LabelError: If it is no CSV.
+    """
+    reader = csv.reader(io.StringIO(text), **options)
+    try:
+        for row in reader:
+            if any(column.strip() for column in row):
+                yield f"line {reader.line_num} of {name}", row
+    except csv.Error as error:
+        place = f"line {reader.line_num} of {name}"
+        raise malformed(f"{place} is no CSV", str(error)) from error
 
 
 def number(written) -> float:

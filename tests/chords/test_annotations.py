@@ -1,6 +1,7 @@
 """Chord files of data sets and other programs, with values computed by hand."""
 
 import io
+import random
 import textwrap
 
 import numpy as np
@@ -10,6 +11,7 @@ from keras_musictag.chords import formats, read_keys
 from keras_musictag.chords.naming import read_name
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.errors import LabelError
+from tests.fuzz.mutations import damaged_text
 
 
 def rows(song):
@@ -199,7 +201,7 @@ def test_layers_of_sonic_visualiser():
         ("<sv></sv>", "is no layer of Sonic Visualiser"),
         (layer(), "has no chords"),
         (layer('frame="0"'), "line 8 of the file is not legal"),
-        (layer('frame="a" label="C"'), "no number of at least 0: line 8"),
+        (layer('frame="a" label="C"'), "line 8 of the file has no number for a start"),
         (layer('frame="0" label="C"', end=0), "last chord ends: line 8"),
         (
             layer('frame="9" label="C"', 'frame="0" label="N"'),
@@ -276,6 +278,8 @@ def test_times_of_a_published_song():
         ("C:maj G:7", "C:mjaor G:7", "line 7 of the file is not legal"),
         ("| N | x2", "| | x2", "line 8 of the file has a bar without a chord"),
         ("C:maj . . F:maj", ". C:maj", "line 8 of the file has a bar without a chord"),
+        ("x2", "x0", "line 8 of the file is repeated 0 times"),
+        ("x2", "x99999999999", "line 8 of the file is repeated 99999999999 times"),
         ("(2/4)", "(2/0)", "line 9 of the file has no metre such as 4/4"),
         ("metre: 6/8", "metre: fast", "line 10 of the file has no metre"),
         ("Z, fadeout", "D, solo", "line 12 of the file has neither bars nor silence"),
@@ -321,6 +325,36 @@ def test_keys_of_isophonics():
 def test_bad_keys_of_isophonics(text, message):
     with pytest.raises(LabelError, match=message):
         read_keys(io.StringIO(text))
+
+
+# === Damage ===
+
+DAMAGED = {
+    "rwc": "t_start;t_end;chord\n0.0;0.104;N\n0.104;1.858;Ab:min\n1.9;3;C:7\n",
+    "chordino": '"a.wav",0.0,"N"\n,0.74,"C"\n,8.5,"Am7/G"\n,9.75,"N"\n',
+    "audacity": "0.5\t2.0\tC:maj\n\\\t1.0\t2.0\n2.0\t2.0\tAm7\n4.0\t6.25\tN\n",
+    "svl": layer('frame="0" label="N"', 'frame="4410" label="Ab:min"'),
+    "billboard": SHEET,
+}
+
+
+@pytest.mark.parametrize("form", DAMAGED)
+def test_damaged_files_end_in_chords_or_a_clear_error(form):
+    text = DAMAGED[form].encode()
+    for seed in range(400):
+        data = damaged_text(text, random.Random(seed), DAMAGED["billboard"].encode())
+        try:
+            song = getattr(ChordSequence, f"from_{form}")(io.BytesIO(data))
+        except LabelError:
+            continue
+        assert 0 < len(song) < 2000 and song.to_lab()
+
+
+@pytest.mark.parametrize("form", ["csv", "rwc", "chordino"])
+def test_a_field_that_never_ends_is_no_csv(form):
+    heads = {"csv": "start,end,label\n", "rwc": "t;chord\n", "chordino": '0,"C"\n'}
+    with pytest.raises(LabelError, match=r"line \d of the file is no CSV"):
+        read(form, heads[form] + '"' + "x" * 200_000)
 
 
 # === Which format ===

@@ -297,6 +297,60 @@ def test_midi_files_play_the_chords_at_their_times(tmp_path):
             assert not own or own[0] % 12 == chord.bass_pitch_class
 
 
+# Yamaha's table: root (accidental in the high half, 3 natural, 2 flat, 4 sharp; C is 1
+# in the low half), type, bass, and 127 for no bass chord.
+XF_CHORDS = {
+    "C:maj": (0x31, 0x00, 0x7F, 0x7F),
+    "A:min7": (0x36, 0x0A, 0x7F, 0x7F),
+    "Bb:7": (0x27, 0x13, 0x7F, 0x7F),
+    "F#:hdim7": (0x44, 0x0B, 0x7F, 0x7F),
+    "E:dim7": (0x33, 0x12, 0x7F, 0x7F),
+    "C:maj/3": (0x31, 0x00, 0x33, 0x7F),
+    "Eb:min7/b3": (0x23, 0x0A, 0x25, 0x7F),
+    "D:maj6": (0x32, 0x01, 0x7F, 0x7F),
+    "D:maj7": (0x32, 0x02, 0x7F, 0x7F),
+    "D:maj(9)": (0x32, 0x04, 0x7F, 0x7F),
+    "D:maj9": (0x32, 0x05, 0x7F, 0x7F),
+    "D:aug": (0x32, 0x07, 0x7F, 0x7F),
+    "D:min": (0x32, 0x08, 0x7F, 0x7F),
+    "D:min6": (0x32, 0x09, 0x7F, 0x7F),
+    "D:min9": (0x32, 0x0D, 0x7F, 0x7F),
+    "D:minmaj7": (0x32, 0x0F, 0x7F, 0x7F),
+    "D:dim": (0x32, 0x11, 0x7F, 0x7F),
+    "D:sus4(b7)": (0x32, 0x14, 0x7F, 0x7F),
+    "D:9": (0x32, 0x16, 0x7F, 0x7F),
+    "D:13": (0x32, 0x18, 0x7F, 0x7F),
+    "D:7(b9)": (0x32, 0x19, 0x7F, 0x7F),
+    "D:7(#9)": (0x32, 0x1B, 0x7F, 0x7F),
+    "D:aug(b7)": (0x32, 0x1D, 0x7F, 0x7F),
+    "D:1": (0x32, 0x1E, 0x7F, 0x7F),
+    "D:5": (0x32, 0x1F, 0x7F, 0x7F),
+    "D:sus4": (0x32, 0x20, 0x7F, 0x7F),
+    "D:sus2": (0x32, 0x21, 0x7F, 0x7F),
+    "N": (0x31, 0x22, 0x7F, 0x7F),
+    "X": (0x31, 0x22, 0x7F, 0x7F),
+}
+
+
+def test_midi_files_name_the_chords_for_yamahas_keyboards():
+    mido = pytest.importorskip("mido")
+    edges = np.arange(len(XF_CHORDS) + 1.0)
+    intervals = np.stack([edges[:-1], edges[1:]], axis=1)
+    intervals[-1, 0] += 0.5
+    song = ChordSequence(intervals, list(XF_CHORDS))
+    now, events = 0.0, []
+    for message in mido.MidiFile(file=io.BytesIO(song.to_midi())):
+        now += message.time
+        if message.type == "sequencer_specific":
+            events.append((now, message.data))
+    assert events[0] == (0, (0x43, 0x7B, 0x00, *b"XF02", 0x00, 0x02))
+    assert {data[:3] for _, data in events[1:]} == {(0x43, 0x7B, 0x01)}
+    assert [data[3:] for _, data in events[1:-1]] == list(XF_CHORDS.values())
+    # The gap before the last chord is none.
+    starts = [*intervals[:-1, 0], intervals[-2, 1], intervals[-1, 0]]
+    np.testing.assert_allclose([t for t, _ in events[1:]], starts[: len(events) - 1])
+
+
 @pytest.mark.parametrize("bad", [{"tempo": 2}, {"program": 128}, {"velocity": 0}])
 def test_bad_midi_arguments_are_refused(bad):
     with pytest.raises(ConfigError, match="out of range"):
