@@ -81,7 +81,7 @@ def _beats(content, metre, place):
     repeat = _REPEAT.search(after)
     times = int(repeat[1]) if repeat else 1
     if not 1 <= times <= MOST_REPEATS:
-        raise malformed(f"{place} is repeated {repeat[1]} times", repr(content))
+        raise malformed(f"{place} is repeated {times} times", repr(content))
     if not bars:
         raise malformed(f"{place} has no bar line at its end", repr(content))
     beats: list[tuple[str, Fraction]] = []

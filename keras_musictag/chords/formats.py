@@ -67,7 +67,8 @@ def find_format(path) -> Format | None:
         return forms[0] if forms else None
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES).decode("utf-8-sig", "replace") + "\n"
-    return next((f for f in forms if re.match(f.begins, head, re.IGNORECASE)), None)
+    begun = (f for f in forms if f.begins and re.match(f.begins, head, re.IGNORECASE))
+    return next(begun, None)
 
 
 def find_files(folder) -> list[Path]:
@@ -76,17 +77,23 @@ def find_files(folder) -> list[Path]:
     Where a `.lab` or JAMS file has one of the same name beside it in another format,
     the other one is a copy, and left out.
     """
-    found = [
-        path
-        for path in sorted(Path(folder).rglob("*"))
-        if path.suffix.lower() in SUFFIXES and path.is_file() and find_format(path)
-    ]
+    found = [path for path in sorted(Path(folder).rglob("*")) if _is_chord_file(path)]
     usual = {p.with_suffix("") for p in found if p.suffix.lower() in USUAL}
     return [
         path
         for path in found
         if path.suffix.lower() in USUAL or path.with_suffix("") not in usual
     ]
+
+
+def _is_chord_file(path):
+    if path.suffix.lower() not in SUFFIXES or not path.is_file():
+        return False
+    try:
+        return find_format(path) is not None
+    except OSError:
+        # Who reads it will hear why that is not possible.
+        return True
 
 
 def read(path) -> dict[str, Any]:

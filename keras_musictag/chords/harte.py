@@ -214,7 +214,7 @@ class Chord:
 
         The letter follows the degree: the third of Db is F, the sixth of F# is D#.
         """
-        wanted, letters = self.bass_pitch_class, "CDEFGAB"
+        wanted, letters = self.bass_pitch_class or 0, "CDEFGAB"
         steps = int(self.bass.lstrip("b#")) - 1
         letter = letters[(letters.index(root[0]) + steps) % 7]
         accidentals = (wanted - NATURALS[letter] + 6) % 12 - 6

@@ -33,11 +33,7 @@ from keras_musictag.cli.printing import (
 )
 
 ChordFormat = enum.StrEnum(
-    "ChordFormat",
-    [
-        *("table", "lab", "jams", "json", "csv"),
-        *("midi", "chordpro", "musicxml", "audacity"),
-    ],
+    "ChordFormat", "table lab jams json csv midi chordpro musicxml audacity"
 )
 Decoder = enum.StrEnum("Decoder", ["viterbi", "argmax", "hmm"])
 SUFFIXES = {"table": "txt", "midi": "mid", "chordpro": "cho", "audacity": "txt"}
