@@ -128,7 +128,10 @@ GROUPS = {
         "Labels": ["parse", "Chord", "transpose", "spell", "pretty", "camelot"],
         "Vocabularies": ["get_vocabulary", "Vocabulary", "reduce_probabilities"],
         "Decoding": ["decode", "viterbi", "transition_matrix", "estimate_transitions"],
-        "Keys and beats": ["estimate_key", "Key", "find_beats", "pool_beats"],
+        "Keys and beats": [
+            *("estimate_key", "Key", "read_keys", "KeySegment"),
+            *("find_beats", "pool_beats"),
+        ],
     },
 }
 # What public functions give or take; not imported by users, so not among the names.

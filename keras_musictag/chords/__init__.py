@@ -1,6 +1,7 @@
 """Chords: labels, vocabularies, decoding and chord sequences, with NumPy only."""
 
 from keras_musictag.chords.analysis import Key, estimate_key, find_beats
+from keras_musictag.chords.annotations import KeySegment, read_keys
 from keras_musictag.chords.decoding import (
     DECODERS,
     decode,
@@ -32,6 +33,7 @@ __all__ = [
     "ChordSequence",
     "DECODERS",
     "Key",
+    "KeySegment",
     "ROOTS_FLAT",
     "ROOTS_SHARP",
     "VOCABULARIES",
@@ -45,6 +47,7 @@ __all__ = [
     "parse",
     "pool_beats",
     "pretty",
+    "read_keys",
     "reduce_probabilities",
     "spell",
     "transition_matrix",

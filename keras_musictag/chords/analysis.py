@@ -24,6 +24,14 @@ PROFILES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 }
 MODES = ("maj", "min")
 BEAT_SAMPLE_RATE = 22050
+# Samples from one frame of the beat tracker to the next.
+BEAT_HOP = 512
+# Where the sound of a beat begins, in seconds from what the tracker says.
+BEAT_SEARCH = (-0.065, 0.005)
+# Frames that find it: 12 ms long, one each 1.5 ms.
+ONSET_WINDOW, ONSET_HOP = 256, 32
+# A straight line through fewer beats says less than the tracker's own grid of tempi.
+FEWEST_BEATS = 5
 
 
 @dataclass(frozen=True)
@@ -183,8 +191,14 @@ class Beats(NamedTuple):
 def find_beats(source: Any, sample_rate: int | None = None) -> Beats:
     """Find the tempo and the beats of a song.
 
-    `librosa.beat.beat_track` with its defaults, at 22050 Hz. The tempo is one for the
-    whole song; half or twice the right one is its usual mistake.
+    `librosa.beat.beat_track` with its defaults, at 22050 Hz, chooses the beats. It
+    says them late, by 20 ms on drums alone and by 50 ms where other music hides the
+    start of a sound, and on a grid of 23 ms: each is moved to where the sound rises.
+
+    The tempo is one for the whole song, the slope of a straight line through the
+    beats, to 0.1 beats per minute where the playing is even. Half or twice the right
+    one is the usual mistake. Fewer than 5 beats give librosa's estimate, which lies
+    on a grid of 2 to 6 beats per minute.
 
     Args:
         source: Path of an audio file, or samples of shape `(samples,)` or
@@ -216,5 +230,68 @@ def find_beats(source: Any, sample_rate: int | None = None) -> Beats:
         samples = audio.resample(source, rate, BEAT_SAMPLE_RATE)
     else:
         samples, _ = audio.load(source, BEAT_SAMPLE_RATE)
-    tempo, times = librosa.beat.beat_track(y=samples, sr=BEAT_SAMPLE_RATE, units="time")
-    return Beats(float(np.ravel(tempo)[0]), np.asarray(times, dtype="float64"))
+    tempo, times = librosa.beat.beat_track(
+        y=samples, sr=BEAT_SAMPLE_RATE, hop_length=BEAT_HOP, units="time"
+    )
+    times = _move_to_onsets(np.asarray(times, dtype="float64"), samples)
+    if len(times) < FEWEST_BEATS:
+        return Beats(float(np.ravel(tempo)[0]), times)
+    return Beats(_tempo_of_line(times), times)
+
+
+def _move_to_onsets(times, samples):
+    """Take the tracker's delay and its grid out of the times of beats.
+
+    The tracker compares spectra of 93 ms and names the time at the leading edge of the
+    window. A sound is noticed when it is well inside: how far depends on how loud it
+    is beside what sounded before, so the delay is measured in each song.
+    """
+    if not len(times):
+        return times
+    found = [_steepest_rise(samples, time) for time in times]
+    onsets, heights = np.array(found).T
+    delays = onsets - times
+    frame = BEAT_HOP / BEAT_SAMPLE_RATE
+    clear = delays[heights >= np.median(heights)]
+    delay = np.mean(clear[np.abs(clear - np.median(clear)) <= frame])
+    moved = times + delay
+    # The tracker's frames explain half a frame more or less; what lies farther is
+    # another sound.
+    own = np.abs(onsets - moved) <= 0.75 * frame
+    return np.maximum(np.where(own, onsets, moved), 0.0)
+
+
+def _steepest_rise(samples, time):
+    """Return where, close to a beat, the spectrum rises most, and how much."""
+    first, last = (round((time + s) * BEAT_SAMPLE_RATE) for s in BEAT_SEARCH)
+    half = ONSET_WINDOW // 2
+    # Silence around the ends: also a song that begins with a beat has a rise there.
+    outside = max(0, half - first), max(0, last + half - len(samples))
+    part = np.pad(samples[max(0, first - half) : last + half], outside)
+    frames = np.lib.stride_tricks.sliding_window_view(part, ONSET_WINDOW)[::ONSET_HOP]
+    spectra = np.sqrt(np.abs(np.fft.rfft(frames * np.hanning(ONSET_WINDOW))))
+    rises = np.maximum(np.diff(spectra, axis=0), 0.0).sum(axis=1)
+    steepest = int(rises.argmax())
+    # Frames are centred; a difference lies between two of them.
+    at = first + (steepest + 0.5) * ONSET_HOP
+    return at / BEAT_SAMPLE_RATE, rises[steepest]
+
+
+def _tempo_of_line(times):
+    """Return the beats per minute of a straight line through beats.
+
+    A gap counts as many beats as fit into it. Beats far off the line pull it less:
+    weights after Huber, "Robust estimation of a location parameter", 1964.
+    """
+    intervals = np.diff(times)
+    steps = np.maximum(np.rint(intervals / np.median(intervals)), 1)
+    counts = np.append(0, np.cumsum(steps))
+    weights = np.ones(len(times))
+    for _ in range(20):
+        x = counts - np.average(counts, weights=weights)
+        y = times - np.average(times, weights=weights)
+        slope = np.sum(weights * x * y) / np.sum(weights * x * x)
+        errors = np.abs(y - slope * x)
+        scale = 2.0 * np.median(errors)
+        weights = np.minimum(1.0, scale / np.maximum(errors, max(scale, 1e-9)))
+    return float(60.0 / slope)

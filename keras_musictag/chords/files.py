@@ -1,4 +1,4 @@
-"""Chord files: `.lab`, JAMS, JSON, CSV and `.pyjama`.
+"""Chord files: `.lab`, JAMS, JSON, CSV and `.pyjama`; `annotations` reads more.
 
 Readers give the arguments of a `ChordSequence` (`intervals`, `labels` and what else
 the file knows) and refuse what is malformed with the file and the place in it; writers
@@ -9,20 +9,22 @@ import csv
 import io
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
-from keras_musictag.chords.harte import NO_CHORD
-from keras_musictag.chords.segments import check_segments
-from keras_musictag.errors import ConfigError, LabelError
+from keras_musictag.chords.parsing import (
+    checked,
+    csv_rows,
+    malformed,
+    number,
+    read_text,
+)
+from keras_musictag.errors import LabelError
 
 JSON_FORMAT = "keras_musictag.chords"
 JAMS_NAMESPACES = ("chord", "chord_harte")
 # The schema whose fields `to_jams` fills in.
 JAMS_VERSION = "0.3.5"
-# How the tutorial's data sets write that no chord sounds.
-PYJAMA_NO_CHORD = "N:-"
 FIELDS = ("start", "end", "label", "confidence")
 
 
@@ -52,19 +54,19 @@ def read_lab(path) -> dict[str, Any]:
     Raises:
         LabelError: If a line is malformed; the message names the file and the line.
     """
-    text, name = _read(path)
+    text, name = read_text(path)
     rows, places = [], []
-    for number, line in enumerate(text.splitlines(), 1):
+    for i, line in enumerate(text.splitlines(), 1):
         if line.strip() and not line.startswith("#"):
-            place = f"{name}, line {number}"
+            place = f"{name}, line {i}"
             columns = line.split()
             if len(columns) != 3:
-                raise _malformed(
+                raise malformed(
                     f"{place}: a line must hold start, end and label", repr(line)
                 )
-            rows.append((*map(_number, columns[:2]), columns[2]))
-            places.append(f"line {number} of {name}")
-    return _checked(rows, places, name, "start, end and chord label, tab separated")
+            rows.append((*map(number, columns[:2]), columns[2]))
+            places.append(f"line {i} of {name}")
+    return checked(rows, places, name, "start, end and chord label, tab separated")
 
 
 def to_csv(sequence) -> str:
@@ -88,22 +90,24 @@ def read_csv(path) -> dict[str, Any]:
     Raises:
         LabelError: If a line is malformed; the message names the file and the line.
     """
-    text, name = _read(path)
-    reader = csv.DictReader(io.StringIO(text), restval="", restkey="more")
-    if not set(FIELDS[:3]) <= set(reader.fieldnames or ()):
-        raise _malformed(
-            f"{name} lacks the columns start, end and label",
-            f"header {reader.fieldnames}",
+    text, name = read_text(path)
+    lines = csv_rows(text, name)
+    _, header = next(lines, ("", []))
+    if not set(FIELDS[:3]) <= set(header):
+        raise malformed(
+            f"{name} lacks the columns start, end and label", f"header {header}"
         )
     rows, places, confidences = [], [], []
-    for row in reader:
-        places.append(f"line {reader.line_num} of {name}")
-        if "more" in row:
-            raise _malformed(f"{places[-1]} has too many columns", repr(row["more"]))
-        rows.append((_number(row["start"]), _number(row["end"]), row["label"]))
-        written = row.get("confidence") or None
-        confidences.append(_confidence(written, places[-1]))
-    read = _checked(rows, places, name, "a header and one line for each chord")
+    for place, columns in lines:
+        places.append(place)
+        if len(columns) > len(header):
+            more = repr(columns[len(header) :])
+            raise malformed(f"{place} has too many columns", more)
+        row = dict(zip(header, columns, strict=False))
+        label = row.get("label", "")
+        rows.append((number(row.get("start")), number(row.get("end")), label))
+        confidences.append(_confidence(row.get("confidence") or None, place))
+    read = checked(rows, places, name, "a header and one line for each chord")
     return {**read, "confidences": confidences}
 
 
@@ -134,17 +138,20 @@ def read_json(path) -> dict[str, Any]:
     record, name = _read_json(path)
     segments = record.get("segments") if isinstance(record, dict) else None
     if not isinstance(segments, list) or record.get("format") != JSON_FORMAT:
-        raise _malformed(f"{name} holds no chords of this package", _shorten(record))
+        raise malformed(f"{name} holds no chords of this package", _shorten(record))
     items = [item if isinstance(item, dict) else {} for item in segments]
     places = [f"segment {i} of {name}" for i in range(len(items))]
     rows = [
-        (_number(item.get("start")), _number(item.get("end")), item.get("label"))
+        (number(item.get("start")), number(item.get("end")), item.get("label"))
         for item in items
     ]
-    confidences = _confidences(items, places)
-    read = _checked(rows, places, name, "at least one segment")
+    confidences = [
+        _confidence(item.get("confidence"), place)
+        for item, place in zip(items, places, strict=True)
+    ]
+    read = checked(rows, places, name, "at least one segment")
     duration = record.get("duration")
-    duration = None if duration is None else _number(duration)
+    duration = None if duration is None else number(duration)
     return {**read, "confidences": confidences, "duration": duration}
 
 
@@ -223,7 +230,7 @@ def read_jams(path, *, index: int = 0) -> dict[str, Any]:
     record, name = _read_json(path)
     annotations = record.get("annotations") if isinstance(record, dict) else None
     if not isinstance(annotations, list):
-        raise _malformed(f"{name} is no JAMS file", _shorten(record))
+        raise malformed(f"{name} is no JAMS file", _shorten(record))
     items = [item for item in annotations if isinstance(item, dict)]
     chords = [item for item in items if item.get("namespace") in JAMS_NAMESPACES]
     if not 0 <= index < len(chords):
@@ -244,7 +251,7 @@ def _jams_duration(record, intervals):
     metadata = record.get("file_metadata")
     duration = metadata.get("duration") if isinstance(metadata, dict) else None
     last = float(intervals[-1, 1])
-    return last if duration is None else max(_number(duration), last)
+    return last if duration is None else max(number(duration), last)
 
 
 def read_pyjama(path, *, key: str = "chord") -> dict[str, dict[str, Any]]:
@@ -256,7 +263,7 @@ def read_pyjama(path, *, key: str = "chord") -> dict[str, dict[str, Any]]:
 
     Returns:
         For each entry that has chords its file path, with a dict of `intervals`,
-        `labels` and `confidences`. `N:-` is read as `N`.
+        `labels` and `confidences`.
 
     Raises:
         LabelError: If the file is of another form, has no chords, or malformed ones.
@@ -268,7 +275,7 @@ def read_pyjama(path, *, key: str = "chord") -> dict[str, dict[str, Any]]:
     collection = record.get("collection") if isinstance(record, dict) else None
     entries = collection.get("entry") if isinstance(collection, dict) else None
     if not isinstance(entries, list):
-        raise _malformed(f"{name} is no .pyjama collection", _shorten(record))
+        raise malformed(f"{name} is no .pyjama collection", _shorten(record))
     read: dict[str, dict[str, Any]] = {}
     for i, entry in enumerate(item for item in entries if isinstance(item, dict)):
         if not entry.get(key):
@@ -276,9 +283,9 @@ def read_pyjama(path, *, key: str = "chord") -> dict[str, dict[str, Any]]:
         try:
             track = str(entry["filepath"][0]["value"])
         except (KeyError, IndexError, TypeError) as error:
-            raise _malformed(f"entry {i} of {name} has no file path", "none") from error
+            raise malformed(f"entry {i} of {name} has no file path", "none") from error
         if track in read:
-            raise _malformed(f"{name} has two entries with chords for one file", track)
+            raise malformed(f"{name} has two entries with chords for one file", track)
         read[track] = _from_atoms(entry[key], f"{name}, entry {track}")
     if not read:
         raise LabelError(
@@ -289,84 +296,41 @@ def read_pyjama(path, *, key: str = "chord") -> dict[str, dict[str, Any]]:
     return read
 
 
-def _read(source):
-    """Return the text of a path or an open file, and its name for messages."""
-    if hasattr(source, "read"):
-        content, name = source.read(), getattr(source, "name", "the file")
-    elif isinstance(source, (str, os.PathLike)):
-        content, name = Path(source).read_bytes(), os.fspath(source)
-    else:
-        raise ConfigError(
-            "A chord file must be a path or an open file.",
-            received=type(source).__name__,
-            advice="Give a str, a Path or an open file.",
-        )
-    if isinstance(content, bytes):
-        try:
-            content = content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise _malformed(f"{name} is no text in UTF-8", str(error)) from error
-    return content, str(name)
-
-
 def _read_json(source):
-    text, name = _read(source)
+    text, name = read_text(source)
     try:
         return json.loads(text), name
     except (ValueError, RecursionError) as error:
-        raise _malformed(f"{name} is no JSON", str(error)) from error
+        raise malformed(f"{name} is no JSON", str(error)) from error
 
 
 def _from_atoms(atoms, name):
-    """Read a list of `{time, duration, value, confidence}`."""
+    """Read a list of `{time, duration, value, confidence}`, in any order.
+
+    A JAMS annotation is a set of observations; the `jams` package sorts them too.
+    """
     atoms = atoms if isinstance(atoms, list) else []
-    atoms = [atom if isinstance(atom, dict) else {} for atom in atoms]
-    places = [f"chord {i} of {name}" for i in range(len(atoms))]
     rows = []
-    for atom in atoms:
-        start, length = _number(atom.get("time")), _number(atom.get("duration"))
-        value = atom.get("value")
-        label = NO_CHORD if value == PYJAMA_NO_CHORD else value
-        rows.append((start, start + length, label))
-    confidences = _confidences(atoms, places)
-    return {**_checked(rows, places, name, "chords"), "confidences": confidences}
-
-
-def _confidences(items, places):
-    pairs = zip(items, places, strict=True)
-    return [_confidence(item.get("confidence"), place) for item, place in pairs]
+    for i, atom in enumerate(atoms):
+        atom = atom if isinstance(atom, dict) else {}
+        start, length = number(atom.get("time")), number(atom.get("duration"))
+        place = f"chord {i} of {name}"
+        confidence = _confidence(atom.get("confidence"), place)
+        rows.append((start, start + length, atom.get("value"), confidence, place))
+    # What has no time stays where it is refused by name.
+    rows.sort(key=lambda row: row[0] if math.isfinite(row[0]) else -math.inf)
+    *_, confidences, places = zip(*rows, strict=True) if rows else ((), ())
+    read = checked(rows, places, name, "chords")
+    return {**read, "confidences": list(confidences)}
 
 
 def _confidence(written, place):
     if written is None:
         return None
-    value = _number(written)
+    value = number(written)
     if not math.isfinite(value):
-        raise _malformed(f"the confidence in {place} is no number", repr(written))
+        raise malformed(f"the confidence in {place} is no number", repr(written))
     return value
-
-
-def _number(written):
-    # NaN stands for "no number" until the checks name the place.
-    if isinstance(written, bool):
-        return math.nan
-    try:
-        return float(written)
-    except (TypeError, ValueError):
-        return math.nan
-
-
-def _checked(rows, places, name, expected):
-    if not rows:
-        raise LabelError(
-            f"{name} has no chords.",
-            received="a file without any segment",
-            advice=f"Give a file with {expected}.",
-        )
-    intervals = [row[:2] for row in rows]
-    labels = [row[2] for row in rows]
-    intervals, labels = check_segments(intervals, labels, places.__getitem__)
-    return {"intervals": intervals, "labels": labels}
 
 
 def _exact_length(start, end):
@@ -374,14 +338,6 @@ def _exact_length(start, end):
     length = end - start
     near = (length, math.nextafter(length, 0.0), math.nextafter(length, math.inf))
     return next((value for value in near if start + value == end), length)
-
-
-def _malformed(problem, received):
-    return LabelError(
-        f"A chord file is malformed: {problem}.",
-        received=received,
-        advice="Mend the file, or leave it out.",
-    )
 
 
 def _shorten(record):

@@ -2,6 +2,7 @@
 
 A label is a root, a quality, tones added or left out, and a bass: `G#:min7(9,*5)/b3`.
 Two more labels exist: `N`, no chord sounds, and `X`, a chord that cannot be named.
+`N:-` is read as `N`.
 
 Reference: Harte, Sandler, Abdallah and Gómez, "Symbolic representation of musical
 chords: a proposed syntax for text annotations", ISMIR 2005; with the shorthands that
@@ -16,6 +17,8 @@ from functools import lru_cache
 from keras_musictag.errors import LabelError
 
 NO_CHORD, UNKNOWN_CHORD = "N", "X"
+# How some data sets spell no chord, a root and a quality like all others.
+NO_CHORD_SPELLED_OUT = "N:-"
 ROOTS_SHARP = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 ROOTS_FLAT = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 NATURALS = dict(zip("CDEFGAB", (0, 2, 4, 5, 7, 9, 11), strict=True))
@@ -204,11 +207,14 @@ class Chord:
             text += f"({','.join(names)})" if names else ""
         if self.bass == "1":
             return root + text
-        return f"{root}{text}/{self._bass_name(root, self.bass_pitch_class)}"
+        return f"{root}{text}/{self.bass_name(root)}"
 
-    def _bass_name(self, root, wanted):
-        # The letter follows the degree: the third of Db is F, the sixth of F# is D#.
-        letters = "CDEFGAB"
+    def bass_name(self, root: str) -> str:
+        """Name the bass of a chord with a root of this name.
+
+        The letter follows the degree: the third of Db is F, the sixth of F# is D#.
+        """
+        wanted, letters = self.bass_pitch_class or 0, "CDEFGAB"
         steps = int(self.bass.lstrip("b#")) - 1
         letter = letters[(letters.index(root[0]) + steps) % 7]
         accidentals = (wanted - NATURALS[letter] + 6) % 12 - 6
@@ -221,8 +227,8 @@ def parse(label: str) -> Chord:
     """Read a chord label.
 
     Args:
-        label: A label in Harte's notation, `N` or `X`. A root alone is a major
-            chord. `aug7` and `maj11` are read as `aug(b7)` and `maj9(11)`.
+        label: A label in Harte's notation, `N` (or `N:-`) or `X`. A root alone is a
+            major chord. `aug7` and `maj11` are read as `aug(b7)` and `maj9(11)`.
 
     Returns:
         The `Chord`.
@@ -253,6 +259,8 @@ def parse(label: str) -> Chord:
 def _parse(label):
     if label in (NO_CHORD, UNKNOWN_CHORD):
         return Chord(None, label)
+    if label == NO_CHORD_SPELLED_OUT:
+        return Chord(None, NO_CHORD)
     root = ROOT.match(label)
     if root is None:
         raise _malformed(label, 0, "it must begin with a root from A to G", _advice(""))
@@ -348,6 +356,8 @@ def transpose(label: str, semitones: int) -> str:
         LabelError: If the label is malformed.
     """
     chord = parse(label)
+    if chord.root is None:
+        return chord.label()
     if semitones % 12 == 0:
         return label
     return chord.transposed(semitones).label(flats="b" in label[1:].split(":")[0])

@@ -7,12 +7,18 @@ takes fewer lines than using one, and so this needs no extra.
 import struct
 
 from keras_musictag.checks import check_positive
-from keras_musictag.chords.harte import parse
+from keras_musictag.chords import naming
+from keras_musictag.chords.harte import parse, root_name
 from keras_musictag.errors import ConfigError
 
 TICKS_PER_BEAT = 960
 LOWEST_BASS = 36  # C2
 LOWEST_CHORD = 55  # G3
+# Yamaha's events: XF version 2 with style messages, and the start of a chord's name.
+XF_VERSION = b"\x43\x7b\x00XF02\x00\x02"
+XF_CHORD = b"\x43\x7b\x01"
+XF_ACCIDENTALS = {"b": 0x20, "": 0x30, "#": 0x40}
+XF_CANCEL, XF_NONE = 0x22, 0x7F
 
 
 def to_midi(
@@ -22,7 +28,8 @@ def to_midi(
 
     The bass sounds between C2 and B2, all tones of the chord in close position between
     G3 and F#4, so that neighbours need small moves only. `N` and `X` are silent. A
-    marker at the start of each chord holds its label.
+    marker at the start of each chord holds its label, and an XF event its name for
+    keyboards that play along. XF knows 34 types of chords; others have the nearest.
 
     Args:
         sequence: The `ChordSequence`.
@@ -37,6 +44,9 @@ def to_midi(
 
     Raises:
         ConfigError: If an argument is out of range.
+
+    References:
+        - Yamaha, "XF Format Specifications", version 2.01, 1999.
 
     Example:
 
@@ -62,13 +72,21 @@ def to_midi(
     # The file holds whole microseconds per beat: ticks are counted with that.
     beat = round(60e6 / tempo)
     second = TICKS_PER_BEAT * 1e6 / beat
-    events = [(0, 0, _meta(0x51, beat.to_bytes(3, "big"))), (0, 0, _program(program))]
+    events = [
+        (0, -1, _meta(0x7F, XF_VERSION)),
+        (0, 0, _meta(0x51, beat.to_bytes(3, "big"))),
+        (0, 0, _program(program)),
+    ]
     for start, end, label, _ in sequence:
         on, off = round(start * second), round(end * second)
         events.append((on, 1, _meta(0x06, label.encode())))
         for note in chord_notes(label) if off > on else ():
             events.append((on, 2, bytes((0x90, note, int(velocity)))))
             events.append((off, 0, bytes((0x80, note, 0))))
+    # Without gaps: a keyboard plays a chord until the next one.
+    for start, _, label, _ in sequence.filled() if len(sequence) else ():
+        name = _meta(0x7F, XF_CHORD + xf_chord(label))
+        events.append((round(start * second), 1, name))
     events.append((round(sequence.duration * second), 3, _meta(0x2F, b"")))
     return _file(sorted(events))
 
@@ -89,6 +107,29 @@ def chord_notes(label: str) -> list[int]:
     pitches = [pitch for pitch, sounds in enumerate(chord.pitch_classes) if sounds]
     upper = [LOWEST_CHORD + (pitch - LOWEST_CHORD) % 12 for pitch in pitches]
     return [LOWEST_BASS + bass, *sorted(upper)]
+
+
+def xf_chord(label: str) -> bytes:
+    """Return a chord in four bytes of Yamaha's XF: root, type, bass, type of the bass.
+
+    Args:
+        label: A chord in Harte's notation.
+
+    Returns:
+        The bytes; no chord and an unknown one end the chord before.
+    """
+    chord = parse(label)
+    if chord.root is None:
+        return bytes((_xf_note(0, False), XF_CANCEL, XF_NONE, XF_NONE))
+    kind = list(naming.XF_TYPES).index(naming.nearest(chord, "xf"))
+    flats, bass = label[1:2] == "b", chord.bass_pitch_class
+    on_bass = XF_NONE if bass == chord.root else _xf_note(bass, flats)
+    return bytes((_xf_note(chord.root, flats), kind, on_bass, XF_NONE))
+
+
+def _xf_note(pitch, flats):
+    name = root_name(pitch, flats)
+    return "CDEFGAB".index(name[0]) + 1 + XF_ACCIDENTALS[name[1:]]
 
 
 def _program(program):

@@ -40,7 +40,8 @@ def check_segments(intervals, labels, name: Callable[[int], str] = "segment {}".
         name: Gives the name of a segment by its position, for messages.
 
     Returns:
-        `(intervals, labels)`: float64 array `(segments, 2)` and a tuple of labels.
+        `(intervals, labels)`: float64 array `(segments, 2)` and a tuple of labels,
+        which mir_eval reads too: `N:-` has become `N`.
 
     Raises:
         LabelError: If lengths differ, a time is not a number of at least 0, a segment
@@ -59,16 +60,18 @@ def check_segments(intervals, labels, name: Callable[[int], str] = "segment {}".
     # A segment as short as the rounding itself keeps its own end.
     longer = moved > intervals[touching, 0]
     intervals[touching[longer], 1] = moved[longer]
+    legal = []
     for i, label in enumerate(labels):
         try:
-            parse(label)
+            chord = parse(label)
+            legal.append(chord.label() if chord.root is None else label)
         except LabelError as error:
             raise LabelError(
                 f"The label of {name(i)} is not legal. {error.problem}",
                 received=error.received,
                 advice=error.advice,
             ) from error
-    return intervals, labels
+    return intervals, tuple(legal)
 
 
 def frame_starts(n: int, frame_period, times, offset: float):

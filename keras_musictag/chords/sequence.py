@@ -7,8 +7,9 @@ import numpy as np
 
 from keras_musictag import plotting
 from keras_musictag.checks import check_positive
-from keras_musictag.chords import files, harte, keys, midi, sheet
+from keras_musictag.chords import harte, keys
 from keras_musictag.chords.analysis import Key, estimate_key
+from keras_musictag.chords.doors import ChordFiles
 from keras_musictag.chords.segments import (
     TOUCH,
     ChordSegment,
@@ -20,7 +21,7 @@ from keras_musictag.chords.vocabulary import get_vocabulary
 from keras_musictag.errors import ConfigError, LabelError, import_extra
 
 
-class ChordSequence:
+class ChordSequence(ChordFiles):
     """The chords of a song: segments in order, which do not overlap.
 
     `intervals` and `labels` go straight into `mir_eval.chord.evaluate`. Iterating
@@ -301,78 +302,6 @@ class ChordSequence:
         """Return a `pandas.DataFrame`: start, end, label, confidence."""
         pandas = import_extra("pandas", "train", "ChordSequence.to_dataframe()")
         return pandas.DataFrame(list(self), columns=list(ChordSegment._fields))
-
-    def to_lab(self, path=None) -> str:
-        """Return start, end and label per line; written to `path` if given.
-
-        Times are rounded to 6 decimals, the custom of such files; confidences and
-        silence after the last segment have no place in them.
-        """
-        return files.write(files.to_lab(self), path)
-
-    def to_jams(self, path=None, *, title: str = "", artist: str = "") -> str:
-        """Return a JAMS document, namespace `chord`; written to `path` if given.
-
-        Args:
-            path: File to write; none if `None`.
-            title: Of the song, for the document.
-            artist: Of the song.
-        """
-        return files.write(files.to_jams(self, title=title, artist=artist), path)
-
-    def to_json(self, path=None) -> str:
-        """Return JSON that `from_json` reads without any loss; written if `path`."""
-        return files.write(files.to_json(self), path)
-
-    def to_csv(self, path=None) -> str:
-        """Return CSV with a header, times unrounded; written to `path` if given.
-
-        Silence after the last segment has no place in it.
-        """
-        return files.write(files.to_csv(self), path)
-
-    def to_chordpro(self, path=None, **options) -> str:
-        """Return a chord sheet with times, see `sheet.to_chordpro`; written if `path`.
-
-        Args:
-            path: File to write; none if `None`.
-            **options: `title`, `artist`, `key`, `tempo`, `chords_per_line`.
-        """
-        return files.write(sheet.to_chordpro(self, **options), path)
-
-    def to_midi(self, path=None, **options) -> bytes:
-        """Return a MIDI file that plays the chords, see `midi.to_midi`.
-
-        Args:
-            path: File to write; none if `None`.
-            **options: `tempo`, `program`, `velocity`.
-        """
-        return files.write(midi.to_midi(self, **options), path)
-
-    @classmethod
-    def from_lab(cls, path) -> "ChordSequence":
-        """Read a `.lab` file: start, end and label per line; see `files.read_lab`."""
-        return cls(**files.read_lab(path))
-
-    @classmethod
-    def from_jams(cls, path, *, index: int = 0) -> "ChordSequence":
-        """Read the chords of a JAMS file; `index` chooses among several annotations."""
-        return cls(**files.read_jams(path, index=index))
-
-    @classmethod
-    def from_json(cls, path) -> "ChordSequence":
-        """Read what `to_json` wrote."""
-        return cls(**files.read_json(path))
-
-    @classmethod
-    def from_csv(cls, path) -> "ChordSequence":
-        """Read a CSV file with the columns start, end, label, perhaps confidence."""
-        return cls(**files.read_csv(path))
-
-    @classmethod
-    def from_pyjama(cls, path) -> "dict[str, ChordSequence]":
-        """Read a `.pyjama` collection: a sequence for each file path in it."""
-        return {name: cls(**kw) for name, kw in files.read_pyjama(path).items()}
 
 
 def _from_segments(segments, duration):

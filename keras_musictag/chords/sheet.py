@@ -1,7 +1,7 @@
 """Chord sheets: text that musicians read, in the ChordPro format."""
 
 from keras_musictag.checks import check_positive_int
-from keras_musictag.chords import keys
+from keras_musictag.chords import harte, keys, naming
 
 
 def to_chordpro(
@@ -15,8 +15,10 @@ def to_chordpro(
 ) -> str:
     """Return a chord sheet in the ChordPro format, with the time of each line.
 
-    Chords are written as musicians do, `Bbm7` for `A#:min7`. Equal neighbours are
-    one chord.
+    Chords are written as musicians do, `Bbm7` for `A#:min7`, and only with names that
+    ChordPro knows, so that it can transpose them: a bass is one of the 12 usual notes
+    (`C#/F`), and what has no name gets the nearest (`C5` for `C:1`, `C` for
+    `C:maj(b9)`). Equal neighbours are one chord.
 
     Args:
         sequence: The `ChordSequence`.
@@ -28,6 +30,9 @@ def to_chordpro(
 
     Returns:
         The text; each line begins with the minute and second of its first chord.
+
+    References:
+        - "ChordPro Implementation: Chords", https://chordpro.org/chordpro/chordpro-chords
     """
     per_line = check_positive_int(chords_per_line, name="chords_per_line")
     found = None if key is not None else sequence.key()
@@ -35,6 +40,7 @@ def to_chordpro(
     head = {"title": title, "artist": artist}
     if key is not None:
         tonic, mode = keys.parse_key(key)
+        tonic = _note(harte.note_pitch_class(tonic), key)
         head["key"] = tonic + ("m" if mode == "min" else "")
     head["tempo"] = "" if tempo is None else f"{tempo:.0f}"
     head["duration"] = clock(sequence.duration)
@@ -56,5 +62,15 @@ def clock(seconds: float) -> str:
 
 
 def _sheet_chord(label, key):
-    text = keys.pretty(label, key)
-    return f"[*{text}]" if text == "?" else f"[{text}]"
+    chord = harte.parse(label)
+    if chord.root is None:
+        # What ChordPro cannot know is a text, like the times.
+        return "[N.C.]" if chord.quality == harte.NO_CHORD else "[*?]"
+    name = _note(chord.root, key) + naming.nearest(chord, "chordpro")
+    if chord.bass_pitch_class != chord.root:
+        name += "/" + _note(chord.bass_pitch_class, key)
+    return f"[{name}]"
+
+
+def _note(pitch, key):
+    return harte.root_name(pitch, keys.uses_flats(key))

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from keras_musictag import errors
+from keras_musictag.chords import formats
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.cli.printing import (
     EXPECTED,
@@ -19,7 +20,6 @@ from keras_musictag.cli.printing import (
     say,
 )
 
-READERS = {".lab": ChordSequence.from_lab, ".jams": ChordSequence.from_jams}
 # How scores of tracks become one: attribute of `ChordScores`, and its name here.
 MEANS = {"weighted": "by duration", "mean": "plain mean", "pooled": "pooled"}
 
@@ -47,7 +47,7 @@ def evaluate_chords(
         raise errors.LabelError(
             "No track can be scored.",
             received=f"{reference} and {estimate}",
-            advice="Give chord files (.lab, .jams) of the same names.",
+            advice="Give chord files (.lab, .jams, ...) of the same names.",
         )
     # Here, because it brings Keras with it.
     from keras_musictag.metrics.chords import chord_scores
@@ -94,30 +94,21 @@ def chord_files(path: Path) -> dict[str, list[Path]]:
             received=str(path),
             advice="Check the path.",
         )
-    files = [path] if path.is_file() else sorted(path.rglob("*"))
     groups: dict[str, list[Path]] = {}
-    for file in files:
-        if file.is_file() and (file == path or file.suffix.lower() in READERS):
-            groups.setdefault(file.stem, []).append(file)
+    for file in [path] if path.is_file() else formats.find_files(path):
+        groups.setdefault(file.stem, []).append(file)
     if not groups:
         raise errors.LabelError(
             "The folder has no chord files.",
             received=str(path),
-            advice=f"Give a folder with {' or '.join(READERS)} files.",
+            advice=f"Give a folder with chords in {', '.join(formats.SUFFIXES)} files.",
         )
     return groups
 
 
 def read_chords(path: Path) -> ChordSequence:
-    """Read a chord file by its suffix."""
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise errors.LabelError(
-            "This is no chord file.",
-            received=str(path),
-            advice=f"Give one that ends in {' or '.join(READERS)}.",
-        )
-    return reader(path)
+    """Read a chord file, whatever its format."""
+    return ChordSequence.from_file(path)
 
 
 # === Output ===

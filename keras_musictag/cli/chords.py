@@ -33,10 +33,12 @@ from keras_musictag.cli.printing import (
 )
 
 ChordFormat = enum.StrEnum(
-    "ChordFormat", ["table", "lab", "jams", "json", "csv", "midi", "chordpro"]
+    "ChordFormat", "table lab jams json csv midi chordpro musicxml audacity"
 )
 Decoder = enum.StrEnum("Decoder", ["viterbi", "argmax", "hmm"])
-SUFFIXES = {"table": "txt", "midi": "mid", "chordpro": "cho"}
+SUFFIXES = {"table": "txt", "midi": "mid", "chordpro": "cho", "audacity": "txt"}
+# One document for each song: several on one screen are no file any more.
+DOCUMENTS = (ChordFormat.jams, ChordFormat.musicxml, ChordFormat.audacity)
 
 CHORDS_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag chords song.mp3[/cyan]  a sheet with times\n
@@ -72,8 +74,8 @@ def chords(
         Path | None,
         Option(
             metavar="FOLDER",
-            help="For --decoder hmm: .lab and .jams files, to count in them which "
-            "chord follows which.",
+            help="For --decoder hmm: chord files, .lab or others, to count in them "
+            "which chord follows which.",
         ),
     ] = None,
     beats: Annotated[
@@ -167,7 +169,7 @@ def _check_choices(preset: str, vocabulary, chosen, output, count: int) -> dict:
             advice="Name a folder; it is made if it is missing.",
         )
     if output is None and (
-        chosen == ChordFormat.midi or (chosen == ChordFormat.jams and count > 1)
+        chosen == ChordFormat.midi or (chosen in DOCUMENTS and count > 1)
     ):
         raise errors.ConfigError(
             f"The format {chosen} cannot be printed for {count} file(s).",
@@ -273,8 +275,12 @@ class _Sheets:
         several = self.many and self.folder is None
         if self.format == ChordFormat.lab:
             return (f"# {path}\n" if several else "") + chords.to_lab()
+        if self.format == ChordFormat.audacity:
+            return chords.to_audacity()
         if self.format == ChordFormat.jams:
             return chords.to_jams(title=path.stem)
+        if self.format == ChordFormat.musicxml:
+            return chords.to_musicxml(title=path.stem)
         between = "{new_song}\n" if several and self.started else ""
         return between + chords.to_chordpro(title=path.stem)
 

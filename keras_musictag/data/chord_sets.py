@@ -1,4 +1,4 @@
-"""Audio with chords: folders of `.lab` and JAMS files, RWC, and Peeters' tutorial."""
+"""Audio with chords: folders of chord files, RWC, and Peeters' tutorial."""
 
 import json
 import os
@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from keras_musictag.checks import check_choice
+from keras_musictag.chords import formats
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.data.collection import TrackList
-from keras_musictag.data.folders import audio_files, existing_folder
+from keras_musictag.data.folders import audio_files
 from keras_musictag.data.track import Track, listed
 from keras_musictag.errors import AudioError, AudioWarning, LabelError
 
-CHORD_SUFFIXES = (".lab", ".jams")
 ON_MISSING = ("skip", "raise")
 # Endings of chord files that are no part of the song's name.
 ENDING = re.compile(r"[._](chords?|chordlab)$", re.IGNORECASE)
@@ -36,10 +36,10 @@ def chord_folder(
 ) -> TrackList:
     """Read audio files with a chord file each, as Isophonics' Beatles come.
 
-    A `.lab` file (start, end, chord per line) or a JAMS file belongs to the audio file
-    of the same name, wherever both lie; where names repeat, such as two albums with a
-    `01_intro`, the folders must be equal too. Letter case and the endings `.chord` and
-    `.chords` do not count.
+    A `.lab` file (start, end, chord per line), a JAMS file or another that
+    `ChordSequence.from_file` reads belongs to the audio file of the same name, wherever
+    both lie; where names repeat, such as two albums with a `01_intro`, the folders must
+    be equal too. Letter case and the endings `.chord` and `.chords` do not count.
 
     Args:
         folder: Folder of the audio.
@@ -73,7 +73,7 @@ def chord_folder(
     folder = Path(folder).expanduser()
     other = folder if annotations is None else Path(annotations).expanduser()
     songs = audio_files(folder)
-    files = _chord_files(other)
+    files = formats.find_files(check_folder(other))
     pairs, lonely = _pair(folder, songs, other, files, key)
     if lonely or not pairs:
         message = f"{len(lonely)} files have no partner of the same name."
@@ -111,7 +111,7 @@ def rwc_popular(
         folder: Folder of the audio: names begin with the number, as in `RM-P001.wav`
             or `001.wav`.
         annotations: Folder of the chord files, such as `N001-M01-T01.lab` of NYU's
-            annotations; `None` for the same folder.
+            annotations or `RWC_P001.csv` of RWC 2.0; `None` for the same folder.
         on_missing: As in `chord_folder`.
 
     Returns:
@@ -192,11 +192,6 @@ def peeters(
     # A track without the annotation is not one without any of the labels.
     targets = np.where([[not row] for row in values], np.nan, targets)
     return TrackList(tracks, targets, labels, name=pyjama.stem)
-
-
-def _chord_files(folder: Path) -> list[Path]:
-    files = sorted(existing_folder(folder).rglob("*"))
-    return [f for f in files if f.suffix.lower() in CHORD_SUFFIXES and f.is_file()]
 
 
 def _pair(folder, songs, other, files, key):

@@ -99,9 +99,7 @@ class Track:
                 advice="Use a data set with chords, such as `chord_folder`.",
             )
         try:
-            if self.annotation.suffix.lower() == ".jams":
-                return ChordSequence.from_jams(self.annotation)
-            return ChordSequence.from_lab(self.annotation)
+            return ChordSequence.from_file(self.annotation)
         except OSError as error:
             raise LabelError(
                 f"The chord file cannot be read ({error.strerror}).",

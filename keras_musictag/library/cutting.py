@@ -174,9 +174,9 @@ def _tempo(place: int, spec: Spec, blocks):
         samples += len(block)
         yield samples / spec.sample_rate, None
     y = np.concatenate(kept)[: TEMPO_SECONDS * spec.sample_rate]
-    _, times = find_beats(y, BEAT_SAMPLE_RATE)
-    tempo = 60 / float(np.median(np.diff(times))) if len(times) > 1 else None
-    yield samples / spec.sample_rate, Event(place, 0, value={"tempo": tempo})
+    tempo, times = find_beats(y, BEAT_SAMPLE_RATE)
+    known = {"tempo": tempo if len(times) > 1 else None}
+    yield samples / spec.sample_rate, Event(place, 0, value=known)
 
 
 STREAMS = {"tags": _tag_chunks, "chords": _chord_chunks, "tempo": _tempo}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_musictag.chords.files import read_pyjama
-from keras_musictag.chords.harte import parse
+from keras_musictag.chords.harte import parse, transpose
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.chords.vocabulary import get_vocabulary
 from keras_musictag.errors import ConfigError, LabelError
@@ -97,7 +97,6 @@ def test_jams_documents_are_valid_for_the_jams_package(tmp_path):
         ("0 2 C:maj\n1 3 N\n", "above it ends: line 2 of .*song.lab"),
         ("2 1 C:maj\n", "does not end after its start: line 1 of"),
         ("0 1 C:maj\n1 2 H:maj\n", "line 2 of .*song.lab is not legal"),
-        ("0 1 N:-\n", "line 1 of .*song.lab is not legal"),
         ("# nothing\n", "song.lab has no chords"),
     ],
 )
@@ -158,6 +157,52 @@ def test_one_of_several_jams_annotations():
     assert ChordSequence.from_jams(io.StringIO(text), index=1).labels == ["G:min"]
     with pytest.raises(LabelError, match="annotation number 2"):
         ChordSequence.from_jams(io.StringIO(text), index=2)
+
+
+def test_events_of_jams_files_may_stand_in_any_order(tmp_path):
+    jams = pytest.importorskip("jams")
+    order = [2, 0, 1]
+    data = [
+        {"time": 2.0 * i, "duration": 2.0, "value": label, "confidence": i / 10}
+        for i, label in enumerate(["C:maj", "N:-", "G:7"])
+    ]
+    document = json.loads(jams_text())
+    document["annotations"][0]["data"] = [data[i] for i in order]
+    text = json.dumps(document)
+    song = ChordSequence.from_jams(io.StringIO(text))
+    assert song.labels == ["C:maj", "N", "G:7"]
+    np.testing.assert_array_equal(song.confidences, [0.0, 0.1, 0.2])
+    judge = jams.load(io.StringIO(text), validate=False, strict=False)
+    intervals, labels = judge.annotations[0].to_interval_values()
+    np.testing.assert_array_equal(song.intervals, intervals)
+    assert labels == ["C:maj", "N:-", "G:7"]
+    # Sorted or not, an overlap is refused, with the place in the file.
+    data[0]["duration"] = 3.0
+    document["annotations"][0]["data"] = [data[i] for i in order]
+    with pytest.raises(LabelError, match="above it ends: chord 2 of"):
+        ChordSequence.from_jams(io.StringIO(json.dumps(document)))
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("lab", "0 1 N:-\n1 2 C:maj\n"),
+        ("csv", "start,end,label\n0,1,N:-\n1,2,C:maj\n"),
+        (
+            "json",
+            '{"format": "keras_musictag.chords", "segments": ['
+            '{"start": 0, "end": 1, "label": "N:-"},'
+            '{"start": 1, "end": 2, "label": "C:maj"}]}',
+        ),
+    ],
+)
+def test_no_chord_spelled_out_is_read_everywhere(form, text):
+    song = getattr(ChordSequence, f"from_{form}")(io.StringIO(text))
+    assert song.labels == ["N", "C:maj"]
+    # mir_eval knows no N:-.
+    scores = mir_eval.chord.evaluate(*[song.intervals, song.labels] * 2)
+    assert scores["majmin"] == 1
+    assert parse("N:-") == parse("N") and transpose("N:-", 3) == "N"
 
 
 @pytest.mark.parametrize(
@@ -251,23 +296,61 @@ def test_midi_files_play_the_chords_at_their_times(tmp_path):
             assert not own or own[0] % 12 == chord.bass_pitch_class
 
 
+# Yamaha's table: root (accidental in the high half, 3 natural, 2 flat, 4 sharp; C is 1
+# in the low half), type, bass, and 127 for no bass chord.
+XF_CHORDS = {
+    "C:maj": (0x31, 0x00, 0x7F, 0x7F),
+    "A:min7": (0x36, 0x0A, 0x7F, 0x7F),
+    "Bb:7": (0x27, 0x13, 0x7F, 0x7F),
+    "F#:hdim7": (0x44, 0x0B, 0x7F, 0x7F),
+    "E:dim7": (0x33, 0x12, 0x7F, 0x7F),
+    "C:maj/3": (0x31, 0x00, 0x33, 0x7F),
+    "Eb:min7/b3": (0x23, 0x0A, 0x25, 0x7F),
+    "D:maj6": (0x32, 0x01, 0x7F, 0x7F),
+    "D:maj7": (0x32, 0x02, 0x7F, 0x7F),
+    "D:maj(9)": (0x32, 0x04, 0x7F, 0x7F),
+    "D:maj9": (0x32, 0x05, 0x7F, 0x7F),
+    "D:aug": (0x32, 0x07, 0x7F, 0x7F),
+    "D:min": (0x32, 0x08, 0x7F, 0x7F),
+    "D:min6": (0x32, 0x09, 0x7F, 0x7F),
+    "D:min9": (0x32, 0x0D, 0x7F, 0x7F),
+    "D:minmaj7": (0x32, 0x0F, 0x7F, 0x7F),
+    "D:dim": (0x32, 0x11, 0x7F, 0x7F),
+    "D:sus4(b7)": (0x32, 0x14, 0x7F, 0x7F),
+    "D:9": (0x32, 0x16, 0x7F, 0x7F),
+    "D:13": (0x32, 0x18, 0x7F, 0x7F),
+    "D:7(b9)": (0x32, 0x19, 0x7F, 0x7F),
+    "D:7(#9)": (0x32, 0x1B, 0x7F, 0x7F),
+    "D:aug(b7)": (0x32, 0x1D, 0x7F, 0x7F),
+    "D:1": (0x32, 0x1E, 0x7F, 0x7F),
+    "D:5": (0x32, 0x1F, 0x7F, 0x7F),
+    "D:sus4": (0x32, 0x20, 0x7F, 0x7F),
+    "D:sus2": (0x32, 0x21, 0x7F, 0x7F),
+    "N": (0x31, 0x22, 0x7F, 0x7F),
+    "X": (0x31, 0x22, 0x7F, 0x7F),
+}
+
+
+def test_midi_files_name_the_chords_for_yamahas_keyboards():
+    mido = pytest.importorskip("mido")
+    edges = np.arange(len(XF_CHORDS) + 1.0)
+    intervals = np.stack([edges[:-1], edges[1:]], axis=1)
+    intervals[-1, 0] += 0.5
+    song = ChordSequence(intervals, list(XF_CHORDS))
+    now, events = 0.0, []
+    for message in mido.MidiFile(file=io.BytesIO(song.to_midi())):
+        now += message.time
+        if message.type == "sequencer_specific":
+            events.append((now, message.data))
+    assert events[0] == (0, (0x43, 0x7B, 0x00, *b"XF02", 0x00, 0x02))
+    assert {data[:3] for _, data in events[1:]} == {(0x43, 0x7B, 0x01)}
+    assert [data[3:] for _, data in events[1:-1]] == list(XF_CHORDS.values())
+    # The gap before the last chord is none.
+    starts = [*intervals[:-1, 0], intervals[-2, 1], intervals[-1, 0]]
+    np.testing.assert_allclose([t for t, _ in events[1:]], starts[: len(events) - 1])
+
+
 @pytest.mark.parametrize("bad", [{"tempo": 2}, {"program": 128}, {"velocity": 0}])
 def test_bad_midi_arguments_are_refused(bad):
     with pytest.raises(ConfigError, match="out of range"):
         random_song(9).to_midi(**bad)
-
-
-def test_a_chord_sheet_has_times_and_the_keys_accidentals():
-    song = ChordSequence(
-        [[0, 61], [61, 63], [63, 65], [65, 66], [66, 70], [70, 72]],
-        ["N", "A#:maj", "Bb:maj", "D#:maj7/5", "X", "F:7"],
-    )
-    text = song.to_chordpro(title="Song", tempo=99.6, key="Bb:maj", chords_per_line=3)
-    assert text == (
-        "{title: Song}\n{key: Bb}\n{tempo: 100}\n{duration: 1:12}\n\n"
-        "[*0:00] [N.C.] [Bb] [Ebmaj7/Bb]\n"
-        "[*1:06] [*?] [F7]\n"
-    )
-    assert "{key: Bb}" in song.to_chordpro()
-    with pytest.raises(ConfigError, match="chords_per_line"):
-        song.to_chordpro(chords_per_line=0)

@@ -15,8 +15,11 @@ from keras_musictag.cli import app
 from keras_musictag.models.recognizer import ChordRecognizer
 
 RATE = 44100
-SUFFIXES = {"table": "txt", "midi": "mid", "chordpro": "cho"}
-FORMATS = ("table", "lab", "jams", "json", "csv", "midi", "chordpro")
+SUFFIXES = {"table": "txt", "midi": "mid", "chordpro": "cho", "audacity": "txt"}
+FORMATS = (
+    *("table", "lab", "jams", "json", "csv"),
+    *("midi", "chordpro", "musicxml", "audacity"),
+)
 
 
 def run(*arguments):
@@ -76,6 +79,7 @@ def test_a_file_for_each_track(music, expected, tmp_path, format):
         "jams": ChordSequence.from_jams,
         "json": ChordSequence.from_json,
         "csv": ChordSequence.from_csv,
+        "audacity": ChordSequence.from_audacity,
     }
     for file, chords in zip(files, expected.values(), strict=True):
         if format in readers:
@@ -136,6 +140,13 @@ def test_wrong_usage_is_explained(arguments, message):
     result = run(*arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+@pytest.mark.parametrize("format", ["jams", "musicxml", "audacity"])
+def test_several_documents_need_a_folder(music, format):
+    result = run(music, "--format", format)
+    assert result.exit_code == 2
+    assert "for 2 file(s)" in result.stderr and "--output" in result.stderr
 
 
 def test_output_must_be_a_folder(tmp_path):

@@ -46,6 +46,25 @@ def test_files_have_the_scores_of_mir_eval(folders):
         assert found[name] == pytest.approx(expected[name], abs=1e-6), name
 
 
+def test_references_and_estimates_of_other_programs(tmp_path):
+    """RWC's table against Chordino's list: the scores of the same chords in `.lab`."""
+    for folder in ("right", "guess", "labs"):
+        (tmp_path / folder).mkdir()
+    rows = "".join(f"{a};{b};{label}\n" for a, b, label in RIGHT)
+    (tmp_path / "right" / "one.csv").write_text("t_start;t_end;chord\n" + rows)
+    names = {"C:maj": "C", "A:min7": "Am7", "D:maj": "D"}
+    lines = "".join(f'{a},"{names[label]}"\n' for a, _, label in GUESS)
+    (tmp_path / "guess" / "one.csv").write_text(f'{lines}6.0,"N"\n')
+    (tmp_path / "right" / "README.txt").write_text("Not a chord.")
+    for name, segments in (("right", RIGHT), ("guess", GUESS)):
+        write(tmp_path / "labs" / f"{name}.lab", segments)
+    ours = run("--chords", tmp_path / "right", tmp_path / "guess", "--format", "json")
+    labs = [tmp_path / "labs" / f"{name}.lab" for name in ("right", "guess")]
+    plain = run("--chords", *labs, "--format", "json")
+    assert ours.exit_code == plain.exit_code == 0, ours.output
+    assert json.loads(ours.stdout)["weighted"] == json.loads(plain.stdout)["weighted"]
+
+
 def test_what_does_not_match_is_named_and_the_others_are_scored(folders):
     right, guess = folders
     write(right / "three.lab", RIGHT)
