@@ -73,7 +73,7 @@ def chord_folder(
     folder = Path(folder).expanduser()
     other = folder if annotations is None else Path(annotations).expanduser()
     songs = audio_files(folder)
-    files = formats.find_files(check_folder(other))
+    files = formats.find_files(existing_folder(other))
     pairs, lonely = _pair(folder, songs, other, files, key)
     if lonely or not pairs:
         message = f"{len(lonely)} files have no partner of the same name."
