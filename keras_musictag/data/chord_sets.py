@@ -14,7 +14,7 @@ from keras_musictag.checks import check_choice
 from keras_musictag.chords import formats
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.data.collection import TrackList
-from keras_musictag.data.folders import audio_files
+from keras_musictag.data.folders import audio_files, existing_folder
 from keras_musictag.data.track import Track, listed
 from keras_musictag.errors import AudioError, AudioWarning, LabelError
 
