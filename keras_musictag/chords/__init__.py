@@ -1,6 +1,7 @@
 """Chords: labels, vocabularies, decoding and chord sequences, with NumPy only."""
 
 from keras_musictag.chords.analysis import Key, estimate_key, find_beats
+from keras_musictag.chords.chordogram import Chordogram
 from keras_musictag.chords.decoding import (
     DECODERS,
     decode,
@@ -30,6 +31,7 @@ __all__ = [
     "Chord",
     "ChordSegment",
     "ChordSequence",
+    "Chordogram",
     "DECODERS",
     "Key",
     "ROOTS_FLAT",

@@ -67,9 +67,7 @@ def _samples(model, format: str, seconds: float | None) -> int | None:
 
 def _named(model, outputs) -> dict:
     """Return outputs by name: the scores of taggers, the chords of recognisers."""
-    if isinstance(outputs, dict):
-        return outputs
-    return {"tag" if _is_chords(model) else "scores": outputs}
+    return whole_track.named(outputs) if _is_chords(model) else {"scores": outputs}
 
 
 def _in_float32(tagger):
@@ -178,8 +176,11 @@ def _about_chords(recognizer, samples: int | None, expected: dict) -> dict:
     return {
         "task": "chords",
         "vocabulary": list(recognizer.vocabulary.labels),
+        "vocabulary_name": recognizer.vocabulary.name,
+        "vocabulary_rule": recognizer.vocabulary.rule,
         "hop_length": recognizer.hop_length,
         "boundary_shift": recognizer.boundary_shift,
+        "silence_peak": export.metadata.SILENCE_PEAK,
         "input": {"name": "waveform", "shape": ["batch", samples or "samples"]},
         "outputs": [
             {"name": name, "shape": ["batch", frames, values.shape[-1]]}

@@ -5,21 +5,15 @@ import numpy as np
 from keras import layers, ops
 
 from keras_musictag.chords import parse
-from keras_musictag.chords.sequence import ChordSequence
-from keras_musictag.chords.vocabulary import BASS_DEGREES, TINY
+from keras_musictag.chords.chordogram import PITCH_CLASSES
+from keras_musictag.chords.vocabulary import vocabulary_from_config
 from keras_musictag.layers.cqt import HCQT
 from keras_musictag.models.base import dtype_scope
-from keras_musictag.models.recognizer import (
-    ChordRecognizer,
-    FrameOutputs,
-    vocabulary_from_config,
-)
+from keras_musictag.models.recognizer import ChordRecognizer
 from keras_musictag.models.recognizers.networks import KeepValid
 
 HARMONICS = (1, 2)
 BINS_PER_OCTAVE = 36
-# Pitch classes of the roots and basses; one more class says that there is none.
-PITCH_CLASSES = 12
 
 
 @keras.saving.register_keras_serializable(package="keras_musictag")
@@ -58,7 +52,7 @@ class CremaChordRecognizer(ChordRecognizer):
 
     Call:
         float32 `(batch, samples)` to a dict of float32 `(batch, frames, classes)`,
-        with `samples // hop_length` frames: `"tag"` (170 chords), `"pitch"` (12,
+        with `samples // hop_length` frames: `"chord"` (170 chords), `"pitch"` (12,
         independent of each other), `"root"` and `"bass"` (12 pitch classes from C
         on, then none).
 
@@ -136,12 +130,12 @@ class CremaChordRecognizer(ChordRecognizer):
         return {
             "optimizer": keras.optimizers.Adam(1e-3),
             "loss": {
-                "tag": classes(),
+                "chord": classes(),
                 "pitch": keras.losses.BinaryCrossentropy(),
                 "root": classes(),
                 "bass": classes(),
             },
-            "metrics": {"tag": [accuracy]},
+            "metrics": {"chord": [accuracy]},
         }
 
     def chord_targets(self, labels: list[str]) -> dict[str, np.ndarray]:
@@ -151,7 +145,7 @@ class CremaChordRecognizer(ChordRecognizer):
             labels: Chords in Harte's notation.
 
         Returns:
-            `"tag"`, int `(labels,)`: classes, -1 outside; `"pitch"`, float32
+            `"chord"`, int `(labels,)`: classes, -1 outside; `"pitch"`, float32
             `(labels, 12)`: which pitch classes sound; `"root"` and `"bass"`, int
             `(labels,)`: pitch classes, 12 for `N` and `X`.
         """
@@ -164,47 +158,6 @@ class CremaChordRecognizer(ChordRecognizer):
             "root": _or_none([chord.root for chord in chords]),
             "bass": _or_none(basses),
         }
-
-    def _silence(self, outputs: dict) -> dict:
-        none = np.zeros_like(outputs["root"])
-        none[:, PITCH_CLASSES] = 1.0
-        pitch = np.zeros_like(outputs["pitch"])
-        silent = {"pitch": pitch, "root": none, "bass": none.copy()}
-        return {**super()._silence(outputs), **silent}
-
-    def _detailed(
-        self, sequence: ChordSequence, path: np.ndarray, frames: FrameOutputs
-    ) -> ChordSequence:
-        """Name the inversions."""
-        starts = np.flatnonzero(np.diff(path, prepend=-1))
-        bass = np.log(frames.outputs["bass"].astype("float64") + TINY)
-        totals = np.add.reduceat(bass, starts, axis=0)
-        labels = [
-            with_bass(label, int(total.argmax()))
-            for label, total in zip(sequence.labels, totals, strict=True)
-        ]
-        return ChordSequence(
-            sequence.intervals, labels, sequence.confidences, sequence.duration
-        )
-
-
-def with_bass(label: str, bass: int) -> str:
-    """Add the bass to a label if it is a tone of the chord other than the root.
-
-    Args:
-        label: A chord in root position, `N` or `X`.
-        bass: Pitch class from 0 for C to 11 for B, or 12 for none.
-
-    Returns:
-        The label, with the bass as a degree such as `/3` or `/b7`, named by its
-        distance from the root in semitones alone.
-    """
-    chord = parse(label)
-    if chord.root is None or bass == PITCH_CLASSES:
-        return label
-    interval = (bass - chord.root) % PITCH_CLASSES
-    is_tone = interval != 0 and chord.intervals[interval]
-    return f"{label}/{BASS_DEGREES[interval]}" if is_tone else label
 
 
 def _or_none(pitch_classes: list[int | None]) -> np.ndarray:
@@ -237,8 +190,9 @@ def _backbone(n_bins: int, filters: int, units: int, classes: int) -> keras.Mode
     )
     joined = layers.Concatenate(name="structure")([x, pitch, root, bass])
     joined = layers.BatchNormalization(name="bn5")(joined)
-    tag = layers.Dense(classes, activation="softmax", dtype="float32", name="tag")
-    outputs = {"tag": tag(joined), "pitch": pitch, "root": root, "bass": bass}
+    # Named as in the files of weights.
+    chord = layers.Dense(classes, activation="softmax", dtype="float32", name="tag")
+    outputs = {"chord": chord(joined), "pitch": pitch, "root": root, "bass": bass}
     return keras.Model([decibels, mask], outputs, name="backbone")
 
 

@@ -8,13 +8,13 @@ from keras import layers
 
 from keras_musictag.checks import check_choice
 from keras_musictag.chords import Vocabulary, reduce_probabilities
-from keras_musictag.layers.cqt import CQT
-from keras_musictag.models.base import dtype_scope
-from keras_musictag.models.recognizer import (
-    ChordRecognizer,
+from keras_musictag.chords.vocabulary import (
     vocabulary_from_config,
     vocabulary_to_config,
 )
+from keras_musictag.layers.cqt import CQT
+from keras_musictag.models.base import dtype_scope
+from keras_musictag.models.recognizer import ChordRecognizer
 from keras_musictag.models.recognizers import networks
 
 VARIANTS: dict[str, dict[str, Any]] = {
