@@ -2,8 +2,10 @@
 
 import contextlib
 import importlib
+import inspect
 import json
 import pkgutil
+import re
 import tempfile
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +14,7 @@ import keras
 
 import keras_musictag
 from keras_musictag import hub, presets
-from keras_musictag.errors import MusicTagError, PresetError
+from keras_musictag.errors import ConfigError, MusicTagError, PresetError
 from keras_musictag.models import upstream
 from keras_musictag.presets import card, origin
 
@@ -42,14 +44,28 @@ def dtype_scope(dtype):
         keras.config.set_dtype_policy(before)
 
 
+class UnknownOptionError(ConfigError, TypeError):
+    """An argument that a model does not take; a `TypeError`, as Python's own."""
+
+
 class PretrainedModel(keras.Model):
     """A functional Keras model that presets, folders and files can bring back.
 
-    A subclass passes `inputs` and `outputs` to the constructor, returns exactly
-    its constructor's arguments from `get_config` (plain JSON values), and is
-    found by its name in `registry()` from then on.
+    A subclass is found by its name in `registry()`. What its constructor takes is what
+    `get_config` returns, in plain JSON values: what all models of a task share, and the
+    architecture's own `settings`.
+
+    Attributes:
+        task: `"tags"` or `"chords"`.
+        default_preset: What `from_pretrained()` loads.
+        settings: The architecture's own arguments, by name.
     """
 
+    task: str
+    # What all models of a task take, and their architectures pass on.
+    shared_options: tuple[str, ...]
+    settings: dict
+    policy: Any
     default_preset: str | None = None
     fresh_head_layers: tuple[str, ...] = ()
 
@@ -70,6 +86,41 @@ class PretrainedModel(keras.Model):
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> Self:
         """Make the model that `get_config` describes, with fresh weights."""
         return cls(**config)
+
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
+        shared = {**self._shared_config(), "dtype": self.policy, "name": self.name}
+        return {**shared, **self.settings}
+
+    def _shared_config(self) -> dict:
+        """Return the arguments that all models of the task take, by name."""
+        return {}
+
+    @classmethod
+    def _default_name(cls) -> str:
+        """Return the class name in snake case."""
+        borders = r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
+        return re.sub(borders, "_", cls.__name__).strip("_").lower()
+
+    @classmethod
+    def _refuse_options(cls, unknown: dict) -> None:
+        """Say what the constructor takes if it was given anything else."""
+        if not unknown:
+            return
+        names: list[str] = []
+        for base in cls.__mro__:
+            if "shared_options" in vars(base):
+                names += base.shared_options
+                break
+            if "__init__" in vars(base):
+                arguments = list(inspect.signature(base.__init__).parameters.values())
+                names += [a.name for a in arguments[1:] if a.kind is not a.VAR_KEYWORD]
+        given = ", ".join(f"`{name}`" for name in unknown)
+        raise UnknownOptionError(
+            f"{cls.__name__} has no option {given}.",
+            received=", ".join(f"{name}={value!r}" for name, value in unknown.items()),
+            advice=f"It takes {', '.join(dict.fromkeys(names))}.",
+        )
 
     # === Loading ===
 
@@ -206,7 +257,8 @@ class PretrainedModel(keras.Model):
             return cls.from_config(config)
         except (TypeError, ValueError, LookupError, AttributeError) as error:
             given = labels is not None or problem_type is not None
-            if isinstance(error, MusicTagError) and given:
+            described = isinstance(error, UnknownOptionError)
+            if isinstance(error, MusicTagError) and given and not described:
                 raise  # about what the caller gave, not about the description
             raise PresetError(
                 f"The configuration of {source} does not fit {cls.__name__}.",
@@ -340,8 +392,8 @@ class PretrainedModel(keras.Model):
             )
 
     def _describe(self) -> dict:
-        """Extra entries of `config.json`, in the Hub's words."""
-        return {}
+        """Extra entries of `config.json`, those of the Hub in its words."""
+        return {"task": self.task}
 
     # === Compiling ===
 
