@@ -40,8 +40,6 @@ def test_the_text_leads_to_a_model_a_preset_and_a_data_set(tmp_path):
     )
     architecture = package / "models" / "taggers" / "loudness.py"
     architecture.write_text(code("Adding an architecture"))
-        code("Adding an architecture")
-    )
     (package / "data" / "small_moods.py").write_text(code("Adding a data set"))
     for name, addition in {
         "__init__.pyi": "",

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from keras_musictag import hub, presets
 from keras_musictag.errors import MusicTagError, PresetError
+from keras_musictag.presets.records import read_folder
 
 NAMESPACE = "keras-musictag"
 
@@ -61,7 +62,7 @@ def make(name: str, folder: Path, repo_id: str) -> str:
 
     model = PretrainedModel.from_pretrained(name)
     model.save_pretrained(folder, repo_id=repo_id)
-    made = presets.read_folder(folder)["weights"]
+    made = read_folder(folder)["weights"]
     weights = presets.preset_info(name)["weights"]
     bundled = weights["source"] == "bundled"
     known = weights if bundled else weights.get("hub")

@@ -15,7 +15,7 @@ from keras_musictag.errors import (
     ConfigError,
     import_extra,
 )
-from keras_musictag.presets import weights_digest
+from keras_musictag.presets.weights import weights_digest
 from keras_musictag.replacing import replacing
 from keras_musictag.tracks import sources
 from keras_musictag.tracks.inference import TRACK_ERRORS

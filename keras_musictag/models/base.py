@@ -13,10 +13,10 @@ from typing import Any, Self
 import keras
 
 import keras_musictag
-from keras_musictag import hub, presets
+from keras_musictag import hub
 from keras_musictag.errors import ConfigError, MusicTagError, PresetError
-from keras_musictag.models import upstream
-from keras_musictag.presets import card, origin
+from keras_musictag.models import readers
+from keras_musictag.presets import card, origin, records, weights
 
 # The rooms of the architectures, which nothing else imports.
 ARCHITECTURES = ("keras_musictag.models.taggers", "keras_musictag.models.recognizers")
@@ -182,49 +182,27 @@ class PretrainedModel(keras.Model):
         if source is None:
             source = cls.default_preset
         if str(source).endswith(".keras"):
-            return cls._from_keras_file(Path(source), labels, problem_type)
-        repository = hub.repository_id(source)
-        if repository:
-            source = hub.download_repository(
-                repository,
-                (presets.CONFIG_FILE, presets.WEIGHTS_FILE),
+            registry()  # Keras finds a class only once its module is imported
+            whole = readers.read_keras_file(source, cls)
+            if labels is None and problem_type is None:
+                return whole
+            found = readers.model_source(whole)
+        else:
+            found = readers.read_source(
+                source,
                 revision=revision,
                 token=token,
                 cache_dir=cache_dir,
                 local_files_only=local_files_only,
                 force_download=force_download,
             )
-        elif revision is not None or force_download:
-            raise PresetError(
-                "Only repositories of the Hub have revisions and are fetched anew.",
-                received=f"{source!r} with revision={revision!r}, "
-                f"force_download={force_download}",
-                advice="Pass 'org/name', or leave these arguments out.",
-            )
-        if isinstance(source, Path) or Path(str(source)).is_dir():
-            record = presets.read_folder(source)
-            target = cls._resolve(record["class_name"], source)
-        else:
-            record = presets.preset_info(source)
-            target = cls._resolve(record["class"], source)
-        model = target._build(record["config"], labels, problem_type, source)
-        expected = record["weights"]
-        if "class_name" in record:  # a saved folder
-            replaced = ["id2label", "label2id"] if labels is not None else []
-            replaced += ["problem_type"] if problem_type is not None else []
-            said = model._describe()
-            said = {key: said[key] for key in said.keys() - set(replaced)}
-            origin.check_agreement(record, said, source)
-            weights = presets.folder_weights(source, record)
-        elif expected["source"] == "upstream":
-            weights, expected = upstream.converted_weights(
-                target, record, cache_dir, local_files_only
-            )
-        else:
-            weights = presets.preset_weights(record)
-        skip = target.fresh_head_layers if labels is not None else ()
-        presets.load_weights(weights, model.weights, expected=expected, skip=skip)
-        model.origin = origin.kept(record, expected)
+        target = cls._resolve(found.record["class_name"], source)
+        model = target._build(found.record["config"], labels, problem_type, source)
+        replaced = {"id2label", "label2id"} if labels is not None else set()
+        replaced |= {"problem_type"} if problem_type is not None else set()
+        said = {k: v for k, v in model._describe().items() if k not in replaced}
+        origin.check_agreement(found.record, said, source)
+        found.fill(model, target.fresh_head_layers if labels is not None else ())
         return model
 
     @classmethod
@@ -266,31 +244,6 @@ class PretrainedModel(keras.Model):
                 advice="Upgrade keras-musictag to the version that saved it.",
             ) from error
 
-    @classmethod
-    def _from_keras_file(cls, path: Path, labels, problem_type) -> Self:
-        registry()  # Keras finds a class only once its module is imported
-        try:
-            model = keras.saving.load_model(path)
-        except (OSError, ValueError, TypeError) as error:
-            raise PresetError(
-                f"{path} cannot be loaded as a Keras file.",
-                received=str(error).strip().splitlines()[0],
-                advice="Check the path; it must be a file made by `model.save`.",
-            ) from error
-        if not isinstance(model, cls):
-            raise PresetError(
-                f"{path} does not hold a {cls.__name__}.",
-                received=type(model).__name__,
-                advice="Use keras.saving.load_model for models of other packages.",
-            )
-        if labels is None and problem_type is None:
-            return model
-        config = model.get_config()
-        fresh = type(model)._build(config, labels, problem_type, path)
-        skip = type(model).fresh_head_layers if labels is not None else ()
-        presets.copy_weights(fresh.weights, model.weights, skip)
-        return fresh
-
     # === Saving ===
 
     def save_pretrained(self, folder, *, repo_id: str | None = None) -> Path:
@@ -324,7 +277,7 @@ class PretrainedModel(keras.Model):
         name = repo_id or f"path/to/{folder.name}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            weights = presets.save_weights(folder / presets.WEIGHTS_FILE, self.weights)
+            saved = weights.save_weights(folder / records.WEIGHTS_FILE, self.weights)
         except OSError as error:
             raise PresetError(
                 f"The model cannot be saved to {folder}.",
@@ -334,14 +287,14 @@ class PretrainedModel(keras.Model):
         record = {
             "library_name": "keras-musictag",
             "keras_musictag_version": keras_musictag.__version__,
-            "format_version": presets.FORMAT_VERSION,
+            "format_version": records.FORMAT_VERSION,
             "class_name": type(self).__name__,
             **self._describe(),
             "config": json.loads(json.dumps(self.get_config())),
-            "weights": weights,
+            "weights": saved,
             "origin": getattr(self, "origin", None),
         }
-        return presets.write_folder(folder, record, card.model_card(record, name))
+        return records.write_folder(folder, record, card.model_card(record, name))
 
     def push_to_hub(
         self,

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import keras_musictag
-from keras_musictag import hub, presets
+from keras_musictag import hub
 from keras_musictag.conversion import convert_checkpoint
 from keras_musictag.errors import PresetError
+from keras_musictag.presets.records import WEIGHTS_FILE
+from keras_musictag.presets.weights import save_weights
 from keras_musictag.replacing import replacing
 
 
@@ -67,11 +69,11 @@ def _from_hub(known: dict | None, cache_dir, local_files_only: bool) -> Path | N
     try:
         folder = hub.download_repository(
             known["repository"],
-            [presets.WEIGHTS_FILE],
+            [WEIGHTS_FILE],
             cache_dir=cache_dir,
             local_files_only=local_files_only,
         )
-        path = folder / presets.WEIGHTS_FILE
+        path = folder / WEIGHTS_FILE
         hub.verify_file(path, size=known["bytes"], sha256=known["sha256"])
     except PresetError:
         return None  # not there, not reached or not the file: upstream has it too
@@ -83,7 +85,7 @@ def _convert(checkpoint: Path, architecture, config: dict, target: Path) -> dict
     model = convert_checkpoint(
         checkpoint, architecture, **{**config, "dtype": "float32"}
     )
-    made = presets.save_weights(target, model.weights)
+    made = save_weights(target, model.weights)
     note = {**made, "version": keras_musictag.__version__}
     with replacing(target.with_suffix(".json")) as part:
         part.write_text(json.dumps(note, indent=1) + "\n", "utf-8")
