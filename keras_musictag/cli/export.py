@@ -56,7 +56,8 @@ def export(
     Its outputs are compared in the format's own runtime; a network that differs is
     not kept.
     """
-    from keras_musictag.export import check_target, read_metadata
+    from keras_musictag.export import read_metadata
+    from keras_musictag.export.formats import check_target
 
     records.read_record(preset)  # refuses what there is not
     check_target(out, format and format.value, float16)

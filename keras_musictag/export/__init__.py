@@ -4,17 +4,13 @@
 and load neither Keras nor a backend.
 """
 
-from keras_musictag.export.formats import FORMATS, check_target, export_network
 from keras_musictag.export.runtimes import open_exported, read_metadata
 from keras_musictag.export.taggers import ExportedTagger, LiteRTTagger, OnnxTagger
 
 __all__ = [
-    "FORMATS",
     "ExportedTagger",
     "LiteRTTagger",
     "OnnxTagger",
-    "check_target",
-    "export_network",
     "open_exported",
     "read_metadata",
 ]

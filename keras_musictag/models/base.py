@@ -13,8 +13,8 @@ from typing import Any, Self
 import keras
 
 import keras_musictag
-from keras_musictag import hub
 from keras_musictag.errors import ConfigError, MusicTagError, PresetError
+from keras_musictag.hub.upload import upload_folder
 from keras_musictag.models import readers
 from keras_musictag.presets import card, origin, records, weights
 
@@ -336,7 +336,7 @@ class PretrainedModel(keras.Model):
         ```
         """
         with tempfile.TemporaryDirectory() as folder:
-            return hub.upload_folder(
+            return upload_folder(
                 self.save_pretrained(folder, repo_id=repo_id),
                 repo_id,
                 private=private,

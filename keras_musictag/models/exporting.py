@@ -11,9 +11,10 @@ import keras
 import numpy as np
 
 import keras_musictag
-from keras_musictag import audio, export
+from keras_musictag import audio
 from keras_musictag.checks import check_positive
 from keras_musictag.errors import ConfigError
+from keras_musictag.export.formats import check_target, export_network
 from keras_musictag.models import whole_track
 from keras_musictag.models.base import PretrainedModel
 from keras_musictag.presets import weights
@@ -24,7 +25,7 @@ SECONDS = 10.0
 
 def export_model(model, path, format, float16, tolerance, seconds=None) -> Path:
     """Write a tagger or a chord recogniser; see their methods `export`."""
-    path, format = export.check_target(path, format, float16)
+    path, format = check_target(path, format, float16)
     samples = _samples(model, format, seconds)
     plain, examples = _in_float32(model), _examples(model, samples)
     outputs = _named(plain, plain(examples, training=False))
@@ -38,7 +39,7 @@ def export_model(model, path, format, float16, tolerance, seconds=None) -> Path:
     }
     if keras.backend.backend() == "tensorflow":
         network = _network(plain, format, samples)
-        return export.export_network(
+        return export_network(
             network, path, examples=examples, expected=expected, **wish
         )
     _in_tensorflow(plain, path, {**wish, "samples": samples}, examples, expected)
@@ -225,4 +226,4 @@ def main() -> None:
     network = _network(model, wish["format"], wish.pop("samples"))
     examples = np.load(folder / "examples.npy")
     with np.load(folder / "parity.npz") as parity:
-        export.export_network(network, examples=examples, expected={**parity}, **wish)
+        export_network(network, examples=examples, expected={**parity}, **wish)

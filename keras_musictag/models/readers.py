@@ -6,8 +6,8 @@ from pathlib import Path
 
 import keras
 
-from keras_musictag import hub
 from keras_musictag.errors import PresetError
+from keras_musictag.hub.repository import download_repository, repository_id
 from keras_musictag.models.upstream import converted_weights
 from keras_musictag.presets import origin, records, weights
 
@@ -47,9 +47,9 @@ def read_source(
     Raises:
         PresetError: If there is no such thing, or its description is damaged.
     """
-    repository = hub.repository_id(source)
+    repository = repository_id(source)
     if repository:
-        source = hub.download_repository(
+        source = download_repository(
             repository,
             (records.CONFIG_FILE, records.WEIGHTS_FILE),
             revision=revision,

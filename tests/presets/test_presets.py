@@ -191,6 +191,12 @@ def test_descriptions_that_cannot_be_right(saved, change, message):
         kmt.MusicTagger.from_pretrained(saved)
 
 
+def test_a_description_is_to_blame_even_where_labels_are_given(saved):
+    rewrite(saved, lambda r: r["config"].update(new=1))
+    with pytest.raises(PresetError, match="does not fit VGGTagger.*no option `new`"):
+        kmt.MusicTagger.from_pretrained(saved, labels=["c"])
+
+
 def test_entries_for_the_hub_may_be_absent_or_replaced(saved):
     model = kmt.MusicTagger.from_pretrained(saved, labels=["c"])
     assert list(model.labels) == ["c"]
