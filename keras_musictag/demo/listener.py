@@ -103,7 +103,7 @@ class Listener:
 
 
 def _names_chords(record: dict) -> bool:
-    return "vocabulary" in record["config"]
+    return record["task"] == "chords"
 
 
 def _check_kind(name: str, record: dict, wants_chords: bool) -> None:

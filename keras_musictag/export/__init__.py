@@ -5,7 +5,6 @@
 and load neither Keras nor a backend.
 """
 
-from keras_musictag.export.formats import FORMATS, check_target, export_network
 from keras_musictag.export.recognizers import (
     ExportedChordRecognizer,
     LiteRTChordRecognizer,
@@ -15,15 +14,12 @@ from keras_musictag.export.runtimes import open_exported, read_metadata
 from keras_musictag.export.taggers import ExportedTagger, LiteRTTagger, OnnxTagger
 
 __all__ = [
-    "FORMATS",
     "ExportedChordRecognizer",
     "ExportedTagger",
     "LiteRTChordRecognizer",
     "LiteRTTagger",
     "OnnxChordRecognizer",
     "OnnxTagger",
-    "check_target",
-    "export_network",
     "open_exported",
     "read_metadata",
 ]

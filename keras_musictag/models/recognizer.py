@@ -1,6 +1,6 @@
 """`ChordRecognizer`: a Keras model from a waveform to chords, and its methods."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -10,6 +10,7 @@ import numpy as np
 from keras_musictag import audio
 from keras_musictag.checks import check_positive_int
 from keras_musictag.chords.vocabulary import (
+    Vocabulary,
     vocabulary_from_config,
     vocabulary_to_config,
 )
@@ -39,21 +40,24 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
     of few lengths, and masks keep the filling out of every result.
 
     Args:
-        frontend: Layer from `(batch, samples)` to magnitudes, not negative,
-            `(batch, 1 + samples // hop_length, bins)` or `(..., bins, channels)`. It
-            takes `span=` as `layers.CQT` and `layers.HCQT` do.
-        backbone: Keras model from `[features, mask]`, decibels in [-80, 0] of the
-            front-end's shape and bool `(batch, frames)`, to probabilities
-            `(batch, frames, classes)`, or to a dict of outputs with these as `"chord"`.
-            Frames that are masked must not change the others.
         vocabulary: The chord classes in output order: a `chords.Vocabulary`, a
             name, or what `get_config` gives.
+        frontend: Function from `sample_rate` to a layer from `(batch, samples)` to
+            magnitudes, not negative,
+            `(batch, 1 + samples // hop_length, bins)` or `(..., bins, channels)`. It
+            takes `span=` as `layers.CQT` and `layers.HCQT` do.
+        backbone: Function from the `chords.Vocabulary` to a Keras model from
+            `[features, mask]`, decibels in [-80, 0] of the front-end's shape and bool
+            `(batch, frames)`, to probabilities
+            `(batch, frames, classes)`, or to a dict of outputs with these as `"chord"`.
+            Frames that are masked must not change the others.
         sample_rate: Of the waveform, in Hz.
         hop_length: Samples from one frame to the next.
         context_frames: How many frames of audio on either side of a frame its
             magnitudes depend on.
+        settings: The architecture's own arguments by name, plain JSON values.
         dtype: Dtype policy of the layers; the global one if `None`.
-        name: Name of the model.
+        name: Name of the model; made from that of the class if `None`.
 
     Attributes:
         vocabulary: The `chords.Vocabulary`.
@@ -63,35 +67,43 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
         whole_track: How these two run over whole tracks.
     """
 
+    task = "chords"
+    shared_options = ("sample_rate", "hop_length", "dtype", "name")
     default_preset = "crema"
 
     def __init__(
         self,
-        *,
-        frontend,
-        backbone,
         vocabulary,
+        *,
+        frontend: Callable[[int], keras.layers.Layer],
+        backbone: Callable[[Vocabulary], keras.Model],
         sample_rate: int,
         hop_length: int,
         context_frames: int,
+        settings: dict | None = None,
         dtype=None,
         name: str | None = None,
+        **unknown,
     ):
+        self._refuse_options(unknown)
+        vocabulary = vocabulary_from_config(vocabulary)
         # === Functional Model ===
         with dtype_scope(dtype):
             waveform = keras.Input((None,), name="waveform")
-            outputs = backbone(whole_track.features(frontend, waveform))
-        super().__init__(inputs=waveform, outputs=outputs, name=name)
+            analysis, network = frontend(sample_rate), backbone(vocabulary)
+            outputs = network(whole_track.features(analysis, waveform))
+        super().__init__(waveform, outputs, name=name or self._default_name())
         # === Config ===
-        self.frontend, self.backbone = frontend, backbone
-        self.vocabulary = vocabulary_from_config(vocabulary)
+        self.frontend, self.backbone = analysis, network
+        self.vocabulary = vocabulary
         self.sample_rate = audio.check_sample_rate(sample_rate)
         self.hop_length = check_positive_int(hop_length, name="hop_length")
         self.policy = dtype
+        self.settings = settings or {}
         self.whole_track = WholeTrack(
-            frontend,
-            backbone,
-            self.vocabulary,
+            analysis,
+            network,
+            vocabulary,
             self.sample_rate,
             self.hop_length,
             context_frames,
@@ -251,19 +263,17 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
 
     # === Inner parts ===
 
-    def get_config(self) -> dict:
-        """Return the constructor's arguments that all recognisers share."""
+    def _shared_config(self) -> dict:
         return {
             "vocabulary": vocabulary_to_config(self.vocabulary),
             "sample_rate": self.sample_rate,
             "hop_length": self.hop_length,
-            "dtype": self.policy,
-            "name": self.name,
         }
 
     def _describe(self) -> dict:
         labels = self.vocabulary.labels
         return {
+            **super()._describe(),
             "id2label": {str(i): label for i, label in enumerate(labels)},
             "label2id": {label: i for i, label in enumerate(labels)},
             "sampling_rate": self.sample_rate,

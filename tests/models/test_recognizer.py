@@ -1,5 +1,6 @@
 """Chord recognisers: blocks, padding, vocabularies, bad input, training, saving."""
 
+import json
 import warnings
 
 import keras
@@ -20,6 +21,7 @@ from keras_musictag.errors import (
 from keras_musictag.models.recognizer import ChordRecognizer
 from keras_musictag.models.recognizers.crema import CremaChordRecognizer
 from keras_musictag.models.whole_track import BLOCK_FRAMES, padded_length
+from keras_musictag.presets.records import read_folder
 
 RATE, HOP = 44100, 4096
 SMALL = {"conv_filters": 8, "recurrent_units": 8}
@@ -242,6 +244,22 @@ def test_saved_folder_brings_back_the_same(small, tmp_path):
     for name, values in small.whole_track.predict(magnitudes).items():
         got = again.whole_track.predict(magnitudes)[name]
         np.testing.assert_array_equal(got, values, err_msg=name)
+
+
+def test_saved_models_say_their_task(small, tmp_path):
+    folder = small.save_pretrained(tmp_path / "saved")
+    record = json.loads((folder / "config.json").read_text("utf-8"))
+    assert record.pop("task") == small.task == "chords"
+    (folder / "config.json").write_text(json.dumps(record))  # as they were before
+    assert read_folder(folder)["task"] == "chords"
+    assert type(ChordRecognizer.from_pretrained(folder)) is CremaChordRecognizer
+
+
+def test_an_unknown_option_is_named_with_those_there_are(small):
+    with pytest.raises(ConfigError, match="has no option `labels`") as caught:
+        CremaChordRecognizer(labels=["a"], **SMALL)
+    possible = caught.value.advice.removeprefix("It takes ").rstrip(".").split(", ")
+    assert sorted(possible) == sorted(small.get_config())
 
 
 def test_vocabulary_of_ones_own(tmp_path):

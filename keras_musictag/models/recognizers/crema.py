@@ -6,9 +6,7 @@ from keras import layers, ops
 
 from keras_musictag.chords import parse
 from keras_musictag.chords.chordogram import PITCH_CLASSES
-from keras_musictag.chords.vocabulary import vocabulary_from_config
 from keras_musictag.layers.cqt import HCQT
-from keras_musictag.models.base import dtype_scope
 from keras_musictag.models.recognizer import ChordRecognizer
 from keras_musictag.models.recognizers.networks import KeepValid
 
@@ -47,8 +45,7 @@ class CremaChordRecognizer(ChordRecognizer):
         recurrent_units: Units of each GRU in each direction.
         sample_rate: Of the waveform, in Hz.
         hop_length: Between frames, in samples.
-        dtype: Dtype policy of the layers; the global one if `None`.
-        name: Name of the model.
+        **options: `dtype` and `name`: see `ChordRecognizer`.
 
     Call:
         float32 `(batch, samples)` to a dict of float32 `(batch, frames, classes)`,
@@ -81,47 +78,31 @@ class CremaChordRecognizer(ChordRecognizer):
         recurrent_units: int = 128,
         sample_rate: int = 44100,
         hop_length: int = 4096,
-        dtype=None,
-        name: str = "crema_chord_recognizer",
+        **options,
     ):
-        # === Functional Model ===
-        with dtype_scope(dtype):
-            frontend = HCQT(
-                harmonics=HARMONICS,
-                sample_rate=sample_rate,
-                hop_length=hop_length,
-                n_bins=n_octaves * BINS_PER_OCTAVE,
-                bins_per_octave=BINS_PER_OCTAVE,
-                sparsity=0.01,
-                name="frontend",
-            )
-            classes = len(vocabulary_from_config(vocabulary))
-            backbone = _backbone(
-                n_octaves * BINS_PER_OCTAVE, conv_filters, recurrent_units, classes
-            )
+        bins = n_octaves * BINS_PER_OCTAVE
         # The lowest filters fill 2^17 samples at 44.1 kHz; the low-passes before
         # them reach less than a sixth of that.
         reach = (2**16 + 2**14) * sample_rate / 44100
+        network = {"conv_filters": conv_filters, "recurrent_units": recurrent_units}
         super().__init__(
-            frontend=frontend,
-            backbone=backbone,
-            vocabulary=vocabulary,
+            vocabulary,
+            frontend=lambda rate: HCQT(
+                harmonics=HARMONICS,
+                sample_rate=rate,
+                hop_length=hop_length,
+                n_bins=bins,
+                bins_per_octave=BINS_PER_OCTAVE,
+                sparsity=0.01,
+                name="frontend",
+            ),
+            backbone=lambda chords: _backbone(bins, len(chords), **network),
             sample_rate=sample_rate,
             hop_length=hop_length,
             context_frames=int(np.ceil(reach / hop_length)),
-            dtype=dtype,
-            name=name,
+            settings={"n_octaves": n_octaves, **network},
+            **options,
         )
-        # === Config ===
-        self.settings = {
-            "n_octaves": n_octaves,
-            "conv_filters": conv_filters,
-            "recurrent_units": recurrent_units,
-        }
-
-    def get_config(self) -> dict:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), **self.settings}
 
     def default_compile(self) -> dict:
         """Return optimizer, losses and metrics as CREMA was trained."""
@@ -164,7 +145,9 @@ def _or_none(pitch_classes: list[int | None]) -> np.ndarray:
     return np.array([PITCH_CLASSES if p is None else p for p in pitch_classes], int)
 
 
-def _backbone(n_bins: int, filters: int, units: int, classes: int) -> keras.Model:
+def _backbone(
+    n_bins: int, classes: int, conv_filters: int, recurrent_units: int
+) -> keras.Model:
     decibels = keras.Input((None, n_bins, len(HARMONICS)), name="decibels")
     mask = keras.Input((None,), dtype="bool", name="mask")
     x = layers.BatchNormalization(name="bn1")(decibels)
@@ -172,12 +155,12 @@ def _backbone(n_bins: int, filters: int, units: int, classes: int) -> keras.Mode
     x = KeepValid(name="valid_frames")([x, mask])
     x = layers.Conv2D(1, 5, padding="same", activation="relu", name="conv1")(x)
     x = layers.BatchNormalization(name="bn2")(x)
-    x = layers.Conv2D(filters, (1, n_bins), activation="relu", name="conv2")(x)
+    x = layers.Conv2D(conv_filters, (1, n_bins), activation="relu", name="conv2")(x)
     x = layers.BatchNormalization(name="bn3")(x)
     x = ops.squeeze(x, axis=2)
-    x = _bidirectional(units, "bigru1")(x, mask=mask)
+    x = _bidirectional(recurrent_units, "bigru1")(x, mask=mask)
     x = layers.BatchNormalization(name="bn4")(x)
-    x = _bidirectional(units, "bigru2")(x, mask=mask)
+    x = _bidirectional(recurrent_units, "bigru2")(x, mask=mask)
     # In float32: half precision rounds small probabilities to nothing.
     pitch = layers.Dense(
         PITCH_CLASSES, activation="sigmoid", dtype="float32", name="pitch"
