@@ -20,6 +20,7 @@ from beets.plugins import BeetsPlugin
 from keras_musictag import presets, tagfiles
 from keras_musictag.errors import MissingExtraError, MusicTagError
 from keras_musictag.labels import Labels
+from keras_musictag.presets.records import read_folder
 
 PRESET = "kmt_preset"  # the field that names where the scores come from
 
@@ -47,7 +48,7 @@ class MusicTagPlugin(BeetsPlugin):
     def item_types(self):
         """The fields of all presets are numbers, so that ranges can be asked for."""
         records = [presets.preset_info(name) for name in presets.list_presets()]
-        records = [r for r in records if "labels" in r["config"]]
+        records = [r for r in records if r["task"] == "tags"]
         names = {name for r in (*records, self._record()) for name in _fields(r)}
         return dict.fromkeys(names, types.Float(4))
 
@@ -119,12 +120,12 @@ class MusicTagPlugin(BeetsPlugin):
     def _record(self) -> dict:
         """Read the preset, without starting a backend."""
         folder = os.path.expanduser(self._preset())
-        read = presets.read_folder if os.path.isdir(folder) else presets.preset_info
+        read = read_folder if os.path.isdir(folder) else presets.preset_info
         try:
             record = read(folder if os.path.isdir(folder) else self._preset())
         except MusicTagError as error:
             raise ui.UserError(f"musictag: {error}") from error
-        if "labels" not in record["config"]:
+        if record["task"] != "tags":
             raise ui.UserError(f"musictag: {self._preset()} names chords, not tags")
         return record
 

@@ -15,7 +15,7 @@ from . import (
     plotting,
     tagfiles,
 )
-from .chords import ChordSequence
+from .chords import ChordSequence, Chordogram
 from .errors import (
     AudioError,
     AudioWarning,
@@ -24,6 +24,11 @@ from .errors import (
     MissingExtraError,
     MusicTagError,
     PresetError,
+)
+from .export.recognizers import (
+    ExportedChordRecognizer,
+    LiteRTChordRecognizer,
+    OnnxChordRecognizer,
 )
 from .export.taggers import ExportedTagger, LiteRTTagger, OnnxTagger
 from .insight.saliency import Saliency, saliency
@@ -56,19 +61,23 @@ __all__ = [
     "CRNNTagger",
     "ChordRecognizer",
     "ChordSequence",
+    "Chordogram",
     "ConfigError",
     "CremaChordRecognizer",
     "EmbeddingIndex",
+    "ExportedChordRecognizer",
     "ExportedTagger",
     "FCNTagger",
     "HarmonicCNNTagger",
     "LabelError",
     "Labels",
+    "LiteRTChordRecognizer",
     "LiteRTTagger",
     "MissingExtraError",
     "MusicTagError",
     "MusicTagger",
     "MusicnnTagger",
+    "OnnxChordRecognizer",
     "OnnxTagger",
     "PresetError",
     "ResumableBackup",

@@ -50,7 +50,7 @@ def test_unknown_groups_name_the_known_ones():
         Labels(["rock"]).select("genre")
 
 
-TAGGERS = [n for n in list_presets() if "labels" in preset_info(n)["config"]]
+TAGGERS = [n for n in list_presets() if preset_info(n)["task"] == "tags"]
 
 
 @pytest.mark.parametrize("preset", TAGGERS)

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from keras_musictag.models.recognizers.crema import CremaChordRecognizer
-from keras_musictag.presets import preset_info, save_weights
+from keras_musictag.presets import preset_info
+from keras_musictag.presets.weights import save_weights
 
 FOLDER = Path(__file__).resolve().parent.parent / "keras_musictag" / "presets"
 PRESET = "crema"

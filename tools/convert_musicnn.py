@@ -16,7 +16,8 @@ from pathlib import Path
 
 import keras_musictag.models as models
 from keras_musictag.conversion import tensorflow1
-from keras_musictag.presets import list_presets, preset_info, save_weights
+from keras_musictag.presets import list_presets, preset_info
+from keras_musictag.presets.weights import save_weights
 
 FOLDER = Path(__file__).resolve().parent.parent / "keras_musictag" / "presets"
 NAMES = {
@@ -28,13 +29,13 @@ NAMES = {
 def convert(wheel: Path, preset: str, update: bool) -> None:
     """Convert one model of the wheel and check or record its checksum."""
     record = preset_info(preset)
-    model = models.registry()[record["class"]].from_config(record["config"])
+    model = models.registry()[record["class_name"]].from_config(record["config"])
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as archive:
         prefix = f"musicnn/{record['origin']['model']}/"
         members = [n for n in archive.namelist() if n.startswith(prefix)]
         archive.extractall(folder, members)
         arrays = tensorflow1.read_checkpoint(Path(folder) / prefix)
-    names = NAMES[record["class"]]()
+    names = NAMES[record["class_name"]]()
     tensorflow1.assign_variables(arrays, names, model.weights)
     made = save_weights(FOLDER / f"{preset}.safetensors", model.weights)
     known = {key: record["weights"].get(key) for key in made}

@@ -37,7 +37,12 @@ NAMES = {
         "MusicTagError",
         "PresetError",
     ),
-    "chords": ("ChordSequence",),
+    "chords": ("ChordSequence", "Chordogram"),
+    "export.recognizers": (
+        "ExportedChordRecognizer",
+        "LiteRTChordRecognizer",
+        "OnnxChordRecognizer",
+    ),
     "export.taggers": ("ExportedTagger", "LiteRTTagger", "OnnxTagger"),
     "labels": ("Labels",),
     "models.fitting.backup": ("ResumableBackup",),

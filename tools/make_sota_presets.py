@@ -16,9 +16,10 @@ import re
 import tempfile
 from pathlib import Path
 
-from keras_musictag import presets
 from keras_musictag.conversion import convert_checkpoint
 from keras_musictag.models import registry
+from keras_musictag.presets.records import WEIGHTS_FILE
+from keras_musictag.presets.weights import save_weights
 
 FOLDER = Path(__file__).resolve().parent.parent / "keras_musictag" / "presets"
 HUB = "keras-musictag"  # our organisation there
@@ -177,11 +178,11 @@ def records(reference: Path) -> dict[str, dict]:
 
 def _converted(record: dict, checkpoint: Path) -> dict:
     """Where the Hub has the converted weights, and how to know them again."""
-    architecture = registry()[record["class"]]
+    architecture = registry()[record["class_name"]]
     model = convert_checkpoint(checkpoint, architecture, **record["config"])
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / presets.WEIGHTS_FILE
-        made = presets.save_weights(path, model.weights)
+        path = Path(folder) / WEIGHTS_FILE
+        made = save_weights(path, model.weights)
     return {"repository": f"{HUB}/{record['name']}", **made}
 
 
@@ -203,7 +204,8 @@ def _record(row: dict, labels: dict, sums: dict, results: dict, costs: dict) -> 
     }
     return {
         "name": name,
-        "class": kind,
+        "class_name": kind,
+        "task": "tags",
         "description": f"{what}, trained on {trained_on}, 50 tags.",
         "config": {"labels": config, **arguments, "name": name},
         "priors_from": priors_from,

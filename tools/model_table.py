@@ -46,7 +46,7 @@ def records() -> tuple[list[dict], list[dict]]:
     from keras_musictag.presets import list_presets, preset_info
 
     made = [preset_info(name) for name in list_presets()]
-    chords = [record for record in made if "vocabulary" in record["config"]]
+    chords = [record for record in made if record["task"] == "chords"]
     return [record for record in made if record not in chords], chords
 
 
@@ -56,7 +56,7 @@ def chord_rows(chords: list[dict]) -> list[str]:
 
     lines = []
     for record in chords:
-        model = registry()[record["class"]].from_config(record["config"])
+        model = registry()[record["class_name"]].from_config(record["config"])
         score = (record["reported"] or record["measured"])[0]
         cells = [f"`{record['name']}`", f"`{record['class']}`"]
         cells += [f"{model.count_params():,}", str(len(model.vocabulary))]
@@ -81,9 +81,11 @@ def rows(taggers: list[dict]) -> list[str]:
     lines = []
     for record in taggers:
         config = {k: v for k, v in record["config"].items() if k not in ("name",)}
-        key = str((record["class"], {k: v for k, v in config.items() if k != "labels"}))
+        key = str(
+            (record["class_name"], {k: v for k, v in config.items() if k != "labels"})
+        )
         if key not in sizes:
-            sizes[key] = measure(registry()[record["class"]].from_config(config))
+            sizes[key] = measure(registry()[record["class_name"]].from_config(config))
         score = (record.get("reported") or [{}])[0]
         figures = [f"{score[k]:.4f}" if k in score else "" for k in SCORES]
         cells = [

@@ -14,8 +14,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from keras_musictag import hub, presets
+from keras_musictag import presets
 from keras_musictag.errors import MusicTagError, PresetError
+from keras_musictag.hub.integrity import verify_file
+from keras_musictag.hub.upload import upload_folder
+from keras_musictag.presets.records import read_folder
 
 NAMESPACE = "keras-musictag"
 
@@ -48,7 +51,7 @@ def changed_files(folder: Path, there: dict) -> list[str]:
     changed = []
     for path in sorted(folder.iterdir()):
         try:
-            hub.verify_file(path, **there[path.name])
+            verify_file(path, **there[path.name])
         except (KeyError, PresetError):
             changed.append(path.name)
     return changed
@@ -61,7 +64,7 @@ def make(name: str, folder: Path, repo_id: str) -> str:
 
     model = PretrainedModel.from_pretrained(name)
     model.save_pretrained(folder, repo_id=repo_id)
-    made = presets.read_folder(folder)["weights"]
+    made = read_folder(folder)["weights"]
     weights = presets.preset_info(name)["weights"]
     bundled = weights["source"] == "bundled"
     known = weights if bundled else weights.get("hub")
@@ -90,7 +93,7 @@ def publish(name: str, args) -> str:
         if args.dry_run:
             return f"would send {what}" + note
         message = f"{name} of keras-musictag"
-        url = hub.upload_folder(
+        url = upload_folder(
             folder, repo_id, private=args.private or None, commit_message=message
         )
         return f"sent {what}: {url}" + note

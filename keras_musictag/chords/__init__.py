@@ -2,6 +2,7 @@
 
 from keras_musictag.chords.analysis import Key, estimate_key, find_beats
 from keras_musictag.chords.annotations import KeySegment, read_keys
+from keras_musictag.chords.chordogram import Chordogram
 from keras_musictag.chords.decoding import (
     DECODERS,
     decode,
@@ -31,6 +32,7 @@ __all__ = [
     "Chord",
     "ChordSegment",
     "ChordSequence",
+    "Chordogram",
     "DECODERS",
     "Key",
     "KeySegment",

@@ -356,3 +356,21 @@ def _triad(chord):
         if chord.intervals[:8] == Chord(chord.root, quality).intervals[:8]:
             return Chord(chord.root, quality)
     return Chord(None, UNKNOWN_CHORD)
+
+
+# === In configurations ===
+
+
+def vocabulary_from_config(config) -> Vocabulary:
+    """Return the vocabulary that a name, a config or itself stands for."""
+    if isinstance(config, dict):
+        return Vocabulary(**{**config, "labels": tuple(config["labels"])})
+    return get_vocabulary(config)
+
+
+def vocabulary_to_config(vocabulary: Vocabulary) -> str | dict:
+    """Return a vocabulary as plain JSON values: its name if that says all."""
+    name = vocabulary.name
+    if name in VOCABULARIES and vocabulary == get_vocabulary(name):
+        return name
+    return {"name": name, "labels": list(vocabulary.labels), "rule": vocabulary.rule}

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from keras_musictag import audio, data, errors, presets
+from keras_musictag import audio, data, errors
 from keras_musictag.checks import did_you_mean
+from keras_musictag.presets import records
 
 Paths = Annotated[
     list[str] | None,
@@ -54,8 +55,8 @@ def check_folder(option: str, path: Path | None) -> None:
 
 def read_record(preset: str) -> dict:
     """Return the record of a preset or of a saved folder, which must name tags."""
-    record = presets.records.read_record(preset)
-    if "labels" not in record["config"]:
+    record = records.read_record(preset)
+    if record["task"] != "tags":
         raise errors.ConfigError(
             "This preset names chords, not tags.",
             received=f"--preset {preset}",

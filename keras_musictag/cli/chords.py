@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from typer import Option
 
-from keras_musictag import errors, presets
+from keras_musictag import errors
 from keras_musictag.chords import Vocabulary, estimate_transitions, get_vocabulary
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.chords.sheet import clock
@@ -31,6 +31,7 @@ from keras_musictag.cli.printing import (
     say,
     silenced,
 )
+from keras_musictag.presets import records
 
 ChordFormat = enum.StrEnum(
     "ChordFormat", "table lab jams json csv midi chordpro musicxml audacity"
@@ -153,8 +154,8 @@ def chords(
 
 def _check_choices(preset: str, vocabulary, chosen, output, count: int) -> dict:
     """Refuse what cannot work; return the configuration of the preset."""
-    record = presets.records.read_record(preset)
-    if "vocabulary" not in record["config"]:
+    record = records.read_record(preset)
+    if record["task"] != "chords":
         raise errors.ConfigError(
             "This preset names tags, not chords.",
             received=f"--preset {preset}",

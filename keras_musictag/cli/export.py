@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from keras_musictag import errors, presets
+from keras_musictag import errors
 from keras_musictag.cli.printing import silenced
+from keras_musictag.presets import records
 
 Target = enum.StrEnum("Target", ["tf_saved_model", "onnx", "litert"])
 Engine = enum.StrEnum("Engine", ["keras", "onnx", "litert"])
@@ -55,9 +56,10 @@ def export(
     Its outputs are compared in the format's own runtime; a network that differs is
     not kept.
     """
-    from keras_musictag.export import check_target, read_metadata
+    from keras_musictag.export import read_metadata
+    from keras_musictag.export.formats import check_target
 
-    presets.records.read_record(preset)  # refuses what there is not
+    records.read_record(preset)  # refuses what there is not
     check_target(out, format and format.value, float16)
     with silenced():
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -66,7 +68,7 @@ def export(
         model = PretrainedModel.from_pretrained(preset)
         options = {"float16": float16, "tolerance": tolerance}
         if seconds is not None:
-            if not hasattr(model, "vocabulary"):
+            if model.task != "chords":
                 raise errors.ConfigError(
                     "The length of a tagger's chunks is its own.",
                     received=f"--seconds {seconds:g} with {preset}",

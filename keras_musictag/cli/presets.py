@@ -34,8 +34,8 @@ def show_presets(
         _print_preset(make_console(sys.stdout), records[0])
     else:
         console = make_console(sys.stdout)
-        for chords, scores in ((False, _SCORES), (True, _CHORD_SCORES)):
-            chosen = [r for r in records if ("vocabulary" in r["config"]) == chords]
+        for task, scores in (("tags", _SCORES), ("chords", _CHORD_SCORES)):
+            chosen = [r for r in records if r["task"] == task]
             console.print(_preset_table(chosen, scores))
 
 
@@ -47,7 +47,7 @@ def _preset_table(records: list[dict], scores: dict[str, str]) -> Table:
     for record in records:
         best = (record["reported"] or record.get("measured") or [{}])[0]
         figures = [f"{best[key]:.3f}" if key in best else "" for key in scores]
-        facts = (record["name"], record["class"], record["trained_on"])
+        facts = (record["name"], record["class_name"], record["trained_on"])
         more = (best.get("split"), record["license"], _weights(record))
         table.add_row(*facts, *figures, *more)
     return table
@@ -66,7 +66,7 @@ def _weights(record: dict) -> str:
 
 def _print_preset(console: Console, record: dict) -> None:
     facts = [
-        ("class", record["class"]),
+        ("class", record["class_name"]),
         ("trained on", record["trained_on"]),
         ("licence", record["license"]),
         ("authors", ", ".join(record["authors"])),
@@ -76,7 +76,7 @@ def _print_preset(console: Console, record: dict) -> None:
         numbers = {k: v for k, v in item.items() if isinstance(v, float)}
         scores = ", ".join(f"{k} {v:.4f}" for k, v in numbers.items())
         facts += [("reported", f"{scores} ({item['dataset']}, split {item['split']})")]
-    facts += _classes(record["config"])
+    facts += _classes(record)
     say(console, f"{record['name']}: {record['description']}\n")
     for key, text in facts:
         say(console, f"{key:<12}{text}")
@@ -86,9 +86,10 @@ def _print_preset(console: Console, record: dict) -> None:
     say(console, f"\nCite as:\n{record['citation']}")
 
 
-def _classes(config: dict) -> list[tuple[str, str]]:
+def _classes(record: dict) -> list[tuple[str, str]]:
     """The labels of a tagger by group, or the vocabulary of a chord recogniser."""
-    if "vocabulary" in config:
+    config = record["config"]
+    if record["task"] == "chords":
         vocabulary = config["vocabulary"]
         if isinstance(vocabulary, dict):
             vocabulary = ", ".join(vocabulary["labels"])

@@ -24,9 +24,10 @@ import numpy as np
 
 from keras_musictag import audio
 from keras_musictag.chords import decode
+from keras_musictag.chords.chordogram import with_bass
 from keras_musictag.chords.vocabulary import TINY
 from keras_musictag.errors import AudioError, ConfigError, import_extra
-from keras_musictag.models.recognizers.crema import CremaChordRecognizer, with_bass
+from keras_musictag.models.recognizers.crema import CremaChordRecognizer
 from keras_musictag.presets import preset_info
 
 __all__ = ["Observation", "analyze", "observe"]
@@ -117,13 +118,13 @@ def observe(filename=None, y=None, sr=None) -> list[Observation]:
             received=f"{len(samples)} samples at {rate} Hz",
             advice=f"Pass at least {model.hop_length} samples.",
         )
-    outputs = model.predict_frames(model.frame_magnitudes(samples)[:frames])
-    return _observations(model, outputs)
+    magnitudes = model.whole_track.track_magnitudes(samples)[:frames]
+    return _observations(model, model.whole_track.predict(magnitudes))
 
 
 def _observations(model, outputs: dict[str, np.ndarray]) -> list[Observation]:
-    tag, bass = outputs["tag"], outputs["bass"].astype("float64")
-    path = decode(tag, model.vocabulary, frame_period=model.frame_period)
+    chord, bass = outputs["chord"], outputs["bass"].astype("float64")
+    path = decode(chord, model.vocabulary, frame_period=model.frame_period)
     starts = np.flatnonzero(np.diff(path, prepend=-1))
     # One frame more than there are, whose end is the end of the last chord.
     bounds = np.append(starts, len(path) + 1)
@@ -131,7 +132,7 @@ def _observations(model, outputs: dict[str, np.ndarray]) -> list[Observation]:
     found = []
     for start, end, state in zip(times[:-1], times[1:], path[starts], strict=True):
         label, duration = model.vocabulary.labels[state], end - start
-        confidence = tag[_window(model, start, end), state].mean()
+        confidence = chord[_window(model, start, end), state].mean()
         window = _window(model, start, start + duration)
         lowest = np.log(bass[window] + TINY).mean(axis=0).argmax()
         value = with_bass(label, int(lowest))

@@ -6,6 +6,7 @@ from typing import Any
 
 from keras_musictag import presets
 from keras_musictag.chords import VOCABULARIES, get_vocabulary
+from keras_musictag.chords.chordogram import Chordogram
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.demo.survey import survey
 from keras_musictag.errors import ConfigError
@@ -49,7 +50,7 @@ class Listener:
         self._lock, self._load = threading.Lock(), functools.cache(self._model)
         self.survey = remember(lambda path: survey(path, max_minutes))
         self.taggram = remember(self._taggram)
-        self.frames = remember(self._frames)
+        self.chordogram = remember(self._chordogram)
         self.seconds = remember(self._seconds)
 
     def model(self, name: str) -> Any:
@@ -72,10 +73,8 @@ class Listener:
         self, path: str, recognizer: str, vocabulary: str, decoder: str
     ) -> ChordSequence:
         """Name the chords of a file."""
-        return self.model(recognizer).recognize_frames(
-            self.frames(path, recognizer),
-            vocabulary=None if vocabulary == EVERYTHING else vocabulary,
-            decoder=decoder,
+        return self.chordogram(path, recognizer).decode(
+            None if vocabulary == EVERYTHING else vocabulary, decoder
         )
 
     # === Each of these is done once for a file ===
@@ -92,11 +91,8 @@ class Listener:
     def _taggram(self, path: str, tagger: str) -> Taggram:
         return self.model(tagger).taggram(path)
 
-    def _frames(self, path: str, recognizer: str) -> Any:
-        ((frames),) = self.model(recognizer).iter_frames([path])
-        if isinstance(frames, Exception):
-            raise frames
-        return frames
+    def _chordogram(self, path: str, recognizer: str) -> Chordogram:
+        return self.model(recognizer).chordogram(path)
 
     def _seconds(self, path: str, tagger: str, label: str) -> list[float]:
         """Return what each second did for a tag."""
@@ -107,7 +103,7 @@ class Listener:
 
 
 def _names_chords(record: dict) -> bool:
-    return "vocabulary" in record["config"]
+    return record["task"] == "chords"
 
 
 def _check_kind(name: str, record: dict, wants_chords: bool) -> None:

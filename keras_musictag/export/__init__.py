@@ -1,20 +1,25 @@
 """Deployment formats: SavedModel, ONNX and LiteRT, checked, and run without Keras.
 
-`MusicTagger.export` writes them; `OnnxTagger` and `LiteRTTagger` tag tracks with them
+`MusicTagger.export` and `ChordRecognizer.export` write them; `OnnxTagger`,
+`LiteRTTagger`, `OnnxChordRecognizer` and `LiteRTChordRecognizer` hear tracks with them
 and load neither Keras nor a backend.
 """
 
-from keras_musictag.export.formats import FORMATS, check_target, export_network
+from keras_musictag.export.recognizers import (
+    ExportedChordRecognizer,
+    LiteRTChordRecognizer,
+    OnnxChordRecognizer,
+)
 from keras_musictag.export.runtimes import open_exported, read_metadata
 from keras_musictag.export.taggers import ExportedTagger, LiteRTTagger, OnnxTagger
 
 __all__ = [
-    "FORMATS",
+    "ExportedChordRecognizer",
     "ExportedTagger",
+    "LiteRTChordRecognizer",
     "LiteRTTagger",
+    "OnnxChordRecognizer",
     "OnnxTagger",
-    "check_target",
-    "export_network",
     "open_exported",
     "read_metadata",
 ]

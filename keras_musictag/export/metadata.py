@@ -12,7 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from keras_musictag.audio import ChunkPlan, check_sample_rate
-from keras_musictag.checks import check_choice
+from keras_musictag.checks import check_choice, check_positive_int
+from keras_musictag.chords.vocabulary import (
+    VOCABULARIES,
+    Vocabulary,
+    get_vocabulary,
+    vocabulary_from_config,
+)
 from keras_musictag.errors import MusicTagError, PresetError
 from keras_musictag.labels import Labels
 
@@ -22,6 +28,10 @@ SUFFIXES = {".onnx": "onnx", ".tflite": "litert"}
 LIBRARY = "keras-musictag"
 VERSION = 1
 INPUT = "waveform"
+# What outputs were called once.
+RENAMED = {"tag": "chord"}
+# Chord networks are not asked about audio that stays below: -120 dB full scale.
+SILENCE_PEAK = 1e-6
 
 
 def locate(path) -> tuple[str, Path]:
@@ -144,12 +154,47 @@ def check(metadata: dict, path) -> dict:
             Labels.from_config(metadata["labels"])
             ChunkPlan.from_config(metadata["chunking"])
             np.asarray(metadata["frame_offsets"] or [], "float64")
+        else:
+            metadata = _of_chords(metadata)
     except (KeyError, TypeError, ValueError, MusicTagError) as error:
         raise PresetError(
             "What this network says about itself cannot be used.",
             received=f"{path}: {type(error).__name__}: {error}",
             advice="Export it again.",
         ) from error
+    return metadata
+
+
+def vocabulary(metadata: dict) -> Vocabulary:
+    """Return the classes of a chord network."""
+    return vocabulary_from_config(
+        {
+            "name": metadata["vocabulary_name"],
+            "labels": metadata["vocabulary"],
+            "rule": metadata["vocabulary_rule"],
+        }
+    )
+
+
+def _of_chords(metadata: dict) -> dict:
+    """Check what decoding needs; complete what earlier versions did not write."""
+    known = [get_vocabulary(name) for name in VOCABULARIES]
+    same = [v for v in known if list(v.labels) == list(metadata["vocabulary"])]
+    name, rule = (same[0].name, same[0].rule) if same else ("exported", "tones")
+    check_positive_int(metadata["hop_length"], name="hop_length")
+    metadata = {
+        "vocabulary_name": name,
+        "vocabulary_rule": rule,
+        "silence_peak": SILENCE_PEAK,
+        **metadata,
+    }
+    metadata["outputs"] = [
+        {**output, "name": RENAMED.get(output["name"], output["name"])}
+        for output in metadata["outputs"]
+    ]
+    vocabulary(metadata)
+    for number in ("boundary_shift", "silence_peak"):
+        float(metadata[number])
     return metadata
 
 

@@ -8,6 +8,7 @@ from keras_musictag.errors import ConfigError, PresetError, import_extra
 from keras_musictag.export import metadata as meta
 
 EXTRA = "export"
+ENDS = {"tags": "Tagger", "chords": "ChordRecognizer"}
 
 
 def open_exported(path, threads: int | None = None):
@@ -28,8 +29,42 @@ def open_exported(path, threads: int | None = None):
     """
     format, file = meta.locate(path)
     runtime = RUNTIMES[format](file, threads)
-    meta.check(runtime.metadata, path)
+    runtime.metadata = meta.check(runtime.metadata, path)
     return runtime
+
+
+def open_for(user: type, path, threads: int | None, format: str | None, task: str):
+    """Open an exported network for a class that runs only some.
+
+    Args:
+        user: The class, for the messages.
+        path, threads: As in `open_exported`.
+        format: The only format that it runs; `None` for any.
+        task: What it names, `"tags"` or `"chords"`.
+
+    Returns:
+        As `open_exported`.
+
+    Raises:
+        PresetError: As `open_exported`, or if the network is of another format or names
+            something else.
+        MissingExtraError: If its runtime is not installed.
+    """
+    network = open_exported(path, threads)
+    if format not in (None, network.format):
+        raise PresetError(
+            f"{path} is no network for {user.__name__}.",
+            received=f"format {network.format!r}, expected {format!r}",
+            advice=f"Export it with format={format!r}.",
+        )
+    received = network.metadata["task"]
+    if received != task:
+        raise PresetError(
+            f"{path} names {received}, not {task}.",
+            received=f"task {received!r}",
+            advice=f"Open it with Onnx{ENDS[received]} or LiteRT{ENDS[received]}.",
+        )
+    return network
 
 
 def read_metadata(path) -> dict:
@@ -63,7 +98,24 @@ def read_metadata(path) -> dict:
     return meta.check(found, path)
 
 
-class OnnxRuntime:
+class Runtime:
+    """A network in the runtime of its format: a callable from audio to outputs.
+
+    A subclass sets `metadata` and gives `_run`.
+    """
+
+    format: str
+    metadata: dict
+
+    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        outputs = self._run(batch)
+        return {meta.RENAMED.get(name, name): v for name, v in outputs.items()}
+
+    def _run(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        raise NotImplementedError
+
+
+class OnnxRuntime(Runtime):
     """A network in ONNX Runtime, on the processor."""
 
     format = "onnx"
@@ -83,12 +135,12 @@ class OnnxRuntime:
         entries = self.session.get_modelmeta().custom_metadata_map
         self.metadata = meta.from_onnx(entries)
 
-    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+    def _run(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         outputs = self.session.run(self.names, {meta.INPUT: batch})
         return dict(zip(self.names, outputs, strict=True))
 
 
-class LiteRTRuntime:
+class LiteRTRuntime(Runtime):
     """A network in LiteRT, on the processor."""
 
     format = "litert"
@@ -106,7 +158,7 @@ class LiteRTRuntime:
             raise _damaged(path, error) from error
         self.metadata = meta.from_litert(path)
 
-    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+    def _run(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         _, fixed = self.metadata.get("input", {}).get("shape", (None, None))
         if fixed not in (None, *batch.shape[1:]):
             raise ConfigError(
@@ -117,7 +169,7 @@ class LiteRTRuntime:
         return self.runner(**{meta.INPUT: batch})
 
 
-class SavedModelRuntime:
+class SavedModelRuntime(Runtime):
     """A network in TensorFlow."""
 
     format = "tf_saved_model"
@@ -132,12 +184,12 @@ class SavedModelRuntime:
             raise _damaged(path, error) from error
         self.metadata = meta.from_folder(path)
 
-    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+    def _run(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         outputs = self.model.signatures["serving_default"](**{meta.INPUT: batch})
         return {name: value.numpy() for name, value in outputs.items()}
 
 
-RUNTIMES = {
+RUNTIMES: dict[str, type] = {
     runtime.format: runtime
     for runtime in (SavedModelRuntime, OnnxRuntime, LiteRTRuntime)
 }

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_musictag.audio import ChunkPlan
-from keras_musictag.errors import PresetError
-from keras_musictag.export.runtimes import open_exported
+from keras_musictag.export.runtimes import open_for
 from keras_musictag.labels import Labels
 from keras_musictag.tracks.scoring import TrackScoring
 
@@ -37,20 +36,8 @@ class ExportedTagger(TrackScoring):
     format: str | None = None
 
     def __init__(self, path, *, threads: int | None = None):
-        self._network = open_exported(path, threads)
-        if self.format not in (None, self._network.format):
-            raise PresetError(
-                f"{path} is no network for {type(self).__name__}.",
-                received=f"format {self._network.format!r}, expected {self.format!r}",
-                advice=f"Export it with format={self.format!r}.",
-            )
+        self._network = open_for(type(self), path, threads, self.format, "tags")
         self.metadata = self._network.metadata
-        if self.metadata["task"] != "tags":
-            raise PresetError(
-                f"{path} names chords, not tags.",
-                received=f"task {self.metadata['task']!r}",
-                advice="Run it with `export.open_exported`.",
-            )
         self.labels = Labels.from_config(self.metadata["labels"])
         self.sample_rate = int(self.metadata["sampling_rate"])
         self.chunking = ChunkPlan.from_config(self.metadata["chunking"])

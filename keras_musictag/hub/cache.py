@@ -20,9 +20,9 @@ def cache_folder(folder=None) -> Path:
         Its absolute path; it need not exist.
 
     ```python
-    from keras_musictag import hub
+    from keras_musictag.hub.cache import cache_folder
 
-    hub.cache_folder()
+    cache_folder()
     ```
     """
     folder = folder or os.environ.get("KMT_CACHE")

@@ -56,10 +56,10 @@ def fetch(
             what came is not the file that was expected (nothing of it is kept).
 
     ```python
-    from keras_musictag import hub
+    from keras_musictag.hub.download import fetch
 
     url = "https://raw.githubusercontent.com/minzwon/sota-music-tagging-models"
-    hub.fetch(f"{url}/master/LICENSE", "example/LICENSE")
+    fetch(f"{url}/master/LICENSE", "example/LICENSE")
     ```
     """
     path = cache_folder() / path

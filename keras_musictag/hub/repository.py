@@ -20,9 +20,9 @@ def repository_id(source) -> str | None:
         `"org/name"` or `None`.
 
     ```python
-    from keras_musictag import hub
+    from keras_musictag.hub.repository import repository_id
 
-    hub.repository_id("hf://someone/my-tagger")  # 'someone/my-tagger'
+    repository_id("hf://someone/my-tagger")  # 'someone/my-tagger'
     ```
     """
     if not isinstance(source, str):
@@ -67,9 +67,9 @@ def download_repository(
             not be read, or if the Hub cannot be reached and the cache lacks it.
 
     ```python
-    from keras_musictag import hub
+    from keras_musictag.hub.repository import download_repository
 
-    hub.download_repository("someone/my-tagger", ["config.json"])
+    download_repository("someone/my-tagger", ["config.json"])
     ```
     """
     from huggingface_hub import hf_hub_download

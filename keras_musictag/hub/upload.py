@@ -36,9 +36,9 @@ def upload_folder(
             the Hub cannot be reached or does not take the files.
 
     ```python
-    from keras_musictag import hub
+    from keras_musictag.hub.upload import upload_folder
 
-    hub.upload_folder("my_tagger", "someone/my-tagger", private=True)
+    upload_folder("my_tagger", "someone/my-tagger", private=True)
     ```
     """
     import httpx2

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from keras_musictag.presets import weights_digest
+from keras_musictag.presets.weights import weights_digest
 
 
 def fingerprint(tagger, layer: str = "penultimate") -> dict[str, Any]:

@@ -206,5 +206,35 @@ def conv_stack(x, filters, pool_sizes):
     return x, outputs
 
 
+def spectrogram_input(shape):
+    """Begin a functional network on a spectrogram, normalised over all of it.
+
+    Args:
+        shape: `(frames, bands)`.
+
+    Returns:
+        The input `(batch, frames, bands)`, and Keras tensor
+        `(batch, frames, bands, 1)`; layers `add_channel` and `input_norm`.
+    """
+    inputs = keras.Input(shape, name="spectrogram")
+    x = layers.Reshape((*shape, 1), name="add_channel")(inputs)
+    return inputs, layers.BatchNormalization(name="input_norm", **NORM)(x)
+
+
+def dense_block(x, units: int):
+    """Apply a dense layer, batch normalisation and ReLU, named `dense`, `dense_...`.
+
+    Args:
+        x: Keras tensor `(batch, channels)`.
+        units: Channels of the output.
+
+    Returns:
+        Keras tensor `(batch, units)`.
+    """
+    x = layers.Dense(units, name="dense")(x)
+    x = layers.BatchNormalization(name="dense_norm", **NORM)(x)
+    return layers.ReLU(name="dense_relu")(x)
+
+
 def _pair(value) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else tuple(value)

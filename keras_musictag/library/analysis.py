@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 
 from keras_musictag.chords.analysis import BEAT_SAMPLE_RATE
+from keras_musictag.chords.chordogram import Chordogram
 from keras_musictag.errors import import_extra
 from keras_musictag.library.cutting import cut
 from keras_musictag.library.jobs import Analysis, Job, Outcome, Recipe, Spec
 from keras_musictag.library.places import content_hash, fetched
+from keras_musictag.recognition import check_length
 from keras_musictag.tracks.inference import (
     TRACK_ERRORS,
+    Chunk,
+    End,
     MeanBatcher,
     Producer,
     TrackError,
@@ -74,28 +78,28 @@ class Analyzer:
         open_jobs: dict[int, Outcome] = {}
 
         def cut_job(job: Job):
-            yield 0, job  # whatever fails from here on belongs to it
+            yield job  # whatever fails from here on belongs to it
             if not job.wanted:
-                return
+                return None
             wanted = [specs[key] for key in job.wanted]
             with fetched(job.path) as file:
                 if job.sha256 is None:
-                    yield 0, dataclasses.replace(job, sha256=content_hash(file))
-                for event in cut(file, wanted):
-                    yield 0, event
+                    yield dataclasses.replace(job, sha256=content_hash(file))
+                yield from cut(file, wanted)
+            return None
 
         with Producer(jobs, cut_job, self._depth()) as events:
-            for index, start, item, error in events:
-                if isinstance(item, Job):
-                    open_jobs[index] = Outcome(item)
-                    continue
-                outcome = open_jobs[index]
-                if start is not None:
-                    self._take(index, outcome, item)
-                else:
-                    self._close(index, outcome, error)
-                    if not outcome.job.wanted:  # all of it is known already
+            for event in events:
+                index = event.position
+                if isinstance(event, End):
+                    self._close(open_jobs[index], event)
+                    if not open_jobs[index].job.wanted:  # all of it is known already
                         yield open_jobs.pop(index)
+                elif isinstance(event.value, Job):
+                    open_jobs[index] = Outcome(event.value)
+                    continue
+                else:
+                    self._take(index, open_jobs[index], event.value)
                 yield from self._finished(open_jobs)
         for scorer in self._scorers.values():
             scorer.flush()
@@ -108,9 +112,9 @@ class Analyzer:
         key = outcome.job.wanted[event.place]
         self._scorers[key].take(index, event)
 
-    def _close(self, index: int, outcome: Outcome, error: TrackError | None) -> None:
+    def _close(self, outcome: Outcome, end: End) -> None:
         for key in outcome.job.wanted:
-            self._scorers[key].close(index, error)
+            self._scorers[key].close(end)
 
     def _finished(self, open_jobs: dict[int, Outcome]) -> Iterator[Outcome]:
         for key, scorer in self._scorers.items():
@@ -157,10 +161,10 @@ class _Tags:
         self.batcher = MeanBatcher(tagger._forward(names), recipe.batch_size, few)
 
     def take(self, index: int, event) -> None:
-        self.batcher.add(index, event.start, event.chunk)
+        self.batcher.add(index, Chunk(event.start, event.chunk))
 
-    def close(self, index: int, error: TrackError | None) -> None:
-        self.batcher.close(index, error)
+    def close(self, end: End) -> None:
+        self.batcher.close(end)
 
     def flush(self) -> None:
         self.batcher.flush()
@@ -181,8 +185,8 @@ class _Chords:
         from keras_musictag.models.recognizer import ChordRecognizer
 
         self.model = ChordRecognizer.from_pretrained(preset)
-        self.stages = self.model._stages
-        self.spec = Spec("chords", self.model.sample_rate, self.stages.plan)
+        self.whole = self.model.whole_track
+        self.spec = Spec("chords", self.model.sample_rate, self.whole.plan)
         sha256 = fingerprint(self.model, "scores")["sha256"]
         labels = tuple(self.model.vocabulary.labels)
         self.analysis = Analysis("chords", short_name(preset), preset, sha256, labels)
@@ -195,8 +199,8 @@ class _Chords:
         if track["error"] is not None:
             return
         if event.chunk is not None:
-            values = self.stages.magnitudes(event.chunk[None])["magnitudes"]
-            track["frames"].append(values[0])
+            chunk = Chunk(event.start, event.chunk, event.span)
+            track["frames"].append(self.whole.block_magnitudes(chunk))
             return
         try:
             self._end_segment(track, event.start)
@@ -204,21 +208,27 @@ class _Chords:
             track["error"] = error
 
     def _end_segment(self, track: dict, samples: int) -> None:
-        begin, hop = track["begin"], self.stages.hop_length
-        track["begin"] += samples / self.spec.sample_rate
+        begin, hop, rate = track["begin"], self.model.hop_length, self.spec.sample_rate
+        track["begin"] += samples / rate
         if begin == 0 or samples >= hop:  # a long track may end with less than a frame
-            self.stages.check_length(samples)
+            check_length(samples, hop, rate)
             magnitudes = np.concatenate(track["frames"])[: samples // hop]
-            frames = self.model._frame_outputs(magnitudes, samples)
-            for start, end, label, sure in self.model.recognize_frames(frames):
+            chordogram = Chordogram(
+                self.whole.outputs(magnitudes),
+                self.model.vocabulary,
+                self.model.frame_period,
+                self.model.boundary_shift,
+                samples / rate,
+            )
+            for start, end, label, sure in chordogram.decode():
                 track["segments"].append((begin + start, begin + end, label, sure))
         track["frames"] = []
 
-    def close(self, index: int, error: TrackError | None) -> None:
-        track = self.open.pop(index, {"error": error})
-        error = error or track["error"]
+    def close(self, end: End) -> None:
+        track = self.open.pop(end.position, {"error": end.error})
+        error = end.error or track["error"]
         row = None if error else _chord_row(track["segments"], track["begin"])
-        self.done.append((index, row, error))
+        self.done.append((end.position, row, error))
 
     def flush(self) -> None:
         """Do nothing: no track waits for another."""
@@ -259,8 +269,9 @@ class _Tempo:
     def take(self, index: int, event) -> None:
         self.found[index] = event.value
 
-    def close(self, index: int, error: TrackError | None) -> None:
-        self.done.append((index, self.found.pop(index, None), error))
+    def close(self, end: End) -> None:
+        tempo = self.found.pop(end.position, None)
+        self.done.append((end.position, tempo, end.error))
 
     def flush(self) -> None:
         """Do nothing: no track waits for another."""

@@ -24,15 +24,17 @@ TEMPO_SECONDS = 240
 class Event(NamedTuple):
     """Something for analysis number `place`.
 
-    Either a chunk, float32 `(n,)`, that begins at sample `start`; or, without a
-    chunk, the end of a segment of `start` samples; or a finished `value`. The
-    duration of the track in seconds is the value of place -1.
+    Either a chunk, float32 `(n,)`, that begins at sample `start`, with its `span` if a
+    network wants to know; or, without a chunk, the end of a segment of `start` samples;
+    or a finished `value`. The duration of the track in seconds is the value of place
+    -1.
     """
 
     place: int
     start: int
     chunk: np.ndarray | None = None
     value: Any = None
+    span: tuple[int, int] | None = None
 
 
 def cut(path: str, specs: Sequence[Spec]) -> Iterator[Event]:
@@ -76,8 +78,8 @@ def _cut(path: str, specs: Sequence[Spec]) -> Iterator[Event]:
     for place in spaced:
         plan, rate = specs[place].plan, specs[place].sample_rate
         assert plan is not None
-        for start, chunk in sources.cut(path, rate, rate, plan):
-            yield Event(place, start, chunk)
+        for start, samples, _ in sources.cut(path, rate, rate, plan):
+            yield Event(place, start, samples)
     rate, blocks = native_blocks(path)
     samples = 0
 
@@ -142,9 +144,13 @@ def _chord_chunks(place: int, spec: Spec, blocks):
     size, begin = SEGMENT_SECONDS * spec.sample_rate, 0
     assert spec.plan is not None
     for segment in _segments(blocks, size):
-        for start, chunk in sources.cut_with_span(segment, spec.plan):
-            end = begin + start if chunk is None else begin + start + spec.plan.core
-            yield end / spec.sample_rate, Event(place, start, chunk)
+        counted = sources.Counted(segment)
+        for chunk in sources.cut_with_span(counted, spec.plan):
+            end = begin + chunk.start + spec.plan.core
+            event = Event(place, chunk.start, chunk.samples, span=chunk.span)
+            yield end / spec.sample_rate, event
+        end = begin + counted.samples
+        yield end / spec.sample_rate, Event(place, counted.samples)
         begin += size
 
 
@@ -210,7 +216,7 @@ def _spaced(path: str, place: int, spec: Spec) -> Iterator[Event]:
         if length < plan.chunk_samples or start + plan.chunk_samples > length:
             # Too short to gain anything: the plan itself knows how to fill it up.
             whole = sources.cut(path, rate, rate, plan)
-            yield from (Event(place, at, chunk) for at, chunk in whole)
+            yield from (Event(place, at, samples) for at, samples, _ in whole)
             return
         missing = max(0, plan.context - start)
         if missing:  # as the plan has it at the start of a track

@@ -2,8 +2,10 @@
 
 import contextlib
 import importlib
+import inspect
 import json
 import pkgutil
+import re
 import tempfile
 from pathlib import Path
 from typing import Any, Self
@@ -11,10 +13,10 @@ from typing import Any, Self
 import keras
 
 import keras_musictag
-from keras_musictag import hub, presets
-from keras_musictag.errors import MusicTagError, PresetError
-from keras_musictag.models import upstream
-from keras_musictag.presets import card, origin
+from keras_musictag.errors import ConfigError, MusicTagError, PresetError
+from keras_musictag.hub.upload import upload_folder
+from keras_musictag.models import readers
+from keras_musictag.presets import card, origin, records, weights
 
 # The rooms of the architectures, which nothing else imports.
 ARCHITECTURES = ("keras_musictag.models.taggers", "keras_musictag.models.recognizers")
@@ -42,14 +44,28 @@ def dtype_scope(dtype):
         keras.config.set_dtype_policy(before)
 
 
+class UnknownOptionError(ConfigError, TypeError):
+    """An argument that a model does not take; a `TypeError`, as Python's own."""
+
+
 class PretrainedModel(keras.Model):
     """A functional Keras model that presets, folders and files can bring back.
 
-    A subclass passes `inputs` and `outputs` to the constructor, returns exactly
-    its constructor's arguments from `get_config` (plain JSON values), and is
-    found by its name in `registry()` from then on.
+    A subclass is found by its name in `registry()`. What its constructor takes is what
+    `get_config` returns, in plain JSON values: what all models of a task share, and the
+    architecture's own `settings`.
+
+    Attributes:
+        task: `"tags"` or `"chords"`.
+        default_preset: What `from_pretrained()` loads.
+        settings: The architecture's own arguments, by name.
     """
 
+    task: str
+    # What all models of a task take, and their architectures pass on.
+    shared_options: tuple[str, ...]
+    settings: dict
+    policy: Any
     default_preset: str | None = None
     fresh_head_layers: tuple[str, ...] = ()
 
@@ -70,6 +86,41 @@ class PretrainedModel(keras.Model):
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> Self:
         """Make the model that `get_config` describes, with fresh weights."""
         return cls(**config)
+
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
+        shared = {**self._shared_config(), "dtype": self.policy, "name": self.name}
+        return {**shared, **self.settings}
+
+    def _shared_config(self) -> dict:
+        """Return the arguments that all models of the task take, by name."""
+        return {}
+
+    @classmethod
+    def _default_name(cls) -> str:
+        """Return the class name in snake case."""
+        borders = r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
+        return re.sub(borders, "_", cls.__name__).strip("_").lower()
+
+    @classmethod
+    def _refuse_options(cls, unknown: dict) -> None:
+        """Say what the constructor takes if it was given anything else."""
+        if not unknown:
+            return
+        names: list[str] = []
+        for base in cls.__mro__:
+            if "shared_options" in vars(base):
+                names += base.shared_options
+                break
+            if "__init__" in vars(base):
+                arguments = list(inspect.signature(base.__init__).parameters.values())
+                names += [a.name for a in arguments[1:] if a.kind is not a.VAR_KEYWORD]
+        given = ", ".join(f"`{name}`" for name in unknown)
+        raise UnknownOptionError(
+            f"{cls.__name__} has no option {given}.",
+            received=", ".join(f"{name}={value!r}" for name, value in unknown.items()),
+            advice=f"It takes {', '.join(dict.fromkeys(names))}.",
+        )
 
     # === Loading ===
 
@@ -131,49 +182,27 @@ class PretrainedModel(keras.Model):
         if source is None:
             source = cls.default_preset
         if str(source).endswith(".keras"):
-            return cls._from_keras_file(Path(source), labels, problem_type)
-        repository = hub.repository_id(source)
-        if repository:
-            source = hub.download_repository(
-                repository,
-                (presets.CONFIG_FILE, presets.WEIGHTS_FILE),
+            registry()  # Keras finds a class only once its module is imported
+            whole = readers.read_keras_file(source, cls)
+            if labels is None and problem_type is None:
+                return whole
+            found = readers.model_source(whole)
+        else:
+            found = readers.read_source(
+                source,
                 revision=revision,
                 token=token,
                 cache_dir=cache_dir,
                 local_files_only=local_files_only,
                 force_download=force_download,
             )
-        elif revision is not None or force_download:
-            raise PresetError(
-                "Only repositories of the Hub have revisions and are fetched anew.",
-                received=f"{source!r} with revision={revision!r}, "
-                f"force_download={force_download}",
-                advice="Pass 'org/name', or leave these arguments out.",
-            )
-        if isinstance(source, Path) or Path(str(source)).is_dir():
-            record = presets.read_folder(source)
-            target = cls._resolve(record["class_name"], source)
-        else:
-            record = presets.preset_info(source)
-            target = cls._resolve(record["class"], source)
-        model = target._build(record["config"], labels, problem_type, source)
-        expected = record["weights"]
-        if "class_name" in record:  # a saved folder
-            replaced = ["id2label", "label2id"] if labels is not None else []
-            replaced += ["problem_type"] if problem_type is not None else []
-            said = model._describe()
-            said = {key: said[key] for key in said.keys() - set(replaced)}
-            origin.check_agreement(record, said, source)
-            weights = presets.folder_weights(source, record)
-        elif expected["source"] == "upstream":
-            weights, expected = upstream.converted_weights(
-                target, record, cache_dir, local_files_only
-            )
-        else:
-            weights = presets.preset_weights(record)
-        skip = target.fresh_head_layers if labels is not None else ()
-        presets.load_weights(weights, model.weights, expected=expected, skip=skip)
-        model.origin = origin.kept(record, expected)
+        target = cls._resolve(found.record["class_name"], source)
+        model = target._build(found.record["config"], labels, problem_type, source)
+        replaced = {"id2label", "label2id"} if labels is not None else set()
+        replaced |= {"problem_type"} if problem_type is not None else set()
+        said = {k: v for k, v in model._describe().items() if k not in replaced}
+        origin.check_agreement(found.record, said, source)
+        found.fill(model, target.fresh_head_layers if labels is not None else ())
         return model
 
     @classmethod
@@ -206,38 +235,14 @@ class PretrainedModel(keras.Model):
             return cls.from_config(config)
         except (TypeError, ValueError, LookupError, AttributeError) as error:
             given = labels is not None or problem_type is not None
-            if isinstance(error, MusicTagError) and given:
+            described = isinstance(error, UnknownOptionError)
+            if isinstance(error, MusicTagError) and given and not described:
                 raise  # about what the caller gave, not about the description
             raise PresetError(
                 f"The configuration of {source} does not fit {cls.__name__}.",
                 received=f"{type(error).__name__}: {error}",
                 advice="Upgrade keras-musictag to the version that saved it.",
             ) from error
-
-    @classmethod
-    def _from_keras_file(cls, path: Path, labels, problem_type) -> Self:
-        registry()  # Keras finds a class only once its module is imported
-        try:
-            model = keras.saving.load_model(path)
-        except (OSError, ValueError, TypeError) as error:
-            raise PresetError(
-                f"{path} cannot be loaded as a Keras file.",
-                received=str(error).strip().splitlines()[0],
-                advice="Check the path; it must be a file made by `model.save`.",
-            ) from error
-        if not isinstance(model, cls):
-            raise PresetError(
-                f"{path} does not hold a {cls.__name__}.",
-                received=type(model).__name__,
-                advice="Use keras.saving.load_model for models of other packages.",
-            )
-        if labels is None and problem_type is None:
-            return model
-        config = model.get_config()
-        fresh = type(model)._build(config, labels, problem_type, path)
-        skip = type(model).fresh_head_layers if labels is not None else ()
-        presets.copy_weights(fresh.weights, model.weights, skip)
-        return fresh
 
     # === Saving ===
 
@@ -272,7 +277,7 @@ class PretrainedModel(keras.Model):
         name = repo_id or f"path/to/{folder.name}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            weights = presets.save_weights(folder / presets.WEIGHTS_FILE, self.weights)
+            saved = weights.save_weights(folder / records.WEIGHTS_FILE, self.weights)
         except OSError as error:
             raise PresetError(
                 f"The model cannot be saved to {folder}.",
@@ -282,14 +287,14 @@ class PretrainedModel(keras.Model):
         record = {
             "library_name": "keras-musictag",
             "keras_musictag_version": keras_musictag.__version__,
-            "format_version": presets.FORMAT_VERSION,
+            "format_version": records.FORMAT_VERSION,
             "class_name": type(self).__name__,
             **self._describe(),
             "config": json.loads(json.dumps(self.get_config())),
-            "weights": weights,
+            "weights": saved,
             "origin": getattr(self, "origin", None),
         }
-        return presets.write_folder(folder, record, card.model_card(record, name))
+        return records.write_folder(folder, record, card.model_card(record, name))
 
     def push_to_hub(
         self,
@@ -331,7 +336,7 @@ class PretrainedModel(keras.Model):
         ```
         """
         with tempfile.TemporaryDirectory() as folder:
-            return hub.upload_folder(
+            return upload_folder(
                 self.save_pretrained(folder, repo_id=repo_id),
                 repo_id,
                 private=private,
@@ -340,8 +345,8 @@ class PretrainedModel(keras.Model):
             )
 
     def _describe(self) -> dict:
-        """Extra entries of `config.json`, in the Hub's words."""
-        return {}
+        """Extra entries of `config.json`, those of the Hub in its words."""
+        return {"task": self.task}
 
     # === Compiling ===
 

@@ -11,11 +11,14 @@ import keras
 import numpy as np
 
 import keras_musictag
-from keras_musictag import audio, export, presets
+from keras_musictag import audio
 from keras_musictag.checks import check_positive
 from keras_musictag.errors import ConfigError
+from keras_musictag.export.formats import check_target, export_network
+from keras_musictag.export.metadata import SILENCE_PEAK
 from keras_musictag.models import whole_track
 from keras_musictag.models.base import PretrainedModel
+from keras_musictag.presets import weights
 
 # What LiteRT hears of chords at a time, unless `seconds` says otherwise.
 SECONDS = 10.0
@@ -23,12 +26,12 @@ SECONDS = 10.0
 
 def export_model(model, path, format, float16, tolerance, seconds=None) -> Path:
     """Write a tagger or a chord recogniser; see their methods `export`."""
-    path, format = export.check_target(path, format, float16)
+    path, format = check_target(path, format, float16)
     samples = _samples(model, format, seconds)
     plain, examples = _in_float32(model), _examples(model, samples)
     outputs = _named(plain, plain(examples, training=False))
     expected = {k: keras.ops.convert_to_numpy(v) for k, v in outputs.items()}
-    about = _about_chords if _is_chords(model) else _about_tags
+    about = _about_chords if model.task == "chords" else _about_tags
     wish = {
         "format": format,
         "float16": float16,
@@ -37,20 +40,16 @@ def export_model(model, path, format, float16, tolerance, seconds=None) -> Path:
     }
     if keras.backend.backend() == "tensorflow":
         network = _network(plain, format, samples)
-        return export.export_network(
+        return export_network(
             network, path, examples=examples, expected=expected, **wish
         )
     _in_tensorflow(plain, path, {**wish, "samples": samples}, examples, expected)
     return path
 
 
-def _is_chords(model) -> bool:
-    return not hasattr(model, "labels")
-
-
 def _samples(model, format: str, seconds: float | None) -> int | None:
     """Return the fixed length of the input; `None` if it is free."""
-    if not _is_chords(model):
+    if model.task == "tags":
         return model.chunking.chunk_samples
     if format != "litert":
         if seconds is None:
@@ -67,23 +66,23 @@ def _samples(model, format: str, seconds: float | None) -> int | None:
 
 def _named(model, outputs) -> dict:
     """Return outputs by name: the scores of taggers, the chords of recognisers."""
-    if isinstance(outputs, dict):
-        return outputs
-    return {"tag" if _is_chords(model) else "scores": outputs}
+    if model.task == "chords":
+        return whole_track.named(outputs)
+    return {"scores": outputs}
 
 
 def _in_float32(tagger):
     """Copy a tagger, since policies of half precision are for training."""
     config = {**tagger.get_config(), "dtype": "float32"}
     copy = type(tagger).from_config(config)
-    presets.copy_weights(copy.weights, tagger.weights)
+    weights.copy_weights(copy.weights, tagger.weights)
     return copy
 
 
 def _network(model, format: str, samples: int | None) -> keras.Model:
     """Join the parts of a model from layers that the format knows."""
     waveform = keras.Input((samples,), name="waveform")
-    if _is_chords(model):
+    if model.task == "chords":
         features = whole_track.features(model.frontend, waveform)
         outputs = _backbone(model, format, features)(features)
     else:
@@ -139,7 +138,7 @@ def _examples(model, samples: int | None) -> np.ndarray:
     size = samples or 5 * model.sample_rate
     music, _ = audio.load(audio.demo_path(), model.sample_rate)
     rows = [np.resize(music, size), np.resize(music[::-1], size)]
-    if not _is_chords(model):
+    if model.task == "tags":
         noise = np.random.default_rng(0).uniform(-0.3, 0.3, size)
         rows += [noise, 0 * noise]
     return np.stack(rows).astype("float32")
@@ -178,8 +177,11 @@ def _about_chords(recognizer, samples: int | None, expected: dict) -> dict:
     return {
         "task": "chords",
         "vocabulary": list(recognizer.vocabulary.labels),
+        "vocabulary_name": recognizer.vocabulary.name,
+        "vocabulary_rule": recognizer.vocabulary.rule,
         "hop_length": recognizer.hop_length,
         "boundary_shift": recognizer.boundary_shift,
+        "silence_peak": SILENCE_PEAK,
         "input": {"name": "waveform", "shape": ["batch", samples or "samples"]},
         "outputs": [
             {"name": name, "shape": ["batch", frames, values.shape[-1]]}
@@ -228,4 +230,4 @@ def main() -> None:
     network = _network(model, wish["format"], wish.pop("samples"))
     examples = np.load(folder / "examples.npy")
     with np.load(folder / "parity.npz") as parity:
-        export.export_network(network, examples=examples, expected={**parity}, **wish)
+        export_network(network, examples=examples, expected={**parity}, **wish)

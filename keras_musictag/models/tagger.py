@@ -1,5 +1,6 @@
 """`MusicTagger`: a Keras model from a waveform to label scores, and its methods."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -27,60 +28,91 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
     `sample_rate`, and gives `(batch, n_labels)`. `predict`, `tag`, `taggram` and
     `embed` take tracks of any length: they resample, cut and bring scores together.
 
+    An architecture gives the first five arguments after `labels` and passes the others
+    on as `**options`. Both functions are called under the dtype policy of the model.
+
     Args:
-        frontend: Layer from `(batch, chunk_samples)` to features.
-        backbone: Keras model from features to an embedding `(batch, units)`.
-        endpoints: Named symbolic tensors inside the backbone, for `embed`.
         labels: Label names in output order, or `Labels`.
-        sample_rate: Of the waveform, in Hz.
+        frontend: Function from `sample_rate` to a layer from `(batch, chunk_samples)`
+            to features.
+        backbone: Function from the shape of one chunk's features to a Keras model from
+            features to an embedding `(batch, units)`, and its endpoints: named symbolic
+            tensors inside it, for `embed`.
         chunking: An `audio.ChunkPlan`: how a track is cut into chunks.
+        settings: The architecture's own arguments by name, plain JSON values;
+            `get_config` returns them with those below.
+        sample_rate: Of the waveform, in Hz.
         problem_type: `"multi_label_classification"` (sigmoid),
             `"single_label_classification"` (softmax) or `"regression"`.
         dropout: Rate before the last dense layer.
+        tail: What becomes of an incomplete last chunk: `"overlap"`, `"pad"` or
+            `"drop"`, see `audio.ChunkPlan`; `None` for what `chunking` says.
         dtype: Dtype policy of the layers; the global one if `None`.
-        name: Name of the model.
+        name: Name of the model; made from that of the class if `None`.
 
     Attributes:
         labels: The `Labels`, in output order.
         sample_rate: In Hz.
         chunking: The `audio.ChunkPlan`; may be replaced.
         frontend, backbone, head: The three parts.
+
+    Raises:
+        ConfigError: If an option is unknown or cannot work.
+        LabelError: If `labels` are not usable.
     """
 
+    task = "tags"
+    shared_options = (
+        "sample_rate",
+        "problem_type",
+        "dropout",
+        "tail",
+        "dtype",
+        "name",
+    )
     default_preset = "musicnn_msd"
     fresh_head_layers = ("logits",)
 
     def __init__(
         self,
-        *,
-        frontend,
-        backbone,
-        endpoints: dict,
         labels,
-        sample_rate: int,
+        *,
+        frontend: Callable[[int], keras.layers.Layer],
+        backbone: Callable[[tuple], tuple[keras.Model, dict]],
         chunking: audio.ChunkPlan,
+        settings: dict | None = None,
+        sample_rate: int = 16000,
         problem_type: str = "multi_label_classification",
         dropout: float = 0.0,
+        tail: str | None = None,
         dtype=None,
         name: str | None = None,
+        **unknown,
     ):
+        self._refuse_options(unknown)
         labels = Labels.from_config(labels)
         check_choice(problem_type, tuple(PROBLEM_TYPES), name="problem_type")
+        if tail is not None:
+            chunking = chunking.replace(tail=tail)
         # === Functional Model ===
         with dtype_scope(dtype):
-            head = make_head(backbone.output.shape[1:], labels, problem_type, dropout)
             waveform = keras.Input((chunking.chunk_samples,), name="waveform")
-            scores = head(backbone(frontend(waveform)))
-            super().__init__(inputs=waveform, outputs=scores, name=name)
+            analysis = frontend(sample_rate)
+            features = analysis.compute_output_shape(waveform.shape)
+            network, endpoints = backbone(features[1:])
+            head = make_head(network.output.shape[1:], labels, problem_type, dropout)
+            scores = head(network(analysis(waveform)))
+            super().__init__(waveform, scores, name=name or self._default_name())
         devices.synchronize(self)
         # === Config ===
-        self.frontend, self.backbone, self.head = frontend, backbone, head
+        self.frontend, self.backbone, self.head = analysis, network, head
         self.labels = labels
         self.problem_type = problem_type
         self.sample_rate = audio.check_sample_rate(sample_rate)
         self.chunking = chunking
         self.dropout = dropout
         self.policy = dtype
+        self.settings = settings or {}
         self._features = FeatureModels(self, endpoints)
 
     # === What a track sounds like ===
@@ -278,21 +310,19 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         features = self.frontend(ops.concatenate([inputs, silence]))
         return self.head(self.backbone(features)[:count])
 
-    def get_config(self) -> dict:
-        """Return the constructor's arguments that all taggers share."""
+    def _shared_config(self) -> dict:
         return {
             "labels": self.labels.to_config(),
             "problem_type": self.problem_type,
             "sample_rate": self.sample_rate,
             "tail": self.chunking.tail,
             "dropout": self.dropout,
-            "dtype": self.policy,
-            "name": self.name,
         }
 
     def _describe(self) -> dict:
         names = list(self.labels)
         return {
+            **super()._describe(),
             "id2label": {str(i): name for i, name in enumerate(names)},
             "label2id": {name: i for i, name in enumerate(names)},
             "problem_type": self.problem_type,

@@ -4,9 +4,14 @@ import json
 from pathlib import Path
 
 import keras_musictag
-from keras_musictag import hub, presets
 from keras_musictag.conversion import convert_checkpoint
 from keras_musictag.errors import PresetError
+from keras_musictag.hub.cache import cache_folder, lock
+from keras_musictag.hub.download import fetch
+from keras_musictag.hub.integrity import verify_file
+from keras_musictag.hub.repository import download_repository
+from keras_musictag.presets.records import WEIGHTS_FILE
+from keras_musictag.presets.weights import save_weights
 from keras_musictag.replacing import replacing
 
 
@@ -25,7 +30,7 @@ def converted_weights(
     Args:
         architecture: The class of the model.
         record: The preset, from `presets.preset_info`.
-        cache_dir: See `hub.cache_folder`. If given, what comes from the Hub is
+        cache_dir: See `hub.cache.cache_folder`. If given, what comes from the Hub is
             kept there too, otherwise in the cache of the Hub's client.
         local_files_only: If `True`, never download.
 
@@ -37,7 +42,7 @@ def converted_weights(
             the published one.
     """
     weights = record["weights"]
-    folder = hub.cache_folder(cache_dir) / record["name"]
+    folder = cache_folder(cache_dir) / record["name"]
     target = folder / f"{weights['git_blob'][:12]}.safetensors"
     known = _known(target)
     if known:
@@ -45,7 +50,7 @@ def converted_weights(
     published = _from_hub(weights.get("hub"), cache_dir, local_files_only)
     if published:
         return published, weights["hub"]
-    checkpoint = hub.fetch(
+    checkpoint = fetch(
         weights["url"],
         target.with_suffix(".pth"),
         size=weights["bytes"] if weights.get("bytes_exact", True) else None,
@@ -53,7 +58,7 @@ def converted_weights(
         git_blob=weights["git_blob"],
         local_files_only=local_files_only,
     )
-    with hub.lock(target):
+    with lock(target):
         known = _known(target)  # another process may have been faster
         if known is None:
             known = _convert(checkpoint, architecture, record["config"], target)
@@ -65,14 +70,14 @@ def _from_hub(known: dict | None, cache_dir, local_files_only: bool) -> Path | N
     if known is None:
         return None
     try:
-        folder = hub.download_repository(
+        folder = download_repository(
             known["repository"],
-            [presets.WEIGHTS_FILE],
+            [WEIGHTS_FILE],
             cache_dir=cache_dir,
             local_files_only=local_files_only,
         )
-        path = folder / presets.WEIGHTS_FILE
-        hub.verify_file(path, size=known["bytes"], sha256=known["sha256"])
+        path = folder / WEIGHTS_FILE
+        verify_file(path, size=known["bytes"], sha256=known["sha256"])
     except PresetError:
         return None  # not there, not reached or not the file: upstream has it too
     return path
@@ -83,7 +88,7 @@ def _convert(checkpoint: Path, architecture, config: dict, target: Path) -> dict
     model = convert_checkpoint(
         checkpoint, architecture, **{**config, "dtype": "float32"}
     )
-    made = presets.save_weights(target, model.weights)
+    made = save_weights(target, model.weights)
     note = {**made, "version": keras_musictag.__version__}
     with replacing(target.with_suffix(".json")) as part:
         part.write_text(json.dumps(note, indent=1) + "\n", "utf-8")
@@ -96,7 +101,7 @@ def _known(target: Path) -> dict | None:
         note = json.loads(target.with_suffix(".json").read_text("utf-8"))
         if note.pop("version") != keras_musictag.__version__:
             return None
-        hub.verify_file(target, size=note["bytes"], sha256=note["sha256"])
+        verify_file(target, size=note["bytes"], sha256=note["sha256"])
     except (OSError, ValueError, LookupError, TypeError, AttributeError, PresetError):
         return None  # missing or damaged: it is made anew
     return note

@@ -7,29 +7,44 @@ import numpy as np
 from keras import ops
 
 from keras_musictag import audio
-from keras_musictag.errors import AudioError
+from keras_musictag.chords import Vocabulary
+from keras_musictag.chords.chordogram import CHORD, silent_outputs
 from keras_musictag.layers.compression import compress
+from keras_musictag.recognition import check_length
 from keras_musictag.tracks import sources
-from keras_musictag.tracks.inference import TrackError, score_tracks
+from keras_musictag.tracks.inference import Chunk, TrackOutput, join_tracks
 
 BLOCK_FRAMES = 128
+BLOCKS_AHEAD = 4
 TOP_DB = 80.0
+# Magnitudes up to here are the floor of the decibels: every bin would be "loudest".
+SILENCE = 1e-5
 
 
 class WholeTrack:
     """The two steps of whole tracks: magnitudes block by block, then the network.
 
     A plain object, so that Keras does not take its models for parts of another one.
+
+    Args:
+        frontend, backbone, vocabulary, sample_rate, hop_length, context_frames: As in
+            `ChordRecognizer`.
+
+    Attributes:
+        plan: The `audio.ChunkPlan` of the blocks.
+        network: Keras model from magnitudes and mask to a dict of outputs.
     """
 
     def __init__(
         self,
         frontend,
         backbone,
+        vocabulary: Vocabulary,
         sample_rate: int,
         hop_length: int,
         context_frames: int,
     ):
+        self.vocabulary = vocabulary
         self.sample_rate, self.hop_length = sample_rate, hop_length
         self.context = context_frames
         self.plan = audio.ChunkPlan(
@@ -44,66 +59,122 @@ class WholeTrack:
         shape = self.frontend.output.shape
         track = keras.Input((None, *shape[2:]), name="magnitudes")
         mask = keras.Input((None,), dtype="bool", name="mask")
-        outputs = backbone([to_decibels(track), mask])
-        outputs = outputs if isinstance(outputs, dict) else {"tag": outputs}
+        outputs = named(backbone([to_decibels(track), mask]))
         self.network = keras.Model([track, mask], outputs)
 
-    def magnitudes(self, chunks: np.ndarray) -> dict[str, np.ndarray]:
-        """Compute the frames of chunks with their span, without their context."""
-        inputs = [chunks[:, :-2], chunks[:, -2:].astype("int32")]
-        values = np.asarray(self.frontend.predict_on_batch(inputs))
-        kept = slice(self.context, self.context + BLOCK_FRAMES)
-        return {"magnitudes": values[:, kept]}
+    # === Tracks ===
 
-    def iter_magnitudes(
-        self, tracks: Iterable, sample_rate: int
-    ) -> Iterator[tuple[np.ndarray, int, TrackError | None]]:
-        """Compute the magnitudes of many tracks, lazily.
+    def run(self, tracks: Iterable, sample_rate: int) -> Iterator[TrackOutput]:
+        """Compute the outputs of the network for many tracks, lazily.
 
         Args:
             tracks: Paths, open files or arrays; may be a generator.
             sample_rate: Of arrays, in Hz.
 
         Yields:
-            For each track, in order: float32 magnitudes
-            `(samples // hop_length, ...)`, its length in samples at the front-end's
-            rate, and `None`; or no frames and the error that says why.
+            For each track, in order, a `TrackOutput` with `(frames, classes)` by the
+            name of the output.
         """
-        rate = audio.check_sample_rate(sample_rate)
-        lengths: dict[int, int] = {}
+        for output in self.run_frontend(tracks, sample_rate):
+            if output.error is None:
+                outputs = self.outputs(output.outputs["magnitudes"])
+                output = output._replace(outputs=outputs)
+            yield output
 
-        def cut(item):
-            index, track = item
-            blocks = audio.blocks(track, self.sample_rate, sample_rate=rate)
-            for start, chunk in sources.cut_with_span(blocks, self.plan):
-                if chunk is not None:
-                    yield start, chunk
-                    continue
-                lengths[index] = start
-                self.check_length(start)
+    def run_frontend(self, tracks: Iterable, sample_rate: int) -> Iterator[TrackOutput]:
+        """Compute the magnitudes of many tracks, lazily.
 
-        numbered = enumerate(tracks)
-        for output in score_tracks(numbered, cut, self.magnitudes, 1, fixed_shape=True):
-            samples = lengths.pop(output.position, 0)
-            if output.error is not None:
-                yield np.zeros((0, 0), "float32"), 0, output.error
-                continue
-            blocks = output.outputs["magnitudes"]
-            frames = blocks.reshape(-1, *blocks.shape[2:])
-            yield frames[: samples // self.hop_length], samples, None
+        Args:
+            tracks, sample_rate: As in `run`.
 
-    def check_length(self, samples: int) -> None:
-        """Refuse a track that has less than one frame."""
-        if samples < self.hop_length:
-            raise AudioError(
-                "The audio is shorter than one frame of the chord recogniser.",
-                received=f"{samples} samples at {self.sample_rate} Hz",
-                advice=f"Pass at least {self.hop_length} samples, "
-                f"{self.hop_length / self.sample_rate:.3f} seconds.",
-            )
+        Yields:
+            For each track, in order, a `TrackOutput` with the float32 `"magnitudes"`
+            `(samples // hop_length, bins)` or `(..., bins, channels)`.
+        """
 
-    def predict(self, magnitudes: np.ndarray, fixed: bool) -> dict[str, np.ndarray]:
-        """Compute the outputs of one track, filled up if lengths must be few."""
+        def cut(track):
+            blocks = audio.blocks(track, self.sample_rate, sample_rate=sample_rate)
+            counted = sources.Counted(blocks)
+            yield from sources.cut_with_span(counted, self.plan)
+            check_length(counted.samples, self.hop_length, self.sample_rate)
+            return counted.samples
+
+        def magnitudes(chunk: Chunk) -> dict[str, np.ndarray]:
+            return {"magnitudes": self.block_magnitudes(chunk)}
+
+        for output in join_tracks(tracks, cut, magnitudes, BLOCKS_AHEAD):
+            if output.error is None:
+                frames = output.length // self.hop_length
+                values = output.outputs["magnitudes"][:frames]
+                output = output._replace(outputs={"magnitudes": values})
+            yield output
+
+    def track_magnitudes(self, source, sample_rate: int | None = None) -> np.ndarray:
+        """Compute the magnitudes of one track, as training needs them.
+
+        Args:
+            source: A path, an open file or an array.
+            sample_rate: Of an array, in Hz; `None` means the model's own.
+
+        Returns:
+            float32 array `(samples // hop_length, bins)` or `(..., bins, channels)`.
+
+        Raises:
+            AudioError: If the source is not usable audio.
+        """
+        rate = self.sample_rate if sample_rate is None else sample_rate
+        (output,) = self.run_frontend([source], audio.check_sample_rate(rate))
+        if output.error is not None:
+            raise output.error
+        return output.outputs["magnitudes"]
+
+    # === The two steps ===
+
+    def block_magnitudes(self, chunk: Chunk) -> np.ndarray:
+        """Compute the frames of a chunk of `plan`, without those of its context.
+
+        Args:
+            chunk: With its `span`.
+
+        Returns:
+            float32 array `(BLOCK_FRAMES, bins)` or `(BLOCK_FRAMES, bins, channels)`.
+        """
+        inputs = [chunk.samples[None], np.array([chunk.span], "int32")]
+        values = np.asarray(self.frontend.predict_on_batch(inputs))
+        return values[0, self.context : self.context + BLOCK_FRAMES]
+
+    def outputs(self, magnitudes: np.ndarray) -> dict[str, np.ndarray]:
+        """Compute what a recogniser says about one whole track.
+
+        Args:
+            magnitudes: As `track_magnitudes` gives them.
+
+        Returns:
+            As `predict`; for silence certainly no chord.
+        """
+        outputs = self.predict(magnitudes)
+        if magnitudes.max() <= SILENCE:
+            return silent_outputs(outputs, self.vocabulary)
+        return outputs
+
+    def predict(
+        self, magnitudes: np.ndarray, fixed: bool | None = None
+    ) -> dict[str, np.ndarray]:
+        """Run the network over the magnitudes of one whole track.
+
+        Args:
+            magnitudes: float32 array `(frames, bins)` or `(frames, bins, channels)`.
+                The loudest value of a channel is its 0 dB, so a part of a track has
+                other results than the same part within the whole.
+            fixed: Whether the track is filled up to one of few lengths; `None` for
+                what the backend likes.
+
+        Returns:
+            float32 arrays `(frames, classes)` by the name of the output.
+        """
+        if fixed is None:  # a compiled graph wants few shapes, others take any
+            compiled = bool(self.network.jit_compile)
+            fixed = compiled or keras.backend.backend() == "jax"
         frames = len(magnitudes)
         length = padded_length(frames) if fixed else frames
         ends = [(0, length - frames)] + [(0, 0)] * (magnitudes.ndim - 1)
@@ -114,6 +185,11 @@ class WholeTrack:
             name: np.asarray(value, dtype="float32")[0, :frames]
             for name, value in outputs.items()
         }
+
+
+def named(outputs) -> dict:
+    """Return what a chord network gives by the name of the output."""
+    return outputs if isinstance(outputs, dict) else {CHORD: outputs}
 
 
 def features(frontend, waveform) -> list:

@@ -63,7 +63,7 @@ def model_card(record: dict, name: str) -> str:
     origin = record.get("origin") or {}
     labels = list(record.get("id2label", {}).values())
     problem = record.get("problem_type")
-    chords = "vocabulary" in record["config"]
+    chords = record["task"] == "chords"
     same = origin.get("weights_sha256") == record["weights"]["sha256"]
     scores = [*origin.get("reported", []), *origin.get("measured", [])] if same else []
     title = origin["preset"] if same else name.rpartition("/")[2]

@@ -1,7 +1,7 @@
 """What a saved model says of itself, and of where its weights came from."""
 
 from keras_musictag.errors import PresetError
-from keras_musictag.presets import CONFIG_FILE
+from keras_musictag.presets.records import CONFIG_FILE
 
 KEPT = (
     "license",
@@ -15,19 +15,17 @@ KEPT = (
 )
 
 
-def kept(record: dict, weights: dict) -> dict | None:
-    """Return what a saved copy keeps of where its weights came from.
+def of_preset(record: dict, weights: dict) -> dict:
+    """Return what copies of a preset keep of where their weights came from.
 
     Args:
-        record: A preset, or the `config.json` of a saved model.
+        record: The preset.
         weights: `bytes` and `sha256` of the weights that were loaded.
 
     Returns:
         The entry `origin` of a `config.json`. Its `weights_sha256` tells later
         whether weights are still those that the reported scores belong to.
     """
-    if "class_name" in record:  # a saved folder
-        return record.get("origin")
     values = {key: record[key] for key in KEPT if record.get(key)}
     return {"preset": record["name"], **values, "weights_sha256": weights["sha256"]}
 

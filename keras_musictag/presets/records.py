@@ -54,10 +54,10 @@ def preset_info(name: str) -> dict:
         name: A name from `list_presets()`.
 
     Returns:
-        A dict with `class`, `config` (the constructor's arguments, with the
-        labels in output order), `weights` (file, bytes, sha256), `license`,
-        `authors`, `citation`, `trained_on`, `reported` scores with their named
-        split, `origin` and `deviations`.
+        A dict with `class_name`, `task` (`"tags"` or `"chords"`), `config` (the
+        constructor's arguments, with the labels in output order), `weights` (file,
+        bytes, sha256), `license`, `authors`, `citation`, `trained_on`, `reported`
+        scores with their named split, `origin` and `deviations`.
 
     Raises:
         PresetError: If there is no such preset; the message has the nearest.
@@ -161,6 +161,8 @@ def read_folder(folder) -> dict:
         )
     _check_version(path, record)
     _check_objects(path, record["config"])
+    # Folders saved before `task` was written lack it.
+    record.setdefault("task", "chords" if "vocabulary" in record["config"] else "tags")
     return record
 
 

@@ -1,9 +1,10 @@
 """From tracks to chunk scores: decode ahead, fill batches across tracks."""
 
 import contextlib
+import dataclasses
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,23 +16,62 @@ TRACK_ERRORS = (MusicTagError, MissingExtraError)
 TrackError = MusicTagError | MissingExtraError
 
 
-class TrackOutput(NamedTuple):
-    """What the model gave for the chunks of one track.
+class Chunk(NamedTuple):
+    """A piece of a track.
 
-    `position` counts the tracks from 0. `starts` has shape `(chunks,)` in samples;
-    `outputs` maps each output's name to an array whose first axis is `chunks`. A
-    bad track has an `error` instead.
+    `start` is its first core sample, counted in the track; `samples` has shape
+    `(chunk_samples,)`. `span` says which of the samples lie within the track, first
+    and end, where a network wants to know; else `None`.
+    """
+
+    start: int
+    samples: np.ndarray
+    span: tuple[int, int] | None = None
+
+
+class Item(NamedTuple):
+    """Something that `cut` gave for the track at `position`."""
+
+    position: int
+    value: Any
+
+
+class End(NamedTuple):
+    """The end of the track at `position`.
+
+    `length` is what `cut` returned, the samples of the track; `None` if it has none or
+    an `error` ended the track.
     """
 
     position: int
+    track: Any
+    length: int | None
+    error: TrackError | None
+
+
+class TrackOutput(NamedTuple):
+    """What the model gave for one track.
+
+    `position` counts the tracks from 0, `track` is the track itself and `length` its
+    samples. `starts` has shape `(chunks,)` in samples; `outputs` maps each output's
+    name to an array whose first axis is `chunks` (or frames, for networks that hear
+    tracks as a whole). A bad track has an `error` instead.
+    """
+
+    position: int
+    track: Any
+    length: int | None
     starts: np.ndarray
     outputs: dict[str, np.ndarray]
     error: TrackError | None = None
 
 
+Cut = Callable[[Any], Generator[Any, None, int | None]]
+
+
 def score_tracks(
     tracks: Iterable[Any],
-    cut: Callable[[Any], Iterator[tuple[int, np.ndarray]]],
+    cut: Cut,
     forward: Callable[[np.ndarray], dict[str, np.ndarray]],
     batch_size: int,
     fixed_shape: bool,
@@ -43,8 +83,8 @@ def score_tracks(
 
     Args:
         tracks: The tracks, in any form that `cut` understands.
-        cut: Gives `(start, chunk)` pairs of a track; its errors are reported
-            for that track alone.
+        cut: Yields the `Chunk`s of a track and returns its length; its errors are
+            reported for that track alone.
         forward: Maps a batch `(n, chunk_samples)` to named outputs `(n, ...)`.
         batch_size: How many chunks go through the model at once.
         fixed_shape: Whether the last batch is filled up with zeros, so that a
@@ -55,14 +95,63 @@ def score_tracks(
     """
     batcher = Batcher(forward, batch_size, fixed_shape)
     with Producer(tracks, cut, depth=4 * batch_size) as events:
-        for index, start, chunk, error in events:
-            if start is not None:
-                batcher.add(index, start, chunk)
+        for event in events:
+            if isinstance(event, End):
+                batcher.close(event)
             else:
-                batcher.close(index, error)
+                batcher.add(event.position, event.value)
             yield from batcher.finished()
     batcher.flush()
     yield from batcher.finished()
+
+
+def join_tracks(
+    tracks: Iterable[Any],
+    cut: Cut,
+    forward: Callable[[Chunk], dict[str, np.ndarray]],
+    depth: int,
+) -> Iterator[TrackOutput]:
+    """Compute something for each chunk, and join it to one array per track.
+
+    Args:
+        tracks, cut: As in `score_tracks`.
+        forward: Maps a chunk to named arrays `(frames, ...)`.
+        depth: How many chunks are decoded ahead.
+
+    Yields:
+        One `TrackOutput` per track, its arrays joined along the frames.
+    """
+    starts: list[int] = []
+    parts: list[dict[str, np.ndarray]] = []
+    with Producer(tracks, cut, depth) as events:
+        for event in events:
+            if isinstance(event, Item):
+                starts.append(event.value.start)
+                parts.append(forward(event.value))
+                continue
+            if event.error is not None:
+                starts, parts = [], []
+            names = parts[0] if parts else ()
+            joined = {name: np.concatenate([p[name] for p in parts]) for name in names}
+            begun = np.asarray(starts, dtype="int64")
+            starts, parts = [], []
+            yield TrackOutput(
+                event.position, event.track, event.length, begun, joined, event.error
+            )
+
+
+@dataclasses.dataclass
+class _OpenTrack:
+    """A track that is not finished: what was kept of its chunks so far."""
+
+    starts: list[int] = dataclasses.field(default_factory=list)
+    rows: list = dataclasses.field(default_factory=list)
+    scored: int = 0
+    end: End | None = None
+
+    @property
+    def complete(self) -> bool:
+        return self.end is not None and self.scored == len(self.starts)
 
 
 class Batcher:
@@ -76,63 +165,56 @@ class Batcher:
         self.forward, self.batch_size = forward, batch_size
         self.fixed_shape, self.ran = fixed_shape, False
         self.waiting: list[tuple[int, np.ndarray]] = []
-        self.open: dict[int, dict] = {}
+        self.open: dict[int, _OpenTrack] = {}
 
-    def add(self, index: int, start: int, chunk: np.ndarray) -> None:
+    def add(self, position: int, chunk: Chunk) -> None:
         """Take a chunk of a track; a full batch goes through the model."""
-        track = self._track(index)
-        track["starts"].append(start)
-        self.waiting.append((index, chunk))
+        self.open.setdefault(position, _OpenTrack()).starts.append(chunk.start)
+        self.waiting.append((position, chunk.samples))
         if len(self.waiting) == self.batch_size:
             self.flush()
 
-    def close(self, index: int, error: TrackError | None) -> None:
+    def close(self, end: End) -> None:
         """Say that a track has no more chunks, or what is wrong with it."""
-        track = self._track(index)
-        track.update(closed=True, error=error)
-        if error is not None:  # its chunks are of no use to anybody
-            self.waiting = [item for item in self.waiting if item[0] != index]
-            track.update(self._track_of_none())
+        track = self.open.setdefault(end.position, _OpenTrack())
+        if end.error is not None:  # its chunks are of no use to anybody
+            self.waiting = [item for item in self.waiting if item[0] != end.position]
+            # In its place, so that the order stays.
+            track = self.open[end.position] = _OpenTrack()
+        track.end = end
 
     def flush(self) -> None:
         """Send what waits through the model."""
         if not self.waiting:
             return
-        batch = np.stack([chunk for _, chunk in self.waiting])
+        batch = np.stack([samples for _, samples in self.waiting])
         outputs = self.forward(self._filled(batch))
-        for row, (index, _) in enumerate(self.waiting):
-            track = self.open[index]
-            track["scored"] += 1
-            self.keep(track, {k: v[row] for k, v in outputs.items()})
+        for row, (position, _) in enumerate(self.waiting):
+            track = self.open[position]
+            track.scored += 1
+            self.keep(track.rows, {k: v[row] for k, v in outputs.items()})
         self.waiting, self.ran = [], True
 
     def finished(self) -> Iterator[TrackOutput]:
         """Yield the tracks that are complete, in the order they were opened."""
         while self.open:
-            index, track = next(iter(self.open.items()))
-            if not track["closed"] or track["scored"] < len(track["starts"]):
+            position, track = next(iter(self.open.items()))
+            if not track.complete:
                 return
-            del self.open[index]
-            starts = np.asarray(track["starts"], dtype="int64")
-            yield TrackOutput(index, starts, self.outputs(track), track["error"])
+            del self.open[position]
+            assert track.end is not None
+            _, source, length, error = track.end
+            starts = np.asarray(track.starts, dtype="int64")
+            outputs = self.outputs(track.rows)
+            yield TrackOutput(position, source, length, starts, outputs, error)
 
-    def keep(self, track: dict, row: dict[str, np.ndarray]) -> None:
+    def keep(self, rows: list, row: dict[str, np.ndarray]) -> None:
         """Keep what the model gave for a chunk."""
-        track["rows"].append(row)
+        rows.append(row)
 
-    def outputs(self, track: dict) -> dict[str, np.ndarray]:
+    def outputs(self, rows: list) -> dict[str, np.ndarray]:
         """Bring together what was kept of a track."""
-        rows = track["rows"]
         return {k: np.stack([r[k] for r in rows]) for k in rows[0]} if rows else {}
-
-    def _track(self, index: int) -> dict:
-        if index not in self.open:
-            self.open[index] = {**self._track_of_none(), "closed": False, "error": None}
-        return self.open[index]
-
-    @staticmethod
-    def _track_of_none() -> dict:
-        return {"starts": [], "rows": [], "scored": 0}
 
     def _filled(self, batch: np.ndarray) -> np.ndarray:
         """Fill a short batch with zeros: to full size, or a single one to 2^n."""
@@ -151,35 +233,41 @@ class MeanBatcher(Batcher):
     Its outputs are those of `over_chunks(values, "mean")`.
     """
 
-    def keep(self, track: dict, row: dict[str, np.ndarray]) -> None:
+    def keep(self, rows: list, row: dict[str, np.ndarray]) -> None:
         """Add a chunk to the sums."""
-        sums = track["rows"][0] if track["rows"] else {}
+        sums = rows[0] if rows else {}
         for name, value in row.items():
             flat = value.reshape(-1, value.shape[-1])
             total, count = sums.get(name, (0.0, 0))
             sums[name] = total + flat.sum(axis=0, dtype="float64"), count + len(flat)
-        track["rows"] = [sums]
+        rows[:] = [sums]
 
-    def outputs(self, track: dict) -> dict[str, np.ndarray]:
+    def outputs(self, rows: list) -> dict[str, np.ndarray]:
         """Return the means, `(units,)` each."""
-        sums = track["rows"][0] if track["rows"] else {}
+        sums = rows[0] if rows else {}
         return {k: (s / n).astype("float32") for k, (s, n) in sums.items()}
 
 
 class Producer:
     """Runs `cut` over the tracks in a thread; a context that gives the events.
 
-    Events are `(index, start, chunk, None)` for a chunk and
-    `(index, None, None, error or None)` at the end of a track.
+    Args:
+        tracks: The tracks; may be a generator, which then runs in that thread.
+        cut: Generator function of a track, as in `score_tracks`; what it yields need
+            not be chunks.
+        depth: How many events may wait for the consumer.
+
+    Events are an `Item` for whatever `cut` yields and one `End` for each track.
     """
 
-    def __init__(self, tracks, cut, depth: int):
+    def __init__(self, tracks: Iterable[Any], cut: Cut, depth: int):
         self.tracks, self.cut = tracks, cut
         self.queue: queue.Queue = queue.Queue(maxsize=depth)
         self.stopped = threading.Event()
+        self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self):
+    def __enter__(self) -> Iterator[Item | End]:
         self.thread.start()
         return iter(self.queue.get, None)
 
@@ -190,20 +278,18 @@ class Producer:
                 self.queue.get(timeout=0.05)
             except queue.Empty:
                 continue
-        failure = getattr(self, "failure", None)
-        if failure is not None and exception[0] is None:
-            raise failure
+        if self.failure is not None and exception[0] is None:
+            raise self.failure
 
     def _run(self) -> None:
         try:
-            for index, track in enumerate(self.tracks):
-                error = None
+            for position, track in enumerate(self.tracks):
+                length, error = None, None
                 try:
-                    for start, chunk in self.cut(track):
-                        self._put((index, start, chunk, None))
+                    length = self._put_items(position, self.cut(track))
                 except TRACK_ERRORS as caught:
                     error = caught
-                self._put((index, None, None, error))
+                self._put(End(position, track, length, error))
         except _Stopped:
             return
         except BaseException as caught:  # handed to the consumer's thread
@@ -211,7 +297,16 @@ class Producer:
         with contextlib.suppress(_Stopped):
             self._put(None)
 
-    def _put(self, event) -> None:
+    def _put_items(self, position: int, values: Generator) -> int | None:
+        """Put all that a generator yields; return what it returns."""
+        while True:
+            try:
+                value = next(values)
+            except StopIteration as end:
+                return end.value
+            self._put(Item(position, value))
+
+    def _put(self, event: Item | End | None) -> None:
         while not self.stopped.is_set():
             try:
                 return self.queue.put(event, timeout=0.1)

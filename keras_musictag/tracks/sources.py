@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from keras_musictag import audio
 from keras_musictag.checks import check_choice
 from keras_musictag.errors import AudioError, AudioWarning
-from keras_musictag.tracks.inference import TRACK_ERRORS
+from keras_musictag.tracks.inference import TRACK_ERRORS, Chunk
 
 ON_ERROR = ("warn", "raise")
 
@@ -69,9 +69,28 @@ def batch(x) -> list:
     return [x[i] for i in range(x.shape[0])]
 
 
+class Counted:
+    """Blocks that are counted while they pass.
+
+    Args:
+        blocks: float32 arrays `(n,)`, in order.
+
+    Attributes:
+        samples: How many samples have passed so far.
+    """
+
+    def __init__(self, blocks: Iterable[np.ndarray]):
+        self.blocks, self.samples = blocks, 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for block in self.blocks:
+            self.samples += len(block)
+            yield block
+
+
 def cut(
     track, sample_rate: int, target_rate: int, plan: audio.ChunkPlan
-) -> Iterator[tuple[int, np.ndarray]]:
+) -> Generator[Chunk, None, int]:
     """Decode, resample and cut one track lazily.
 
     Args:
@@ -81,56 +100,49 @@ def cut(
         plan: How to cut.
 
     Yields:
-        `(start, chunk)`: position in samples and float32 `(chunk_samples,)`.
+        The `Chunk`s, float32 `(chunk_samples,)` each.
+
+    Returns:
+        The length of the track in samples.
     """
     length = None
     if plan.n_spaced is not None:
         length = audio.length(track, target_rate, sample_rate=sample_rate)
-    blocks = audio.blocks(track, target_rate, sample_rate=sample_rate)
-    yield from plan.chunks(blocks, length)
+    blocks = Counted(audio.blocks(track, target_rate, sample_rate=sample_rate))
+    for start, samples in plan.chunks(blocks, length):
+        yield Chunk(start, samples)
+    return blocks.samples
 
 
-def cut_with_span(
-    blocks: Iterable[np.ndarray], plan: audio.ChunkPlan
-) -> Iterator[tuple[int, np.ndarray | None]]:
-    """Cut blocks into chunks that say where the track begins and ends in them.
+def cut_with_span(blocks: Counted, plan: audio.ChunkPlan) -> Iterator[Chunk]:
+    """Cut blocks into chunks that say which of their samples are the track's.
 
     Args:
-        blocks: float32 arrays `(n,)`, in order.
+        blocks: The samples of the track.
         plan: How to cut.
 
     Yields:
-        `(start, chunk)` as `plan.chunks` does, each chunk `with_span`; at last
-        `(samples, None)`, the length of the track.
+        The `Chunk`s, each with its `span`.
     """
-    length = 0
-
-    def counted():
-        nonlocal length
-        for block in blocks:
-            length += len(block)
-            yield block
-
-    for start, chunk in plan.chunks(counted()):
+    for start, samples in plan.chunks(blocks):
         # A chunk comes early only if it lies within the track; what comes last
         # knows the length.
-        yield start, with_span(chunk, start - plan.context, length)
-    yield length, None
+        first = start - plan.context
+        span = np.clip([-first, blocks.samples - first], 0, len(samples))
+        yield Chunk(start, samples, (int(span[0]), int(span[1])))
 
 
-def with_span(chunk: np.ndarray, start: int, length: int) -> np.ndarray:
-    """Append to a chunk where the track begins and ends in it.
+def whole(track, sample_rate: int, target_rate: int) -> np.ndarray:
+    """Decode and resample one track, all of it.
 
     Args:
-        chunk: float32 samples `(n,)`.
-        start: Position of its first sample in the track; negative before the track.
-        length: Samples in the track.
+        track, sample_rate, target_rate: As in `cut`.
 
     Returns:
-        float32 `(n + 2,)`; float32 holds such positions exactly.
+        float32 array `(samples,)`.
     """
-    span = np.clip([-start, length - start], 0, len(chunk))
-    return np.concatenate([chunk, span.astype("float32")])
+    blocks = audio.blocks(track, target_rate, sample_rate=sample_rate)
+    return np.concatenate([np.zeros(0, "float32"), *blocks])
 
 
 def collect(

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import keras
 
-from keras_musictag import presets
 from keras_musictag.data.collection import TrackList
 from keras_musictag.data.track import listed
 from keras_musictag.errors import ConfigError
 from keras_musictag.models.tagger import MusicTagger
+from keras_musictag.presets import records, weights
 from keras_musictag.replacing import replacing
 
 SETTINGS, HISTORY, SPLITS = "training.json", "history.csv", "splits.csv"
@@ -22,7 +22,7 @@ BEST, BACKUP = "best.safetensors", "backup"
 def open_folder(folder: Path, settings: dict, resume: bool) -> None:
     """Refuse a folder that holds another run; note the arguments in it."""
     file = folder / SETTINGS
-    if file.exists() or (folder / presets.CONFIG_FILE).exists():
+    if file.exists() or (folder / records.CONFIG_FILE).exists():
         if not resume:
             raise ConfigError(
                 "The folder holds a training run or a model already.",
@@ -90,7 +90,7 @@ class BestEpoch(keras.callbacks.Callback):
         row = {"epoch": epoch} | {name: float(v) for name, v in figures.items()}
         self.history.append(row)
         if self.best is row:
-            presets.save_weights(self.folder / BEST, model.weights)
+            weights.save_weights(self.folder / BEST, model.weights)
         _write_history(self.folder / HISTORY, self.history)
         if self.on_epoch is not None:
             self.on_epoch(row)

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_musictag import metrics, plotting, presets
+from keras_musictag import metrics, plotting
 from keras_musictag.checks import check_choice, check_positive, check_positive_int
 from keras_musictag.data.cache import AudioCache
 from keras_musictag.data.collection import TrackList
@@ -20,6 +20,7 @@ from keras_musictag.models.fitting.backup import ResumableBackup
 from keras_musictag.models.fitting.fine_tuning import FREEZE
 from keras_musictag.models.heads import PROBLEM_TYPES
 from keras_musictag.models.tagger import MusicTagger
+from keras_musictag.presets import records, weights
 from keras_musictag.training.folder import (
     BACKUP,
     BEST,
@@ -158,7 +159,7 @@ def train_tagger(
         write_splits(folder / SPLITS, parted)
     monitor, sign = MONITORS[problem_type]
     best = BestEpoch(folder, monitor, sign, patience, on_epoch)
-    if (folder / presets.CONFIG_FILE).exists():  # the run is complete
+    if (folder / records.CONFIG_FILE).exists():  # the run is complete
         model = MusicTagger.from_pretrained(folder)
         return TrainingRun(model, folder, best.history, best.best, monitor)
     keras.utils.set_random_seed(seed)
@@ -182,7 +183,7 @@ def train_tagger(
             # It removes itself no sooner than the model is saved.
             callbacks=[best, ResumableBackup(folder / BACKUP, delete_checkpoint=False)],
         )
-    presets.load_weights(folder / BEST, model.weights)
+    weights.load_weights(folder / BEST, model.weights)
     model.save_pretrained(folder)
     clear(folder)
     return TrainingRun(model, folder, best.history, best.best, monitor)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_musictag import presets
 from keras_musictag.checks import check_positive_int
 from keras_musictag.errors import ConfigError, LabelError
 from keras_musictag.models.fitting.probe import embed_tracks, train_probe
 from keras_musictag.models.tagger import MusicTagger
+from keras_musictag.presets import weights
 
 FilePath = str | os.PathLike
 
@@ -215,7 +215,7 @@ def with_labels(tagger: MusicTagger, labels: Iterable[str]) -> MusicTagger:
         "problem_type": "multi_label_classification",
     }
     fresh = type(tagger).from_config(config)
-    presets.copy_weights(fresh.weights, tagger.weights, skip=tagger.fresh_head_layers)
+    weights.copy_weights(fresh.weights, tagger.weights, skip=tagger.fresh_head_layers)
     fresh.chunking = tagger.chunking
     fresh.origin = getattr(tagger, "origin", None)
     return fresh

@@ -201,7 +201,11 @@ def test_presets_list_and_details():
     assert len(rows) == len(records) + 2  # two tables, each with a head
     for record in records:
         (row,) = (row for row in rows if row.split()[0] == record["name"])
-        for known in (record["class"], record["trained_on"][:30], record["license"]):
+        for known in (
+            record["class_name"],
+            record["trained_on"][:30],
+            record["license"],
+        ):
             assert known in row
         for score in record["reported"][:1]:
             for name in ("roc_auc", "pr_auc", "majmin", "tetrads"):

@@ -1,14 +1,16 @@
 """What every registered architecture must do, swept from the registry."""
 
+import inspect
 import json
 
 import keras
 import numpy as np
 import pytest
 
-from keras_musictag.errors import MusicTagError
+from keras_musictag.errors import ConfigError, MusicTagError, PresetError
 from keras_musictag.models import registry
 from keras_musictag.models.tagger import MusicTagger
+from keras_musictag.presets.records import read_folder
 
 LABELS = ["rock", "jazz", "piano"]
 NAMES = sorted(n for n, c in registry().items() if issubclass(c, MusicTagger))
@@ -55,6 +57,34 @@ def test_config_is_plain_and_complete(model):
     again = type(model).from_config(config)
     assert again.get_config() == model.get_config()
     assert again.chunking == model.chunking
+
+
+def test_every_argument_of_ones_own_is_in_the_config(model):
+    arguments = inspect.signature(type(model)).parameters
+    own = {name for name in arguments if name != "options"}
+    assert own <= model.get_config().keys()
+
+
+def test_an_unknown_option_is_named_with_those_there_are(model):
+    name, config = type(model).__name__, {**model.get_config(), "colour": "red"}
+    with pytest.raises(ConfigError, match=f"{name} has no option `colour`") as caught:
+        type(model)(**config)
+    assert isinstance(caught.value, TypeError)  # as Python's own
+    possible = caught.value.advice.removeprefix("It takes ").rstrip(".").split(", ")
+    assert sorted(possible) == sorted(model.get_config())
+
+
+def test_saved_models_say_their_task(model, tmp_path):
+    folder = model.save_pretrained(tmp_path / "saved")
+    record = json.loads((folder / "config.json").read_text("utf-8"))
+    assert record["task"] == model.task == "tags"
+    (folder / "config.json").write_text(json.dumps({**record, "task": "chords"}))
+    with pytest.raises(PresetError, match="contradicts itself: its `task`"):
+        MusicTagger.from_pretrained(folder)
+    del record["task"]  # as folders were saved before
+    (folder / "config.json").write_text(json.dumps(record))
+    assert read_folder(folder)["task"] == "tags"
+    assert type(MusicTagger.from_pretrained(folder)) is type(model)
 
 
 def test_variable_paths_are_unique_and_stable(model):

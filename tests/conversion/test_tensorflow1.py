@@ -12,7 +12,8 @@ import pytest
 from keras_musictag.conversion import tensorflow1
 from keras_musictag.errors import PresetError
 from keras_musictag.models.tagger import MusicTagger
-from keras_musictag.presets import preset_info, preset_weights, save_weights
+from keras_musictag.presets.records import preset_info, preset_weights
+from keras_musictag.presets.weights import save_weights
 
 tensorflow = pytest.importorskip("tensorflow", reason="writes checkpoints with it")
 

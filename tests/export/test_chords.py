@@ -50,7 +50,7 @@ def check(recognizer, x, found):
     expected = keras.ops.convert_to_numpy(recognizer(x, training=False))
     np.testing.assert_allclose(found, expected, atol=1e-4)
     for row, track in zip(found, x, strict=True):
-        _, whole = recognizer.frame_probabilities(track)
+        whole = recognizer.chordogram(track).probabilities()
         np.testing.assert_allclose(row, whole, atol=OF_WHOLE_TRACK)
 
 
@@ -60,7 +60,7 @@ def test_onnx_takes_any_length(recognizer, exported, music):
     session = onnxruntime.InferenceSession(str(exported["onnx"]))
     assert session.get_inputs()[0].shape == ["batch", "samples"]
     for x in (music[None], np.stack([music[:40000], music[-40000:]])):
-        check(recognizer, x, session.run(["tag"], {"waveform": x})[0])
+        check(recognizer, x, session.run(["chord"], {"waveform": x})[0])
 
 
 def test_litert_takes_pieces_of_one_length(recognizer, exported, music):
@@ -70,7 +70,7 @@ def test_litert_takes_pieces_of_one_length(recognizer, exported, music):
     size = 32 * 1024  # 1.5 s in whole frames
     assert kmt.export.read_metadata(exported["litert"])["input"]["shape"][1] == size
     for x in (music[None, :size], np.stack([music[5000:][:size], music[-size:]])):
-        check(recognizer, x, runner(waveform=x)["tag"])
+        check(recognizer, x, runner(waveform=x)["chord"])
     with pytest.raises(ConfigError, match="pieces of one length"):
         kmt.export.open_exported(exported["litert"])(music[None])
 
@@ -82,7 +82,7 @@ def test_a_saved_model_needs_tensorflow_alone(recognizer, exported, music, tmp_p
         "import sys, numpy as np, tensorflow as tf\n"
         "serve = tf.saved_model.load(sys.argv[1]).signatures['serving_default']\n"
         "tracks = np.load(sys.argv[2])\n"
-        "found = {k: serve(waveform=tf.constant(tracks[k]))['tag'] for k in tracks}\n"
+        "found = {k: serve(waveform=tf.constant(tracks[k]))['chord'] for k in tracks}\n"
         "np.savez(sys.argv[3], **found)\n"
         "assert 'keras_musictag' not in sys.modules\n"
     )
@@ -103,7 +103,7 @@ def test_the_network_says_what_it_is(recognizer, exported):
         assert about["vocabulary"] == list(recognizer.vocabulary.labels)
         assert (about["task"], about["hop_length"]) == ("chords", 1024)
         frames = 32 if format == "litert" else "frames"
-        assert about["outputs"] == [{"name": "tag", "shape": ["batch", frames, 25]}]
+        assert about["outputs"] == [{"name": "chord", "shape": ["batch", frames, 25]}]
     with pytest.raises(PresetError, match="names chords, not tags"):
         kmt.OnnxTagger(exported["onnx"])
 
@@ -120,7 +120,7 @@ def test_several_outputs_and_the_command(tmp_path):
     x = kmt.audio.load(kmt.audio.demo_path(), 8000)[0][None, : 4 * 1024]
     found = kmt.export.open_exported(out)(x)
     expected = model(x, training=False)
-    assert set(found) == {"tag", "pitch", "root", "bass"}
+    assert set(found) == {"chord", "pitch", "root", "bass"}
     for name, values in found.items():
         same = keras.ops.convert_to_numpy(expected[name])
         np.testing.assert_allclose(values, same, atol=1e-4)

@@ -15,6 +15,7 @@ import soundfile
 import keras_musictag as kmt
 from keras_musictag import presets, tagfiles
 from keras_musictag.cli import arguments
+from keras_musictag.presets import records
 from tests.fuzz.mutations import damaged, damaged_json, damaged_text
 
 EXCERPT = 40_000  # bytes of real music, from its start
@@ -117,7 +118,7 @@ class Seeds:
         found = []
         for name in ("musicnn_mtt", "vgg_msd", "fcn_mtat"):
             record = presets.preset_info(name)
-            record |= {"class_name": record["class"], "format_version": 1}
+            record |= {"format_version": 1}
             found.append(json.dumps(record).encode())
         return found
 
@@ -217,7 +218,7 @@ def table(seeds: Seeds, chance: random.Random, folder: Path) -> Trial:
 
 def config(seeds: Seeds, chance: random.Random, folder: Path) -> Trial:
     data, other = (chance.choice(seeds.configs) for _ in range(2))
-    (folder / presets.CONFIG_FILE).write_bytes(damaged_json(data, chance, other))
+    (folder / records.CONFIG_FILE).write_bytes(damaged_json(data, chance, other))
     return "config", lambda: _read_config(folder)
 
 

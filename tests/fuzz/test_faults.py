@@ -13,8 +13,9 @@ import pytest
 import soundfile
 
 import keras_musictag as kmt
-from keras_musictag import presets, tagfiles
+from keras_musictag import tagfiles
 from keras_musictag.errors import AudioError, ConfigError, LabelError, PresetError
+from keras_musictag.presets import records
 from tests.fuzz import campaign
 
 COUNT = int(os.environ.get("KMT_FUZZ", "500"))
@@ -64,9 +65,9 @@ def test_labels_of_another_kind_are_told(labels):
 
 
 def test_nesting_too_deep_is_told(tmp_path):
-    (tmp_path / presets.CONFIG_FILE).write_text(DEEP)
+    (tmp_path / records.CONFIG_FILE).write_text(DEEP)
     with pytest.raises(PresetError, match="cannot be read"):
-        presets.read_folder(tmp_path)
+        records.read_folder(tmp_path)
     for suffix in (".jams", ".json"):
         path = tmp_path / f"deep{suffix}"
         path.write_text(DEEP)

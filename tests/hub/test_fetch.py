@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from keras_musictag import hub
 from keras_musictag.errors import PresetError
+from keras_musictag.hub.cache import cache_folder
+from keras_musictag.hub.download import fetch
 
 BODY = bytes(range(256)) * 4000  # a megabyte, in several pieces
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -99,17 +100,17 @@ def left_over(target: Path) -> list[str]:
 
 def test_a_file_is_fetched_once(serve, target):
     url, requests = serve(lambda server, n: server.answer())
-    assert hub.fetch(url, target, **WHOLE) == target
+    assert fetch(url, target, **WHOLE) == target
     assert target.read_bytes() == BODY
     assert left_over(target) == ["model.pth"]
-    assert hub.fetch(url, target, **WHOLE) == target
+    assert fetch(url, target, **WHOLE) == target
     assert requests == [("/a/model.pth", None)]
 
 
 def test_without_anything_to_check_the_file_is_taken_as_it_comes(serve, target):
     url, requests = serve(lambda server, n: server.answer())
-    hub.fetch(url, target)
-    hub.fetch(url, target)
+    fetch(url, target)
+    fetch(url, target)
     assert target.read_bytes() == BODY
     assert len(requests) == 1
 
@@ -121,32 +122,32 @@ def test_a_length_need_not_be_told(serve, target):
         server.wfile.write(BODY)
 
     url, _ = serve(close_at_the_end)
-    assert hub.fetch(url, target, **WHOLE).read_bytes() == BODY
+    assert fetch(url, target, **WHOLE).read_bytes() == BODY
 
 
 def test_redirects_are_followed(serve, target):
     url, _ = serve(lambda server, n: server.answer())
     other, _ = serve(lambda server, n: server.answer(b"", 302, Location=url))
-    assert hub.fetch(other, target, **WHOLE).read_bytes() == BODY
+    assert fetch(other, target, **WHOLE).read_bytes() == BODY
 
 
 def test_paths_lie_in_the_cache_folder(serve, tmp_path, monkeypatch):
     monkeypatch.setenv("KMT_CACHE", str(tmp_path / "mine"))
     url, _ = serve(lambda server, n: server.answer())
-    found = hub.fetch(url, "fcn/model.pth", **WHOLE)
+    found = fetch(url, "fcn/model.pth", **WHOLE)
     assert found == tmp_path / "mine" / "fcn" / "model.pth"
     monkeypatch.delenv("KMT_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert hub.cache_folder() == tmp_path / "xdg" / "keras_musictag"
+    assert cache_folder() == tmp_path / "xdg" / "keras_musictag"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert hub.cache_folder() == tmp_path / ".cache" / "keras_musictag"
+    assert cache_folder() == tmp_path / ".cache" / "keras_musictag"
 
 
 def test_a_mirror_takes_the_place_of_the_host(serve, target, monkeypatch):
     url, requests = serve(lambda server, n: server.answer())
     monkeypatch.setenv("KMT_UPSTREAM", url.removesuffix("/a/model.pth") + "/mirror/")
-    hub.fetch("https://files.invalid/b/model.pth", target, **WHOLE)
+    fetch("https://files.invalid/b/model.pth", target, **WHOLE)
     assert requests == [("/mirror/b/model.pth", None)]
 
 
@@ -157,7 +158,7 @@ def test_a_partial_file_is_continued(serve, target):
     url, requests = serve(lambda server, n: server.answer_range())
     target.parent.mkdir()
     Path(f"{target}.partial").write_bytes(BODY[:300_000])
-    assert hub.fetch(url, target, **WHOLE).read_bytes() == BODY
+    assert fetch(url, target, **WHOLE).read_bytes() == BODY
     assert requests == [("/a/model.pth", "bytes=300000-")]
 
 
@@ -165,7 +166,7 @@ def test_a_server_without_ranges_starts_again(serve, target):
     url, requests = serve(lambda server, n: server.answer())
     target.parent.mkdir()
     Path(f"{target}.partial").write_bytes(BODY[:300_000])
-    assert hub.fetch(url, target, **WHOLE).read_bytes() == BODY
+    assert fetch(url, target, **WHOLE).read_bytes() == BODY
     assert len(requests) == 1
 
 
@@ -174,7 +175,7 @@ def test_a_partial_file_of_another_version_is_dropped(serve, target, size):
     url, requests = serve(lambda server, n: server.answer_range())
     target.parent.mkdir()
     Path(f"{target}.partial").write_bytes(b"x" * size)
-    assert hub.fetch(url, target, **WHOLE).read_bytes() == BODY
+    assert fetch(url, target, **WHOLE).read_bytes() == BODY
     assert [r for _, r in requests] == [f"bytes={size}-", None]
 
 
@@ -188,7 +189,7 @@ def test_another_part_than_asked_for_is_not_glued_on(serve, target):
     url, _ = serve(wrong_part)
     target.parent.mkdir()
     Path(f"{target}.partial").write_bytes(BODY[:10])
-    assert hub.fetch(url, target, **WHOLE).read_bytes() == BODY
+    assert fetch(url, target, **WHOLE).read_bytes() == BODY
 
 
 def test_a_broken_connection_is_continued(serve, target):
@@ -198,7 +199,7 @@ def test_a_broken_connection_is_continued(serve, target):
         return server.answer_range()
 
     url, requests = serve(break_off_once)
-    assert hub.fetch(url, target, **WHOLE).read_bytes() == BODY
+    assert fetch(url, target, **WHOLE).read_bytes() == BODY
     assert requests == [("/a/model.pth", None), ("/a/model.pth", "bytes=600000-")]
 
 
@@ -206,7 +207,7 @@ def test_without_a_checksum_nothing_is_continued(serve, target):
     url, requests = serve(lambda server, n: server.answer_range())
     target.parent.mkdir()
     Path(f"{target}.partial").write_bytes(b"x" * 10)
-    assert hub.fetch(url, target, size=len(BODY)).read_bytes() == BODY
+    assert fetch(url, target, size=len(BODY)).read_bytes() == BODY
     assert requests == [("/a/model.pth", None)]
 
 
@@ -219,7 +220,7 @@ def test_a_busy_server_is_asked_again(serve, target, status):
         return server.answer(b"busy", status) if n == 1 else server.answer()
 
     url, requests = serve(busy_once)
-    assert hub.fetch(url, target, **WHOLE).read_bytes() == BODY
+    assert fetch(url, target, **WHOLE).read_bytes() == BODY
     assert len(requests) == 2
 
 
@@ -229,14 +230,14 @@ def test_the_server_may_say_how_long_to_wait(serve, target):
 
     url, _ = serve(busy_once)
     before = time.monotonic()
-    hub.fetch(url, target, **WHOLE)
+    fetch(url, target, **WHOLE)
     assert 2 <= time.monotonic() - before < 8
 
 
 def test_a_server_that_stays_busy(serve, target):
     url, requests = serve(lambda server, n: server.answer(b"busy", 503))
     with pytest.raises(PresetError, match=r"cannot answer now.*503.*Try again") as info:
-        hub.fetch(url, target, **WHOLE)
+        fetch(url, target, **WHOLE)
     assert len(requests) == 4
     assert url in str(info.value)
     assert str(target) in str(info.value)
@@ -246,7 +247,7 @@ def test_a_server_that_stays_busy(serve, target):
 def test_a_missing_file_is_not_asked_for_again(serve, target):
     url, requests = serve(lambda server, n: server.answer(b"no", 404))
     with pytest.raises(PresetError, match=r"not on its server.*404.*Upgrade"):
-        hub.fetch(url, target, **WHOLE)
+        fetch(url, target, **WHOLE)
     assert len(requests) == 1
     assert left_over(target) == []
 
@@ -254,14 +255,14 @@ def test_a_missing_file_is_not_asked_for_again(serve, target):
 def test_a_forbidden_file(serve, target):
     url, requests = serve(lambda server, n: server.answer(b"no", 403))
     with pytest.raises(PresetError, match=r"does not hand out.*403.*by other means"):
-        hub.fetch(url, target, **WHOLE)
+        fetch(url, target, **WHOLE)
     assert len(requests) == 1
 
 
 def test_a_body_that_is_always_cut_off(serve, target):
     url, requests = serve(lambda s, n: s.answer(BODY[:1000], length=len(BODY)))
     with pytest.raises(PresetError, match=r"broke off 4 times.*Try again, which goes"):
-        hub.fetch(url, target, **WHOLE)
+        fetch(url, target, **WHOLE)
     assert len(requests) == 4
     assert left_over(target) == ["model.pth.partial"]
 
@@ -270,7 +271,7 @@ def test_a_short_file_is_refused(serve, target):
     url, _ = serve(lambda server, n: server.answer(BODY[:1000]))
     wanted = f"cut off.*size of model.pth.*1000, expected {len(BODY)}"
     with pytest.raises(PresetError, match=wanted):
-        hub.fetch(url, target, **WHOLE)
+        fetch(url, target, **WHOLE)
     assert left_over(target) == []
 
 
@@ -284,7 +285,7 @@ def test_a_changed_file_is_refused(serve, target, check):
     }[check].hexdigest()
     url, requests = serve(lambda server, n: server.answer(changed))
     with pytest.raises(PresetError, match=f"{found}, expected {WHOLE[check]}"):
-        hub.fetch(url, target, **{"size": len(BODY), check: WHOLE[check]})
+        fetch(url, target, **{"size": len(BODY), check: WHOLE[check]})
     assert left_over(target) == []
     assert len(requests) == 1
 
@@ -298,7 +299,7 @@ def test_an_endless_body_does_not_fill_the_disk(serve, target):
 
     url, _ = serve(endless)
     with pytest.raises(PresetError, match="size of model.pth"):
-        hub.fetch(url, target, **WHOLE)
+        fetch(url, target, **WHOLE)
     assert left_over(target) == []
 
 
@@ -315,7 +316,7 @@ def test_a_server_that_stalls(serve, target):
     url, requests = serve(stall)
     try:
         with pytest.raises(PresetError, match=r"sent nothing for 0\.3 seconds"):
-            hub.fetch(url, target, **WHOLE, timeout=0.3)
+            fetch(url, target, **WHOLE, timeout=0.3)
     finally:
         release.set()
     assert [r for _, r in requests] == [None, *["bytes=1000-"] * 3]
@@ -331,7 +332,7 @@ def test_a_slow_server_is_waited_for(serve, target):
             time.sleep(0.1)  # in all longer than the time-out
 
     url, requests = serve(slow)
-    assert hub.fetch(url, target, **WHOLE, timeout=0.5).read_bytes() == BODY
+    assert fetch(url, target, **WHOLE, timeout=0.5).read_bytes() == BODY
     assert len(requests) == 1
 
 
@@ -340,7 +341,7 @@ def test_no_network(target):
         closed.bind(("127.0.0.1", 0))  # bound, but nobody listens
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/model.pth"
         with pytest.raises(PresetError) as info:
-            hub.fetch(url, target, **WHOLE)
+            fetch(url, target, **WHOLE)
     text = str(info.value)
     assert "cannot be reached" in text
     assert f"download {url} by other means and save it as {target}" in text
@@ -349,7 +350,7 @@ def test_no_network(target):
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/x", "http://\0/x", "model.pth"])
 def test_addresses_that_are_none(target, url):
     with pytest.raises(PresetError, match="is no address to fetch from"):
-        hub.fetch(url, target, **WHOLE)
+        fetch(url, target, **WHOLE)
 
 
 # === The cache ===
@@ -360,15 +361,15 @@ def test_local_files_only(serve, target):
     with pytest.raises(
         PresetError, match=r"not in the cache.*local_files_only"
     ) as info:
-        hub.fetch(url, target, **WHOLE, local_files_only=True)
+        fetch(url, target, **WHOLE, local_files_only=True)
     assert f"save it as {target}" in str(info.value)
     assert requests == []
     target.parent.mkdir()
     target.write_bytes(BODY)  # put there by hand
-    assert hub.fetch(url, target, **WHOLE, local_files_only=True) == target
+    assert fetch(url, target, **WHOLE, local_files_only=True) == target
     target.write_bytes(BODY[1:])
     with pytest.raises(PresetError, match="a damaged file"):
-        hub.fetch(url, target, **WHOLE, local_files_only=True)
+        fetch(url, target, **WHOLE, local_files_only=True)
     assert requests == []
 
 
@@ -376,7 +377,7 @@ def test_a_damaged_file_is_fetched_anew(serve, target):
     url, _ = serve(lambda server, n: server.answer())
     target.parent.mkdir()
     target.write_bytes(BODY[1:])
-    assert hub.fetch(url, target, **WHOLE).read_bytes() == BODY
+    assert fetch(url, target, **WHOLE).read_bytes() == BODY
 
 
 def test_a_cache_that_cannot_be_written(serve, tmp_path):
@@ -385,13 +386,13 @@ def test_a_cache_that_cannot_be_written(serve, tmp_path):
     with pytest.raises(
         PresetError, match=r"cache folder .* cannot be written.*KMT_CACHE"
     ):
-        hub.fetch(url, tmp_path / "file" / "model.pth", **WHOLE)
+        fetch(url, tmp_path / "file" / "model.pth", **WHOLE)
     folder = tmp_path / "locked"
     folder.mkdir()
     folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
     if not os.access(folder, os.W_OK):
         with pytest.raises(PresetError, match="cannot be written"):
-            hub.fetch(url, folder / "model.pth", **WHOLE)
+            fetch(url, folder / "model.pth", **WHOLE)
     folder.chmod(stat.S_IRWXU)
     assert requests == []
 
@@ -403,9 +404,9 @@ def test_two_processes_download_once(serve, target):
 
     url, requests = serve(slow)
     code = (
-        "import json, sys; from keras_musictag import hub; "
+        "import json, sys; from keras_musictag.hub.download import fetch; "
         "url, path, whole = sys.argv[1:]; "
-        "print(hub.fetch(url, path, **json.loads(whole)))"
+        "print(fetch(url, path, **json.loads(whole)))"
     )
     command = [sys.executable, "-c", code, url, str(target), json.dumps(WHOLE)]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
@@ -419,8 +420,8 @@ def test_two_processes_download_once(serve, target):
 def test_progress_is_shown_on_a_terminal_only(serve, target):
     url, _ = serve(lambda server, n: server.answer())
     code = (
-        "import sys; from keras_musictag import hub; "
-        "hub.fetch(sys.argv[1], sys.argv[2])"
+        "import sys; from keras_musictag.hub.download import fetch; "
+        "fetch(sys.argv[1], sys.argv[2])"
     )
     command = [sys.executable, "-c", code, url]
     plain = subprocess.run([*command, str(target)], capture_output=True, check=True)

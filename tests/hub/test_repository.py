@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_musictag import hub
+from keras_musictag.hub.repository import repository_id
 
 sys.path.insert(0, str(Path(__file__).parent))  # the server beside this file
 from hub_server import HubServer, Repository
@@ -20,10 +20,10 @@ FILES = {"config.json": b"{}", "model.safetensors": bytes(range(256)) * 8000}
 NEWER = {**FILES, "config.json": b'{"new": 1}'}
 FETCH = """
 import json, sys
-from keras_musictag import hub
+from keras_musictag.hub.repository import download_repository
 from keras_musictag.errors import PresetError
 try:
-    folder = hub.download_repository(
+    folder = download_repository(
         sys.argv[1], ["config.json", "model.safetensors"], **json.loads(sys.argv[2]))
 except PresetError as error:
     print(json.dumps({"error": str(error)}))
@@ -133,13 +133,13 @@ def test_a_busy_hub_is_asked_again(server, tmp_path):
 
 def test_names_of_repositories(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert hub.repository_id("someone/tagger") == "someone/tagger"
-    assert hub.repository_id("hf://someone/tagger") == "someone/tagger"
-    assert hub.repository_id("musicnn_msd") is None
-    assert hub.repository_id("./a/b") is None
-    assert hub.repository_id(tmp_path) is None
+    assert repository_id("someone/tagger") == "someone/tagger"
+    assert repository_id("hf://someone/tagger") == "someone/tagger"
+    assert repository_id("musicnn_msd") is None
+    assert repository_id("./a/b") is None
+    assert repository_id(tmp_path) is None
     (tmp_path / "someone" / "tagger").mkdir(parents=True)
-    assert hub.repository_id("someone/tagger") is None
+    assert repository_id("someone/tagger") is None
 
 
 LOAD = """

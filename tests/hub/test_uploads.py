@@ -63,16 +63,17 @@ def result(process):
 
 UPLOAD = """
 import json, sys
-from keras_musictag import hub
+from keras_musictag.hub.repository import download_repository
+from keras_musictag.hub.upload import upload_folder
 from keras_musictag.errors import PresetError
 found = {}
 for name, (repo_id, token) in json.loads(sys.argv[2]).items():
     try:
-        found[name] = hub.upload_folder(sys.argv[1], repo_id, token=token)
+        found[name] = upload_folder(sys.argv[1], repo_id, token=token)
     except PresetError as error:
         found[name] = str(error)
 try:
-    hub.download_repository("someone/forbidden", ["config.json"], token="hf_read")
+    download_repository("someone/forbidden", ["config.json"], token="hf_read")
 except PresetError as error:
     found["read"] = str(error)
 print(json.dumps(found))
@@ -270,10 +271,11 @@ def test_presets_are_published_once(pushed, server):
 
 TWO = """
 import json, sys
-from keras_musictag import hub
+from keras_musictag.hub.integrity import verify_file
+from keras_musictag.hub.repository import download_repository
 files = ["config.json", "model.safetensors"]
-folder = hub.download_repository("someone/vgg_msd", files)
-hub.verify_file(folder / "model.safetensors", **json.loads(sys.argv[1]))
+folder = download_repository("someone/vgg_msd", files)
+verify_file(folder / "model.safetensors", **json.loads(sys.argv[1]))
 print(json.dumps(str(folder)))
 """
 

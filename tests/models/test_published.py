@@ -134,8 +134,8 @@ def test_settings_make_the_published_network(model, reference):
     cells = [row.split("\t") for row in rows.splitlines()[2:]]
     sizes = {c[1]: c[2] for c in cells if c[3] != "skip"}
     record = kmt.preset_info(name)
-    tagger = registry()[record["class"]].from_config(record["config"])
-    names = NAMES[record["class"]](tagger.get_config())
+    tagger = registry()[record["class_name"]].from_config(record["config"])
+    names = NAMES[record["class_name"]](tagger.get_config())
     keys = [key for keys, _ in names.values() for key in keys]
     assert sorted(keys) == sorted(sizes)
     for variable in tagger.weights:

@@ -1,5 +1,6 @@
 """Chord recognisers: blocks, padding, vocabularies, bad input, training, saving."""
 
+import json
 import warnings
 
 import keras
@@ -9,6 +10,7 @@ import soundfile
 
 import keras_musictag as kmt
 from keras_musictag.chords import Vocabulary, get_vocabulary
+from keras_musictag.chords.chordogram import with_bass
 from keras_musictag.errors import (
     AudioError,
     AudioWarning,
@@ -17,8 +19,9 @@ from keras_musictag.errors import (
     PresetError,
 )
 from keras_musictag.models.recognizer import ChordRecognizer
-from keras_musictag.models.recognizers.crema import CremaChordRecognizer, with_bass
+from keras_musictag.models.recognizers.crema import CremaChordRecognizer
 from keras_musictag.models.whole_track import BLOCK_FRAMES, padded_length
+from keras_musictag.presets.records import read_folder
 
 RATE, HOP = 44100, 4096
 SMALL = {"conv_filters": 8, "recurrent_units": 8}
@@ -57,7 +60,7 @@ def test_blocks_equal_the_whole_file(small):
     samples = 2 * BLOCK_FRAMES * HOP + 50000
     y = rng.normal(0, 0.1, samples).astype("float32") + triad(samples / RATE)[:samples]
     whole = keras.ops.convert_to_numpy(small.frontend(y[None]))[0]
-    blocks = small.frame_magnitudes(y)
+    blocks = small.whole_track.track_magnitudes(y)
     assert blocks.shape == (samples // HOP, 216, 2)
     scale = whole.max()
     np.testing.assert_allclose(blocks / scale, whole[:-1] / scale, atol=1e-4)
@@ -67,8 +70,8 @@ def test_blocks_equal_the_whole_file(small):
 def test_padding_never_changes_a_result(small, frames):
     rng = np.random.default_rng(2)
     magnitudes = rng.uniform(0, 1, (frames, 216, 2)).astype("float32") ** 4
-    filled = small._stages.predict(magnitudes, fixed=True)
-    plain = small._stages.predict(magnitudes, fixed=False)
+    filled = small.whole_track.predict(magnitudes, fixed=True)
+    plain = small.whole_track.predict(magnitudes, fixed=False)
     for name, values in plain.items():
         assert values.shape[0] == frames
         np.testing.assert_allclose(filled[name], values, atol=1e-5, err_msg=name)
@@ -77,8 +80,8 @@ def test_padding_never_changes_a_result(small, frames):
 def test_calling_the_model_is_recognising_a_whole_track(small):
     y = triad(2.0)
     called = small(y[None])
-    stepped = small.predict_frames(small.frame_magnitudes(y))
-    assert set(called) == {"tag", "pitch", "root", "bass"}
+    stepped = small.whole_track.predict(small.whole_track.track_magnitudes(y))
+    assert set(called) == {"chord", "pitch", "root", "bass"}
     for name, values in stepped.items():
         got = keras.ops.convert_to_numpy(called[name])[0]
         np.testing.assert_allclose(got, values, atol=1e-4, err_msg=name)
@@ -106,7 +109,7 @@ def test_silence_is_no_chord(crema):
     assert [tuple(s) for s in chords] == [(0.0, 3.0, "N", 1.0)]
     assert crema.recognize(y, vocabulary="majmin").labels == ["N"]
     for output, wanted in (("pitch", 0.0), ("root", 1.0), ("bass", 1.0)):
-        _, values = crema.frame_probabilities(y, output=output)
+        values = crema.chordogram(y).probabilities(output)
         np.testing.assert_array_equal(values[:, -1], wanted)
 
 
@@ -117,13 +120,14 @@ def test_silence_then_a_triad(crema):
     assert chords.intervals[0, 1] == pytest.approx(5.0, abs=0.15)
 
 
-def test_frame_probabilities(crema):
-    times, p = crema.frame_probabilities(triad(2.0))
+def test_chordogram(crema):
+    chordogram = crema.chordogram(triad(2.0))
+    times, p = chordogram.times, chordogram.probabilities()
     assert p.shape == (2 * RATE // HOP, 170)
     assert p.dtype == np.float32
     np.testing.assert_allclose(p.sum(axis=1), 1.0, atol=1e-5)
     np.testing.assert_allclose(times, np.arange(len(p)) * HOP / RATE)
-    _, root = crema.frame_probabilities(triad(2.0), output="root")
+    root = crema.chordogram(triad(2.0)).probabilities("root")
     assert root.shape == (len(p), 13)
     assert np.bincount(root.argmax(axis=1)).argmax() == 0  # C
 
@@ -188,7 +192,7 @@ def test_one_frame_is_enough_and_less_is_refused(crema):
     with pytest.raises(AudioError, match=f"{HOP - 1} samples.*at least {HOP}"):
         crema.recognize(triad(1.0)[: HOP - 1])
     with pytest.raises(AudioError, match="shorter than one frame"):
-        crema.frame_probabilities(np.zeros(1, "float32"))
+        crema.chordogram(np.zeros(1, "float32"))
 
 
 def test_wrong_names_are_said_before_decoding_music(crema):
@@ -199,7 +203,7 @@ def test_wrong_names_are_said_before_decoding_music(crema):
     with pytest.raises(ConfigError, match="transition matrix"):
         crema.recognize("missing.mp3", decoder="hmm")
     with pytest.raises(ConfigError, match="pitch"):
-        crema.frame_probabilities("missing.mp3", output="pich")
+        crema.chordogram(triad(0.2)).probabilities("pich")
     with pytest.raises(ConfigError, match="raise"):
         crema.recognize(triad(0.2), on_error="ignore")
     with pytest.raises(AudioError, match=r"missing\.mp3"):
@@ -221,7 +225,7 @@ def test_fit_needs_no_compile(small):
     frames = 3
     x = np.stack([triad(frames * HOP / RATE + 0.01) for _ in range(2)])
     classes = np.zeros((2, frames), "int32")
-    targets: dict = dict.fromkeys(("tag", "root", "bass"), classes)
+    targets: dict = dict.fromkeys(("chord", "root", "bass"), classes)
     targets["pitch"] = np.zeros((2, frames, 12), "float32")
     before = [keras.ops.convert_to_numpy(v.value) for v in model.trainable_variables]
     history = model.fit(x, targets, batch_size=2, verbose=0)
@@ -236,10 +240,26 @@ def test_saved_folder_brings_back_the_same(small, tmp_path):
     again = ChordRecognizer.from_pretrained(folder)
     assert type(again) is CremaChordRecognizer
     assert again.get_config() == small.get_config()
-    magnitudes = small.frame_magnitudes(triad(1.0))
-    for name, values in small.predict_frames(magnitudes).items():
-        got = again.predict_frames(magnitudes)[name]
+    magnitudes = small.whole_track.track_magnitudes(triad(1.0))
+    for name, values in small.whole_track.predict(magnitudes).items():
+        got = again.whole_track.predict(magnitudes)[name]
         np.testing.assert_array_equal(got, values, err_msg=name)
+
+
+def test_saved_models_say_their_task(small, tmp_path):
+    folder = small.save_pretrained(tmp_path / "saved")
+    record = json.loads((folder / "config.json").read_text("utf-8"))
+    assert record.pop("task") == small.task == "chords"
+    (folder / "config.json").write_text(json.dumps(record))  # as they were before
+    assert read_folder(folder)["task"] == "chords"
+    assert type(ChordRecognizer.from_pretrained(folder)) is CremaChordRecognizer
+
+
+def test_an_unknown_option_is_named_with_those_there_are(small):
+    with pytest.raises(ConfigError, match="has no option `labels`") as caught:
+        CremaChordRecognizer(labels=["a"], **SMALL)
+    possible = caught.value.advice.removeprefix("It takes ").rstrip(".").split(", ")
+    assert sorted(possible) == sorted(small.get_config())
 
 
 def test_vocabulary_of_ones_own(tmp_path):
@@ -255,8 +275,8 @@ def test_half_precision_stays_close(small):
     half = CremaChordRecognizer.from_config(config)
     for variable, other in zip(half.weights, small.weights, strict=True):
         variable.assign(keras.ops.convert_to_numpy(other.value))
-    magnitudes = small.frame_magnitudes(triad(1.0))
-    wanted = small.predict_frames(magnitudes)
-    for name, values in half.predict_frames(magnitudes).items():
+    magnitudes = small.whole_track.track_magnitudes(triad(1.0))
+    wanted = small.whole_track.predict(magnitudes)
+    for name, values in half.whole_track.predict(magnitudes).items():
         assert values.dtype == np.float32
         np.testing.assert_allclose(values, wanted[name], atol=0.06, err_msg=name)

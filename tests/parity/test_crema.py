@@ -59,7 +59,7 @@ def run_network(model, decibels):
 
 def check_outputs(stored, outputs, tolerance, what):
     for name, got in outputs.items():
-        wanted = stored[f"chord_{name}"]
+        wanted = stored["chord_tag" if name == "chord" else f"chord_{name}"]
         assert got.shape == wanted.shape, f"{name} of {what}"
         difference = np.abs(got - wanted).max()
         assert difference <= tolerance, f"{name} of {what}: off by {difference:.2e}"
@@ -94,7 +94,7 @@ def test_network_on_stored_features(model, features):
 def test_decibels_and_network_on_stored_magnitudes(model, features):
     for clip, stored in features.items():
         both = [stored["cqt_abs_h1"], stored["cqt_abs_h2"]]
-        outputs = model.predict_frames(np.stack(both, axis=-1))
+        outputs = model.whole_track.predict(np.stack(both, axis=-1))
         check_outputs(stored, outputs, PROBABILITIES, clip)
 
 
@@ -113,7 +113,7 @@ def test_front_end_on_stored_audio(model, folder, features):
     for clip, stored in features.items():
         both = [stored["cqt_abs_h1"], stored["cqt_abs_h2"]]
         wanted = np.stack(both, axis=-1)
-        got = model.frame_magnitudes(folder / f"audio_{clip}.flac")
+        got = model.whole_track.track_magnitudes(folder / f"audio_{clip}.flac")
         assert got.shape == wanted.shape, clip
         difference = np.abs(got - wanted).max() / wanted.max()
         assert difference <= MAGNITUDES, f"{clip}: off by {difference:.2e}"
@@ -151,18 +151,18 @@ def test_chords_of_files(model, folder, corpus, name):
     files = [p for p in files if f"{p.stem}__viterbi" in frames][::STEP]
     assert files, f"no clip of corpus/{name} is in frames_{name}.npz"
     shares: dict = {"classes": [], "path": [], "labels": []}
-    for path, outcome in zip(files, model.iter_frames(files), strict=True):
-        tag = outcome.outputs["tag"]
-        chords = model.recognize_frames(outcome)
-        plain = model.recognize_frames(outcome, vocabulary="crema170")
-        times = (np.arange(len(tag)) + 0.5) * model.frame_period
+    for path, outcome in zip(files, model.iter_chordograms(files), strict=True):
+        chord = outcome.outputs["chord"]
+        chords = outcome.decode()
+        plain = outcome.decode("crema170")
+        times = (np.arange(len(chord)) + 0.5) * model.frame_period
         centres = np.minimum(times, chords.duration - 1e-6)
         decoded = model.vocabulary.indices(plain.sample(centres))
-        n = int(frames.get(f"{path.stem}__n_frames", len(tag)))
-        assert abs(len(tag) - n) <= 1, path.name
-        n = min(n, len(tag))
+        n = int(frames.get(f"{path.stem}__n_frames", len(chord)))
+        assert abs(len(chord) - n) <= 1, path.name
+        n = min(n, len(chord))
         wanted = frames[f"{path.stem}__argmax"][:n]
-        shares["classes"].append(np.mean(tag[:n].argmax(axis=1) == wanted))
+        shares["classes"].append(np.mean(chord[:n].argmax(axis=1) == wanted))
         wanted = frames[f"{path.stem}__viterbi"][:n]
         shares["path"].append(np.mean(decoded[:n] == wanted))
         shares["labels"].append(share_of_time(chords, rows[path.stem]))

@@ -13,12 +13,13 @@ import safetensors.numpy
 import yaml
 
 import keras_musictag as kmt
-from keras_musictag import presets
 from keras_musictag.errors import PresetError
+from keras_musictag.presets import records, weights
 
 FIELDS = {
     "name": str,
-    "class": str,
+    "class_name": str,
+    "task": str,
     "description": str,
     "config": dict,
     "weights": dict,
@@ -39,7 +40,7 @@ def test_every_record_is_complete(name):
         assert isinstance(record[field], kind), field
     for score in record["reported"]:
         assert {"dataset", "split"} <= set(score)
-        if "vocabulary" in record["config"]:
+        if record["task"] == "chords":
             assert 0 < score["majmin"] < 1
         else:
             assert 0 < score["pr_auc"] < score["roc_auc"] < 1
@@ -101,9 +102,9 @@ def test_damaged_weights_load_nothing(saved):
     before = [keras.ops.convert_to_numpy(v.value).copy() for v in model.weights]
     expected = json.loads((saved / "config.json").read_text())["weights"]
     with pytest.raises(PresetError, match="nothing was loaded"):
-        presets.load_weights(path, model.weights, expected=expected)
+        weights.load_weights(path, model.weights, expected=expected)
     with pytest.raises(PresetError, match="not a valid safetensors"):
-        presets.load_weights(path, model.weights)
+        weights.load_weights(path, model.weights)
     for variable, value in zip(model.weights, before, strict=True):
         found = keras.ops.convert_to_numpy(variable.value)
         np.testing.assert_array_equal(found, value)
@@ -127,7 +128,7 @@ def test_names_and_shapes_are_exact(saved, change, message):
     safetensors.numpy.save_file(arrays, path)
     model = kmt.VGGTagger(["a", "b"], filters=2)
     with pytest.raises(PresetError, match=message):
-        presets.load_weights(path, model.weights)
+        weights.load_weights(path, model.weights)
 
 
 def test_missing_weights(saved):
@@ -190,6 +191,12 @@ def test_descriptions_that_cannot_be_right(saved, change, message):
         kmt.MusicTagger.from_pretrained(saved)
 
 
+def test_a_description_is_to_blame_even_where_labels_are_given(saved):
+    rewrite(saved, lambda r: r["config"].update(new=1))
+    with pytest.raises(PresetError, match="does not fit VGGTagger.*no option `new`"):
+        kmt.MusicTagger.from_pretrained(saved, labels=["c"])
+
+
 def test_entries_for_the_hub_may_be_absent_or_replaced(saved):
     model = kmt.MusicTagger.from_pretrained(saved, labels=["c"])
     assert list(model.labels) == ["c"]
@@ -199,7 +206,7 @@ def test_entries_for_the_hub_may_be_absent_or_replaced(saved):
 
 def test_a_preset_names_a_file_beside_it():
     with pytest.raises(PresetError, match="file beside its description"):
-        presets.preset_weights({"weights": {"file": "../errors.py"}})
+        records.preset_weights({"weights": {"file": "../errors.py"}})
 
 
 def test_keras_files_load_no_objects_of_other_packages(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_musictag.errors import AudioError
-from keras_musictag.tracks.inference import score_tracks
+from keras_musictag.tracks.inference import Chunk, score_tracks
 
 
 def run(tracks, batch_size=4, fixed_shape=False):
@@ -16,9 +16,10 @@ def run(tracks, batch_size=4, fixed_shape=False):
 
     def cut(track):
         for k in range(abs(track)):
-            yield k, np.array([track, k], "float32")
+            yield Chunk(k, np.array([track, k], "float32"))
         if track < 0:
             raise AudioError("Bad.", received=track, advice="None.")
+        return 10 * track
 
     def forward(batch):
         sizes.append(len(batch))
@@ -61,7 +62,7 @@ def test_results_come_while_later_tracks_wait():
     def cut(track):
         if track == 1:
             assert gate.wait(10)
-        yield 0, np.zeros(1, "float32")
+        yield Chunk(0, np.zeros(1, "float32"))
 
     results = score_tracks([0, 1], cut, lambda b: {"x": b}, 1, False)
     assert next(results).position == 0
@@ -75,7 +76,7 @@ def test_the_decoder_does_not_run_far_ahead():
     def cut(track):
         for k in range(1000):
             made.append(k)
-            yield k, np.zeros(1, "float32")
+            yield Chunk(k, np.zeros(1, "float32"))
 
     def forward(batch):
         time.sleep(0.005)
@@ -93,7 +94,7 @@ def test_leaving_early_stops_the_thread():
 
     def cut(track):
         while True:
-            yield 0, np.zeros(1, "float32")
+            yield Chunk(0, np.zeros(1, "float32"))
 
     results = score_tracks([0], cut, lambda b: 1 / 0, 2, False)
     with pytest.raises(ZeroDivisionError):
@@ -103,7 +104,7 @@ def test_leaving_early_stops_the_thread():
 
 def test_other_errors_of_the_decoder_reach_the_caller():
     def cut(track):
-        yield 0, np.zeros(1, "float32")
+        yield Chunk(0, np.zeros(1, "float32"))
         raise RuntimeError("not about audio")
 
     with pytest.raises(RuntimeError, match="not about audio"):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 import keras_musictag as kmt
-from keras_musictag import chords, data, hub, metrics, plotting
+from keras_musictag import chords, data, metrics, plotting
 
 
 class LoudTagger(kmt.MusicnnTagger):
@@ -41,7 +41,7 @@ def use_tagger(folder: Path) -> Path:
     )
     print(report.to_markdown())
     url: str = model.push_to_hub("someone/tagger", private=True, token="hf_...")
-    print(url, hub.repository_id(url))
+    print(url)
     return model.save_pretrained(folder)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from keras_musictag.compat.musicnn import configuration as config
 from keras_musictag.errors import ConfigError, PresetError
 from keras_musictag.models.tagger import MusicTagger
-from keras_musictag.presets import copy_weights
+from keras_musictag.presets.weights import copy_weights
 
 MUSICNN_FEATURES = (
     "timbral",

@@ -14,7 +14,7 @@ from keras_musictag.data.cache import AudioCache
 from keras_musictag.data.collection import TrackList
 from keras_musictag.data.track import Track, listed
 from keras_musictag.errors import AudioError, ConfigError, LabelError
-from keras_musictag.presets import weights_digest
+from keras_musictag.presets.weights import weights_digest
 from keras_musictag.tracks import sources
 from keras_musictag.tracks.inference import TRACK_ERRORS
 

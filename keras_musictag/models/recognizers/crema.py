@@ -5,21 +5,13 @@ import numpy as np
 from keras import layers, ops
 
 from keras_musictag.chords import parse
-from keras_musictag.chords.sequence import ChordSequence
-from keras_musictag.chords.vocabulary import BASS_DEGREES, TINY
+from keras_musictag.chords.chordogram import PITCH_CLASSES
 from keras_musictag.layers.cqt import HCQT
-from keras_musictag.models.base import dtype_scope
-from keras_musictag.models.recognizer import (
-    ChordRecognizer,
-    FrameOutputs,
-    vocabulary_from_config,
-)
+from keras_musictag.models.recognizer import ChordRecognizer
 from keras_musictag.models.recognizers.networks import KeepValid
 
 HARMONICS = (1, 2)
 BINS_PER_OCTAVE = 36
-# Pitch classes of the roots and basses; one more class says that there is none.
-PITCH_CLASSES = 12
 
 
 @keras.saving.register_keras_serializable(package="keras_musictag")
@@ -53,12 +45,11 @@ class CremaChordRecognizer(ChordRecognizer):
         recurrent_units: Units of each GRU in each direction.
         sample_rate: Of the waveform, in Hz.
         hop_length: Between frames, in samples.
-        dtype: Dtype policy of the layers; the global one if `None`.
-        name: Name of the model.
+        **options: `dtype` and `name`: see `ChordRecognizer`.
 
     Call:
         float32 `(batch, samples)` to a dict of float32 `(batch, frames, classes)`,
-        with `samples // hop_length` frames: `"tag"` (170 chords), `"pitch"` (12,
+        with `samples // hop_length` frames: `"chord"` (170 chords), `"pitch"` (12,
         independent of each other), `"root"` and `"bass"` (12 pitch classes from C
         on, then none).
 
@@ -87,47 +78,31 @@ class CremaChordRecognizer(ChordRecognizer):
         recurrent_units: int = 128,
         sample_rate: int = 44100,
         hop_length: int = 4096,
-        dtype=None,
-        name: str = "crema_chord_recognizer",
+        **options,
     ):
-        # === Functional Model ===
-        with dtype_scope(dtype):
-            frontend = HCQT(
-                harmonics=HARMONICS,
-                sample_rate=sample_rate,
-                hop_length=hop_length,
-                n_bins=n_octaves * BINS_PER_OCTAVE,
-                bins_per_octave=BINS_PER_OCTAVE,
-                sparsity=0.01,
-                name="frontend",
-            )
-            classes = len(vocabulary_from_config(vocabulary))
-            backbone = _backbone(
-                n_octaves * BINS_PER_OCTAVE, conv_filters, recurrent_units, classes
-            )
+        bins = n_octaves * BINS_PER_OCTAVE
         # The lowest filters fill 2^17 samples at 44.1 kHz; the low-passes before
         # them reach less than a sixth of that.
         reach = (2**16 + 2**14) * sample_rate / 44100
+        network = {"conv_filters": conv_filters, "recurrent_units": recurrent_units}
         super().__init__(
-            frontend=frontend,
-            backbone=backbone,
-            vocabulary=vocabulary,
+            vocabulary,
+            frontend=lambda rate: HCQT(
+                harmonics=HARMONICS,
+                sample_rate=rate,
+                hop_length=hop_length,
+                n_bins=bins,
+                bins_per_octave=BINS_PER_OCTAVE,
+                sparsity=0.01,
+                name="frontend",
+            ),
+            backbone=lambda chords: _backbone(bins, len(chords), **network),
             sample_rate=sample_rate,
             hop_length=hop_length,
             context_frames=int(np.ceil(reach / hop_length)),
-            dtype=dtype,
-            name=name,
+            settings={"n_octaves": n_octaves, **network},
+            **options,
         )
-        # === Config ===
-        self.settings = {
-            "n_octaves": n_octaves,
-            "conv_filters": conv_filters,
-            "recurrent_units": recurrent_units,
-        }
-
-    def get_config(self) -> dict:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), **self.settings}
 
     def default_compile(self) -> dict:
         """Return optimizer, losses and metrics as CREMA was trained."""
@@ -136,12 +111,12 @@ class CremaChordRecognizer(ChordRecognizer):
         return {
             "optimizer": keras.optimizers.Adam(1e-3),
             "loss": {
-                "tag": classes(),
+                "chord": classes(),
                 "pitch": keras.losses.BinaryCrossentropy(),
                 "root": classes(),
                 "bass": classes(),
             },
-            "metrics": {"tag": [accuracy]},
+            "metrics": {"chord": [accuracy]},
         }
 
     def chord_targets(self, labels: list[str]) -> dict[str, np.ndarray]:
@@ -151,7 +126,7 @@ class CremaChordRecognizer(ChordRecognizer):
             labels: Chords in Harte's notation.
 
         Returns:
-            `"tag"`, int `(labels,)`: classes, -1 outside; `"pitch"`, float32
+            `"chord"`, int `(labels,)`: classes, -1 outside; `"pitch"`, float32
             `(labels, 12)`: which pitch classes sound; `"root"` and `"bass"`, int
             `(labels,)`: pitch classes, 12 for `N` and `X`.
         """
@@ -165,53 +140,14 @@ class CremaChordRecognizer(ChordRecognizer):
             "bass": _or_none(basses),
         }
 
-    def _silence(self, outputs: dict) -> dict:
-        none = np.zeros_like(outputs["root"])
-        none[:, PITCH_CLASSES] = 1.0
-        pitch = np.zeros_like(outputs["pitch"])
-        silent = {"pitch": pitch, "root": none, "bass": none.copy()}
-        return {**super()._silence(outputs), **silent}
-
-    def _detailed(
-        self, sequence: ChordSequence, path: np.ndarray, frames: FrameOutputs
-    ) -> ChordSequence:
-        """Name the inversions."""
-        starts = np.flatnonzero(np.diff(path, prepend=-1))
-        bass = np.log(frames.outputs["bass"].astype("float64") + TINY)
-        totals = np.add.reduceat(bass, starts, axis=0)
-        labels = [
-            with_bass(label, int(total.argmax()))
-            for label, total in zip(sequence.labels, totals, strict=True)
-        ]
-        return ChordSequence(
-            sequence.intervals, labels, sequence.confidences, sequence.duration
-        )
-
-
-def with_bass(label: str, bass: int) -> str:
-    """Add the bass to a label if it is a tone of the chord other than the root.
-
-    Args:
-        label: A chord in root position, `N` or `X`.
-        bass: Pitch class from 0 for C to 11 for B, or 12 for none.
-
-    Returns:
-        The label, with the bass as a degree such as `/3` or `/b7`, named by its
-        distance from the root in semitones alone.
-    """
-    chord = parse(label)
-    if chord.root is None or bass == PITCH_CLASSES:
-        return label
-    interval = (bass - chord.root) % PITCH_CLASSES
-    is_tone = interval != 0 and chord.intervals[interval]
-    return f"{label}/{BASS_DEGREES[interval]}" if is_tone else label
-
 
 def _or_none(pitch_classes: list[int | None]) -> np.ndarray:
     return np.array([PITCH_CLASSES if p is None else p for p in pitch_classes], int)
 
 
-def _backbone(n_bins: int, filters: int, units: int, classes: int) -> keras.Model:
+def _backbone(
+    n_bins: int, classes: int, conv_filters: int, recurrent_units: int
+) -> keras.Model:
     decibels = keras.Input((None, n_bins, len(HARMONICS)), name="decibels")
     mask = keras.Input((None,), dtype="bool", name="mask")
     x = layers.BatchNormalization(name="bn1")(decibels)
@@ -219,12 +155,12 @@ def _backbone(n_bins: int, filters: int, units: int, classes: int) -> keras.Mode
     x = KeepValid(name="valid_frames")([x, mask])
     x = layers.Conv2D(1, 5, padding="same", activation="relu", name="conv1")(x)
     x = layers.BatchNormalization(name="bn2")(x)
-    x = layers.Conv2D(filters, (1, n_bins), activation="relu", name="conv2")(x)
+    x = layers.Conv2D(conv_filters, (1, n_bins), activation="relu", name="conv2")(x)
     x = layers.BatchNormalization(name="bn3")(x)
     x = ops.squeeze(x, axis=2)
-    x = _bidirectional(units, "bigru1")(x, mask=mask)
+    x = _bidirectional(recurrent_units, "bigru1")(x, mask=mask)
     x = layers.BatchNormalization(name="bn4")(x)
-    x = _bidirectional(units, "bigru2")(x, mask=mask)
+    x = _bidirectional(recurrent_units, "bigru2")(x, mask=mask)
     # In float32: half precision rounds small probabilities to nothing.
     pitch = layers.Dense(
         PITCH_CLASSES, activation="sigmoid", dtype="float32", name="pitch"
@@ -237,8 +173,9 @@ def _backbone(n_bins: int, filters: int, units: int, classes: int) -> keras.Mode
     )
     joined = layers.Concatenate(name="structure")([x, pitch, root, bass])
     joined = layers.BatchNormalization(name="bn5")(joined)
-    tag = layers.Dense(classes, activation="softmax", dtype="float32", name="tag")
-    outputs = {"tag": tag(joined), "pitch": pitch, "root": root, "bass": bass}
+    # Named as in the files of weights.
+    chord = layers.Dense(classes, activation="softmax", dtype="float32", name="tag")
+    outputs = {"chord": chord(joined), "pitch": pitch, "root": root, "bass": bass}
     return keras.Model([decibels, mask], outputs, name="backbone")
 
 

@@ -8,13 +8,12 @@ from keras import layers
 
 from keras_musictag.checks import check_choice
 from keras_musictag.chords import Vocabulary, reduce_probabilities
-from keras_musictag.layers.cqt import CQT
-from keras_musictag.models.base import dtype_scope
-from keras_musictag.models.recognizer import (
-    ChordRecognizer,
+from keras_musictag.chords.vocabulary import (
     vocabulary_from_config,
     vocabulary_to_config,
 )
+from keras_musictag.layers.cqt import CQT
+from keras_musictag.models.recognizer import ChordRecognizer
 from keras_musictag.models.recognizers import networks
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -67,8 +66,7 @@ class CRNNChordRecognizer(ChordRecognizer):
         n_bins: Bins of the transform.
         bins_per_octave: Bins in an octave.
         dropout: Rate before and after the strong variant's recurrent layer.
-        dtype: Dtype policy of the layers; the global one if `None`.
-        name: Name of the model.
+        **options: `dtype` and `name`: see `ChordRecognizer`.
 
     Call:
         float32 `(batch, samples)` to `(batch, samples // hop_length, classes)`.
@@ -110,8 +108,7 @@ class CRNNChordRecognizer(ChordRecognizer):
         n_bins: int | None = None,
         bins_per_octave: int | None = None,
         dropout: float = 0.2,
-        dtype=None,
-        name: str = "crnn_chord_recognizer",
+        **options,
     ):
         check_choice(variant, tuple(VARIANTS), name="variant")
         given = {
@@ -125,42 +122,27 @@ class CRNNChordRecognizer(ChordRecognizer):
         chosen = {k: v for k, v in given.items() if v is not None}
         settings = {**VARIANTS[variant], **chosen}
         check_choice(settings["recurrent"], tuple(networks.RECURRENT), name="recurrent")
-        coarse = vocabulary_from_config(vocabulary)
-        fine = coarse if detail is None else vocabulary_from_config(detail)
+        fine = None if detail is None else vocabulary_from_config(detail)
         settings |= {
-            "detail": None if detail is None else vocabulary_to_config(fine),
+            "detail": None if fine is None else vocabulary_to_config(fine),
             "variant": variant,
             "channels": list(channels),
             "patch_frames": patch_frames,
             "dropout": dropout,
         }
-        # === Functional Model ===
-        with dtype_scope(dtype):
-            frontend = CQT(
-                sample_rate=sample_rate,
-                hop_length=settings["hop_length"],
-                fmin=settings["fmin"],
-                n_bins=settings["n_bins"],
-                bins_per_octave=settings["bins_per_octave"],
-                name="frontend",
-            )
-            backbone = _backbone(coarse, fine, settings)
+        transform = ("hop_length", "fmin", "n_bins", "bins_per_octave")
         super().__init__(
-            frontend=frontend,
-            backbone=backbone,
-            vocabulary=vocabulary,
+            vocabulary,
+            frontend=lambda rate: CQT(
+                rate, **{key: settings[key] for key in transform}, name="frontend"
+            ),
+            backbone=lambda coarse: _backbone(coarse, fine or coarse, settings),
             sample_rate=sample_rate,
             hop_length=settings["hop_length"],
             context_frames=_context(settings, sample_rate),
-            dtype=dtype,
-            name=name,
+            settings=settings,
+            **options,
         )
-        # === Config ===
-        self.settings = settings
-
-    def get_config(self) -> dict:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), **self.settings}
 
 
 def _context(settings: dict, sample_rate: int) -> int:

@@ -16,7 +16,6 @@ from keras_musictag.layers import (
     TCNBlock,
 )
 from keras_musictag.layers.residual import NORM
-from keras_musictag.models.base import dtype_scope
 from keras_musictag.models.tagger import MusicTagger
 
 FRONTENDS = ("mel", "conv1d", "tcn", "sinc")
@@ -64,6 +63,10 @@ class AutoPoolTagger(MusicTagger):
     `(items, frames)` for single-label models. `frame_offsets` says where moments
     lie in a chunk.
 
+    The tutorial is multi-class (`problem_type="single_label_classification"`) for
+    GTZAN, multi-label for MTT, and drops an incomplete last chunk (`tail="drop"`); the
+    default here is `"overlap"`.
+
     Args:
         labels: Label names in output order, or `Labels`.
         frontend: `"mel"`, `"conv1d"`, `"tcn"` or `"sinc"`.
@@ -73,8 +76,6 @@ class AutoPoolTagger(MusicTagger):
         body: Before the dense layers: `"conv1d"`, blocks of convolution, maximum
             pooling and normalisation; `"lstm"`, these and a recurrent network in
             both directions; `"dense"`, nothing.
-        problem_type: See `MusicTagger`. The tutorial is multi-class
-            (`"single_label_classification"`) for GTZAN, multi-label for MTT.
         sample_rate: Of the waveform, in Hz.
         n_fft: Window of the spectrogram, in samples.
         hop_length: Between its frames, in samples.
@@ -84,11 +85,8 @@ class AutoPoolTagger(MusicTagger):
         filters: Channels of the convolution blocks of the body.
         dense_units: Units of the dense layers; the last must be even for
             `"auto_split"` and `"softmax"`, which halve them.
-        tail: What becomes of an incomplete last chunk: `"overlap"`, `"pad"` or
-            `"drop"`; the tutorial drops it.
-        dropout: Rate before the last dense layer.
-        dtype: Dtype policy of the layers; the global one if `None`.
-        name: Name of the model.
+        **options: `problem_type`, `dropout`, `tail`, `dtype` and `name`: see
+            `MusicTagger`.
 
     Call:
         float32 `(batch, chunk_samples)`, 66,560 samples for `"mel"` and 3,200 for the
@@ -125,8 +123,6 @@ class AutoPoolTagger(MusicTagger):
         frontend: str = "mel",
         pooling: str | None = "auto_split",
         body: str = "conv1d",
-        problem_type: str = "multi_label_classification",
-        sample_rate: int = 22050,
         n_fft: int = 2048,
         hop_length: int = 1024,
         n_mels: int = 128,
@@ -134,62 +130,45 @@ class AutoPoolTagger(MusicTagger):
         chunk_samples: int = 3200,
         filters=(60, 60),
         dense_units=(128, 128, 128),
-        tail: str = "overlap",
-        dropout: float = 0.0,
-        dtype=None,
-        name: str = "auto_pool_tagger",
+        sample_rate: int = 22050,
+        **options,
     ):
         check_choice(frontend, FRONTENDS, name="frontend")
         check_choice(pooling, (*POOLS, None), name="pooling")
         check_choice(body, BODIES, name="body")
+        spectrogram = {"n_fft": n_fft, "hop_length": hop_length, "n_mels": n_mels}
         settings = {
             "frontend": frontend,
             "pooling": pooling,
             "body": body,
-            "n_fft": n_fft,
-            "hop_length": hop_length,
-            "n_mels": n_mels,
+            **spectrogram,
             "n_frames": check_positive_int(n_frames, name="n_frames"),
             "chunk_samples": check_positive_int(chunk_samples, name="chunk_samples"),
             "filters": check_filters(filters),
             "dense_units": check_filters(dense_units),
         }
+        plan = audio.ChunkPlan(chunk_samples, chunk_samples, tail="overlap")
         if frontend == "mel":
             plan = audio.ChunkPlan.for_frames(
-                n_frames, n_fft, hop_length, edge="zeros", tail=tail
+                n_frames, n_fft, hop_length, edge="zeros", tail="overlap"
             )
-        else:
-            plan = audio.ChunkPlan(chunk_samples, chunk_samples, tail=tail)
-        # === Functional Model ===
-        with dtype_scope(dtype):
-            ear = _frontend(settings, sample_rate)
-            shape = ear.compute_output_shape((None, plan.chunk_samples))[1:]
-            backbone, endpoints, grid = _backbone(shape, settings, sample_rate)
-        unit = hop_length if frontend == "mel" else 1
-        if pooling is None:
-            # Chunks follow each other so that their moments are equally spaced.
-            hop = backbone.output.shape[1] * grid.step * unit
-            plan = plan.replace(hop_samples=hop)
+        grid = _Grid()
         super().__init__(
-            frontend=ear,
-            backbone=backbone,
-            endpoints=endpoints,
-            labels=labels,
-            sample_rate=sample_rate,
+            labels,
+            frontend=lambda rate: _frontend(frontend, rate, **spectrogram),
+            backbone=lambda shape: _backbone(shape, settings, sample_rate, grid),
             chunking=plan,
-            problem_type=problem_type,
-            dropout=dropout,
-            dtype=dtype,
-            name=name,
+            settings=settings,
+            sample_rate=sample_rate,
+            **options,
         )
         if pooling is None:
-            self.frame_offsets = grid.starts(backbone.output.shape[1]) * unit
-        # === Config ===
-        self.settings = settings
-
-    def get_config(self) -> dict:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), **self.settings}
+            unit = hop_length if frontend == "mel" else 1
+            moments = self.backbone.output.shape[1]
+            # Chunks follow each other so that their moments are equally spaced.
+            step = grid.step * unit
+            self.chunking = self.chunking.replace(hop_samples=moments * step)
+            self.frame_offsets = grid.starts(moments) * unit
 
 
 class _Grid:
@@ -210,23 +189,20 @@ class _Grid:
         return middle + (np.arange(count) - 0.5) * self.step
 
 
-def _frontend(settings: dict, sample_rate: int):
-    if settings["frontend"] != "mel":
+def _frontend(frontend: str, sample_rate: int, **spectrogram):
+    if frontend != "mel":
         return layers.Identity(dtype="float32", name="frontend")
     return LogMelSpectrogram(
         sample_rate,
-        n_fft=settings["n_fft"],
-        hop_length=settings["hop_length"],
+        **spectrogram,
         center=False,  # the chunk brings the samples around its frames
-        n_mels=settings["n_mels"],
         compression="log1p",
         gain=10000.0,
         name="frontend",
     )
 
 
-def _backbone(shape, settings: dict, sample_rate: int):
-    grid = _Grid()
+def _backbone(shape, settings: dict, sample_rate: int, grid: _Grid):
     inputs = x = keras.Input(shape, name="features")
     if len(shape) == 1:
         x = layers.Reshape((*shape, 1), name="add_channel")(x)
@@ -251,7 +227,7 @@ def _backbone(shape, settings: dict, sample_rate: int):
         endpoints[f"dense{i}"] = x
     if settings["pooling"] is not None:
         x = POOLS[settings["pooling"]](name="pool")(x)
-    return keras.Model(inputs, x, name="backbone"), endpoints, grid
+    return keras.Model(inputs, x, name="backbone"), endpoints
 
 
 def _listen(x, frontend: str, sample_rate: int, grid: _Grid):

@@ -5,8 +5,7 @@ from keras import layers
 
 from keras_musictag import audio
 from keras_musictag.layers import LogMelSpectrogram
-from keras_musictag.layers.residual import NORM, conv_stack
-from keras_musictag.models.base import dtype_scope
+from keras_musictag.layers.residual import conv_stack, spectrogram_input
 from keras_musictag.models.tagger import MusicTagger
 
 # Pooling of each block, (time, frequency): 29 seconds become 18 steps of time.
@@ -22,10 +21,12 @@ class CRNNTagger(MusicTagger):
     to the scores. The defaults are those of the trained models of Won et al.; their
     variant with more bands is `n_mels=128`.
 
+    The authors evaluate 16 equally spaced chunks per track (`audio.ChunkPlan.spaced`),
+    so that all their chunks are complete; `tail="overlap"`, the default, is the nearest
+    to it that covers the whole track.
+
     Args:
         labels: Label names in output order, or `Labels`.
-        problem_type: See `MusicTagger`.
-        sample_rate: Of the waveform, in Hz.
         n_fft: Window of the spectrogram, in samples.
         hop_length: Between frames, in samples.
         n_mels: Mel bands, at least 96.
@@ -34,13 +35,9 @@ class CRNNTagger(MusicTagger):
         filters: Channels of the four blocks.
         recurrent_units: Units of both recurrent layers; also the size of the
             `penultimate` embedding.
-        tail: What becomes of an incomplete last chunk: `"overlap"`, `"pad"` or
-            `"drop"`. The authors evaluate 16 equally spaced chunks per track
-            (`audio.ChunkPlan.spaced`), so that all their chunks are complete;
-            `"overlap"` is the nearest to it that covers the whole track.
         dropout: Rate before the dense layer.
-        dtype: Dtype policy of the layers; the global one if `None`.
-        name: Name of the model.
+        **options: `sample_rate`, `problem_type`, `tail`, `dtype` and `name`: see
+            `MusicTagger`.
 
     Call:
         float32 `(batch, chunk_samples)`, 464,000 samples by default, to
@@ -70,63 +67,32 @@ class CRNNTagger(MusicTagger):
         self,
         labels,
         *,
-        problem_type: str = "multi_label_classification",
-        sample_rate: int = 16000,
         n_fft: int = 512,
         hop_length: int = 256,
         n_mels: int = 96,
         chunk_samples: int = 464000,
         filters=(64, 128, 128, 128),
         recurrent_units: int = 32,
-        tail: str = "overlap",
         dropout: float = 0.5,
-        dtype=None,
-        name: str = "crnn_tagger",
+        **options,
     ):
-        chunking = audio.ChunkPlan(chunk_samples, chunk_samples, tail=tail)
-        # === Functional Model ===
-        with dtype_scope(dtype):
-            frontend = LogMelSpectrogram.from_convention(
-                "torchaudio",
-                sample_rate=sample_rate,
-                n_fft=n_fft,
-                hop_length=hop_length,
-                n_mels=n_mels,
-                name="frontend",
-            )
-            shape = frontend.compute_output_shape((None, chunk_samples))[1:]
-            backbone, endpoints = _backbone(shape, filters, recurrent_units)
+        spectrogram = {"n_fft": n_fft, "hop_length": hop_length, "n_mels": n_mels}
+        network = {"filters": list(filters), "recurrent_units": recurrent_units}
         super().__init__(
-            frontend=frontend,
-            backbone=backbone,
-            endpoints=endpoints,
-            labels=labels,
-            sample_rate=sample_rate,
-            chunking=chunking,
-            problem_type=problem_type,
+            labels,
+            frontend=lambda rate: LogMelSpectrogram.from_convention(
+                "torchaudio", rate, **spectrogram, name="frontend"
+            ),
+            backbone=lambda shape: _backbone(shape, **network),
+            chunking=audio.ChunkPlan(chunk_samples, chunk_samples, tail="overlap"),
+            settings={**spectrogram, "chunk_samples": chunk_samples, **network},
             dropout=dropout,
-            dtype=dtype,
-            name=name,
+            **options,
         )
-        # === Config ===
-        self.settings = {
-            "n_fft": n_fft,
-            "hop_length": hop_length,
-            "n_mels": n_mels,
-            "chunk_samples": chunk_samples,
-            "filters": list(filters),
-            "recurrent_units": recurrent_units,
-        }
-
-    def get_config(self) -> dict:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), **self.settings}
 
 
 def _backbone(shape, filters, recurrent_units: int):
-    inputs = keras.Input(shape, name="spectrogram")
-    x = layers.Reshape((*shape, 1), name="add_channel")(inputs)
-    x = layers.BatchNormalization(name="input_norm", **NORM)(x)
+    inputs, x = spectrogram_input(shape)
     x, endpoints = conv_stack(x, filters, POOLS)
     _, frames, bands, channels = x.shape
     x = layers.Reshape((frames, bands * channels), name="sequence")(x)

@@ -7,20 +7,12 @@ from keras_musictag import audio
 from keras_musictag.checks import check_filters
 from keras_musictag.errors import ConfigError
 from keras_musictag.layers import ConvBlock2D, HarmonicSTFT, Residual2D
-from keras_musictag.layers.residual import NORM
-from keras_musictag.models.base import dtype_scope
+from keras_musictag.layers.residual import NORM, dense_block
 from keras_musictag.models.tagger import MusicTagger
 
-# Of each block: pools over (time, frequency), and whether it is residual.
-BLOCKS = (
-    ((2, 2), False),
-    ((2, 2), True),
-    ((2, 2), True),
-    ((2, 2), True),
-    ((2, 2), False),
-    ((3, 2), True),
-    ((3, 2), True),
-)
+# Pooling of each block, (time, frequency), and the numbers of the residual ones.
+POOLS = ((2, 2), (2, 2), (2, 2), (2, 2), (2, 2), (3, 2), (3, 2))
+RESIDUAL = (2, 3, 4, 6, 7)
 LEAST_FRAMES, LEAST_LEVELS = 2**5 * 3**2, 2**7
 
 
@@ -32,10 +24,12 @@ class HarmonicCNNTagger(MusicTagger):
     blocks of 3 x 3 convolutions, five of them residual, and the maximum over the
     time that is left lead to a dense layer and the scores.
 
+    The original scores 16 equally spaced chunks, all of them full of music, and so does
+    `chunking.spaced(16)`; `tail="overlap"`, the default, comes closest to it: one more
+    chunk, which ends with the track.
+
     Args:
         labels: Label names in output order, or `Labels`.
-        problem_type: See `MusicTagger`.
-        sample_rate: Of the waveform, in Hz.
         n_fft: Window of the spectrogram, in samples.
         hop_length: Between frames, in samples.
         n_harmonics: Harmonics per pitch, see `HarmonicSTFT`.
@@ -44,13 +38,9 @@ class HarmonicCNNTagger(MusicTagger):
         chunk_samples: Samples per chunk; 80,000 are 5 s.
         filters: Channels of the seven blocks.
         dense_units: Size of the `penultimate` embedding.
-        tail: What becomes of an incomplete last chunk: `"overlap"`, `"pad"` or
-            `"drop"`. The original scores 16 equally spaced chunks, all of them full
-            of music, and so does `chunking.spaced(16)`; `"overlap"`, one more chunk
-            that ends with the track, comes closest to it.
         dropout: Rate before the last dense layer.
-        dtype: Dtype policy of the layers; the global one if `None`.
-        name: Name of the model.
+        **options: `sample_rate`, `problem_type`, `tail`, `dtype` and `name`: see
+            `MusicTagger`.
 
     Call:
         float32 `(batch, chunk_samples)`, 80,000 samples by default, to
@@ -78,8 +68,6 @@ class HarmonicCNNTagger(MusicTagger):
         self,
         labels,
         *,
-        problem_type: str = "multi_label_classification",
-        sample_rate: int = 16000,
         n_fft: int = 512,
         hop_length: int = 256,
         n_harmonics: int = 6,
@@ -88,53 +76,27 @@ class HarmonicCNNTagger(MusicTagger):
         chunk_samples: int = 80000,
         filters=(128, 128, 128, 128, 256, 256, 256),
         dense_units: int = 256,
-        tail: str = "overlap",
         dropout: float = 0.5,
-        dtype=None,
-        name: str = "harmonic_cnn_tagger",
+        **options,
     ):
-        filters = check_filters(filters, blocks=len(BLOCKS))
-        chunking = audio.ChunkPlan(chunk_samples, chunk_samples, tail=tail)
-        # === Functional Model ===
-        with dtype_scope(dtype):
-            frontend = HarmonicSTFT(
-                sample_rate=sample_rate,
-                n_fft=n_fft,
-                hop_length=hop_length,
-                n_harmonics=n_harmonics,
-                steps_per_semitone=steps_per_semitone,
-                learnable_q=learnable_q,
-                name="frontend",
-            )
-            shape = frontend.compute_output_shape((None, chunk_samples))[1:]
-            backbone, endpoints = _backbone(shape, filters, dense_units)
-        super().__init__(
-            frontend=frontend,
-            backbone=backbone,
-            endpoints=endpoints,
-            labels=labels,
-            sample_rate=sample_rate,
-            chunking=chunking,
-            problem_type=problem_type,
-            dropout=dropout,
-            dtype=dtype,
-            name=name,
-        )
-        # === Config ===
-        self.settings = {
+        filters = check_filters(filters, blocks=len(POOLS))
+        spectrogram = {
             "n_fft": n_fft,
             "hop_length": hop_length,
             "n_harmonics": n_harmonics,
             "steps_per_semitone": steps_per_semitone,
             "learnable_q": learnable_q,
-            "chunk_samples": chunk_samples,
-            "filters": filters,
-            "dense_units": dense_units,
         }
-
-    def get_config(self) -> dict:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), **self.settings}
+        network = {"filters": filters, "dense_units": dense_units}
+        super().__init__(
+            labels,
+            frontend=lambda rate: HarmonicSTFT(rate, **spectrogram, name="frontend"),
+            backbone=lambda shape: _backbone(shape, **network),
+            chunking=audio.ChunkPlan(chunk_samples, chunk_samples, tail="overlap"),
+            settings={**spectrogram, "chunk_samples": chunk_samples, **network},
+            dropout=dropout,
+            **options,
+        )
 
 
 def _backbone(shape, filters: list[int], dense_units: int):
@@ -142,19 +104,15 @@ def _backbone(shape, filters: list[int], dense_units: int):
     inputs = x = keras.Input(shape, name="spectrogram")
     x = layers.BatchNormalization(name="input_norm", **NORM)(x)
     endpoints = {}
-    for i, (channels, (pool, residual)) in enumerate(
-        zip(filters, BLOCKS, strict=True), 1
-    ):
-        if residual:
+    for i, (channels, pool) in enumerate(zip(filters, POOLS, strict=True), 1):
+        if i in RESIDUAL:
             x = Residual2D(channels, name=f"block_{i}")(x)
             x = layers.MaxPooling2D(pool, name=f"pool_{i}")(x)
         else:
             x = ConvBlock2D(channels, pool_size=pool, name=f"block_{i}")(x)
         endpoints[f"block{i}"] = x
     x = layers.GlobalMaxPooling2D(name="global_pool")(x)
-    x = layers.Dense(dense_units, name="dense")(x)
-    x = layers.BatchNormalization(name="dense_norm", **NORM)(x)
-    x = layers.ReLU(name="dense_relu")(x)
+    x = dense_block(x, dense_units)
     return keras.Model(inputs, x, name="backbone"), endpoints
 
 

@@ -8,7 +8,6 @@ from keras_musictag.checks import check_choice
 from keras_musictag.errors import ConfigError
 from keras_musictag.layers import FrequencyMaxConv2D, LogMelSpectrogram
 from keras_musictag.layers.residual import NORM
-from keras_musictag.models.base import dtype_scope
 from keras_musictag.models.tagger import MusicTagger
 
 # The tall filters in the order of their channels: name, share of the mel bands.
@@ -44,11 +43,13 @@ class MusicnnTagger(MusicTagger):
     MagnaTagATune and MTG-Jamendo have the same sizes, the one for the Million Song
     Dataset has `midend_filters=512, dense_units=500`.
 
+    `tail` is `"drop"` for `"pons"`, as in the original, and `"overlap"` for `"won"`,
+    whose authors evaluate 16 equally spaced, always complete chunks per track
+    (`audio.ChunkPlan.spaced`).
+
     Args:
         labels: Label names in output order, or `Labels`.
         variant: `"pons"` or `"won"`, see above.
-        problem_type: See `MusicTagger`.
-        sample_rate: Of the waveform, in Hz.
         n_fft: Window of the spectrogram, in samples.
         hop_length: Between frames, in samples.
         n_mels: Mel bands.
@@ -58,13 +59,9 @@ class MusicnnTagger(MusicTagger):
         temporal_filters: Channels of each of the three temporal branches.
         midend_filters: Channels of the three convolutions over time.
         dense_units: Size of the `penultimate` embedding.
-        tail: What becomes of an incomplete last chunk: `"drop"`, `"pad"` or
-            `"overlap"`. `None` means `"drop"` for `"pons"`, as in the original, and
-            `"overlap"` for `"won"`, whose authors evaluate 16 equally spaced, always
-            complete chunks per track (`audio.ChunkPlan.spaced`).
         dropout: Rate before both dense layers; before the last one for `"won"`.
-        dtype: Dtype policy of the layers; the global one if `None`.
-        name: Name of the model.
+        **options: `sample_rate`, `problem_type`, `tail`, `dtype` and `name`: see
+            `MusicTagger`.
 
     Call:
         float32 `(batch, chunk_samples)`, 48,128 samples by default (48,000 for
@@ -96,8 +93,6 @@ class MusicnnTagger(MusicTagger):
         labels,
         *,
         variant: str = "pons",
-        problem_type: str = "multi_label_classification",
-        sample_rate: int = 16000,
         n_fft: int = 512,
         hop_length: int = 256,
         n_mels: int = 96,
@@ -107,84 +102,59 @@ class MusicnnTagger(MusicTagger):
         temporal_filters: int = 51,
         midend_filters: int = 64,
         dense_units: int = 200,
-        tail: str | None = None,
         dropout: float = 0.5,
-        dtype=None,
-        name: str = "musicnn_tagger",
+        **options,
     ):
         _check_variant(variant, chunk_frames, chunk_samples)
         won = variant == "won"
         if won:
-            length = 48000 if chunk_samples is None else chunk_samples
-            chunking = audio.ChunkPlan(length, length, tail=tail or "overlap")
+            chunk_samples = 48000 if chunk_samples is None else chunk_samples
+            plan = audio.ChunkPlan(chunk_samples, chunk_samples, tail="overlap")
         else:
-            frames = 187 if chunk_frames is None else chunk_frames
-            chunking = audio.ChunkPlan.for_frames(
-                frames, n_fft, hop_length, tail=tail or "drop"
-            )
-        # === Functional Model ===
-        with dtype_scope(dtype):
-            frontend = LogMelSpectrogram.from_convention(
-                "torchaudio" if won else "musicnn",
-                sample_rate=sample_rate,
-                n_fft=n_fft,
-                hop_length=hop_length,
-                n_mels=n_mels,
-                center=won,  # the chunks of Pons bring their neighbours along
-                name="frontend",
-            )
-            shape = frontend.compute_output_shape((None, chunking.chunk_samples))[1:]
-            backbone, endpoints = _backbone(
-                shape,
-                won,
-                timbral_filters,
-                temporal_filters,
-                midend_filters,
-                dense_units,
-                dropout,
-            )
-        super().__init__(
-            frontend=frontend,
-            backbone=backbone,
-            endpoints=endpoints,
-            labels=labels,
-            sample_rate=sample_rate,
-            chunking=chunking,
-            problem_type=problem_type,
-            dropout=dropout,
-            dtype=dtype,
-            name=name,
-        )
-        # === Config ===
-        self.settings = {
-            "variant": variant,
-            "n_fft": n_fft,
-            "hop_length": hop_length,
-            "n_mels": n_mels,
-            "chunk_frames": None if won else shape[0],
-            "chunk_samples": chunking.chunk_samples if won else None,
+            chunk_frames = 187 if chunk_frames is None else chunk_frames
+            plan = audio.ChunkPlan.for_frames(chunk_frames, n_fft, hop_length)
+        spectrogram = {"n_fft": n_fft, "hop_length": hop_length, "n_mels": n_mels}
+        filters = {
             "timbral_filters": timbral_filters,
             "temporal_filters": temporal_filters,
             "midend_filters": midend_filters,
             "dense_units": dense_units,
         }
+        convention = "torchaudio" if won else "musicnn"
+        chunks = {"chunk_frames": chunk_frames, "chunk_samples": chunk_samples}
+        super().__init__(
+            labels,
+            # Not centred for Pons: the chunks bring their neighbours along.
+            frontend=lambda rate: LogMelSpectrogram.from_convention(
+                convention, rate, **spectrogram, center=won, name="frontend"
+            ),
+            backbone=lambda shape: _backbone(shape, won, dropout, **filters),
+            chunking=plan,
+            settings={"variant": variant, **spectrogram, **chunks, **filters},
+            dropout=dropout,
+            **options,
+        )
 
-    def get_config(self) -> dict:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), **self.settings}
 
-
-def _backbone(shape, won: bool, timbral, temporal, midend, dense, dropout):
+def _backbone(
+    shape,
+    won: bool,
+    dropout: float,
+    timbral_filters: int,
+    temporal_filters: int,
+    midend_filters: int,
+    dense_units: int,
+):
     inputs = keras.Input(shape, name="spectrogram")
     x = layers.Reshape((*shape, 1), name="add_channel")(inputs)
     x = _norm("input_norm", won)(x)
-    timbre = _timbral_branches(x, shape[1], timbral, won)
-    rhythm = _temporal_branches(x, temporal, won)
+    timbre = _timbral_branches(x, shape[1], timbral_filters, won)
+    rhythm = _temporal_branches(x, temporal_filters, won)
     front = layers.Concatenate(name="front")([timbre, rhythm])
-    cnn1 = _over_time(front, midend, "midend_1", won)
-    cnn2 = _over_time(cnn1, midend, "midend_2", won)
+    cnn1 = _over_time(front, midend_filters, "midend_1", won)
+    cnn2 = _over_time(cnn1, midend_filters, "midend_2", won)
     cnn2 = layers.Add(name="sum_2")([cnn1, cnn2])
-    cnn3 = _over_time(cnn2, midend, "midend_3", won)
+    cnn3 = _over_time(cnn2, midend_filters, "midend_3", won)
     cnn3 = layers.Add(name="sum_3")([cnn2, cnn3])
     x = layers.Concatenate(name="all_features")([front, cnn1, cnn2, cnn3])
     max_pool = layers.GlobalMaxPooling1D(name="max_pool")(x)
@@ -197,7 +167,7 @@ def _backbone(shape, won: bool, timbral, temporal, midend, dense, dropout):
         x = layers.Flatten(name="interleave")(x)
         x = _norm("pool_norm", won)(x)
         x = layers.Dropout(dropout, name="pool_dropout")(x)
-    x = layers.Dense(dense, name="dense")(x)
+    x = layers.Dense(dense_units, name="dense")(x)
     x = _norm_and_relu(x, "dense", won)
     endpoints = {
         "timbral": timbre,

@@ -6,8 +6,7 @@ from keras import layers
 from keras_musictag import audio
 from keras_musictag.checks import check_filters
 from keras_musictag.layers import MaxPooling1D, SqueezeExcitation
-from keras_musictag.layers.residual import NORM
-from keras_musictag.models.base import dtype_scope
+from keras_musictag.layers.residual import NORM, dense_block
 from keras_musictag.models.tagger import MusicTagger
 
 # Every step of the network, the first convolution's stride included, divides the
@@ -27,21 +26,19 @@ class SampleCNNTagger(MusicTagger):
     shortcut, its channels are weighed by squeeze and excitation before the sum, and
     a dense layer follows the last block.
 
+    The original scores 16 equally spaced chunks, all of them full of music, and so does
+    `chunking.spaced(16)`; `tail="overlap"`, the default, comes closest to it: one more
+    chunk, which ends with the track.
+
     Args:
         labels: Label names in output order, or `Labels`.
-        problem_type: See `MusicTagger`.
-        sample_rate: Of the waveform, in Hz.
         filters: Channels of the blocks, first to last. Their number fixes the
             chunk: `3 ** (len(filters) - 1)` samples, 59,049 (3.69 s) for 11 blocks.
         squeeze_excitation: Whether the blocks are residual, with squeeze and
             excitation (`SampleCNN + SE`).
-        tail: What becomes of an incomplete last chunk: `"overlap"`, `"pad"` or
-            `"drop"`. The original scores 16 equally spaced chunks, all of them full
-            of music, and so does `chunking.spaced(16)`; `"overlap"`, one more chunk
-            that ends with the track, comes closest to it.
         dropout: Rate before the last dense layer.
-        dtype: Dtype policy of the layers; the global one if `None`.
-        name: Name of the model.
+        **options: `sample_rate`, `problem_type`, `tail`, `dtype` and `name`: see
+            `MusicTagger`.
 
     Call:
         float32 `(batch, chunk_samples)`, 59,049 samples by default, to
@@ -71,47 +68,28 @@ class SampleCNNTagger(MusicTagger):
         self,
         labels,
         *,
-        problem_type: str = "multi_label_classification",
-        sample_rate: int = 16000,
         filters=(128, 128, 128, 256, 256, 256, 256, 256, 256, 512, 512),
         squeeze_excitation: bool = False,
-        tail: str = "overlap",
         dropout: float = 0.5,
-        dtype=None,
-        name: str = "sample_cnn_tagger",
+        **options,
     ):
         filters = check_filters(filters, least=3)
-        chunk_samples = POOL ** (len(filters) - 1)
-        # === Functional Model ===
-        with dtype_scope(dtype):
-            frontend = layers.Identity(dtype="float32", name="frontend")
-            backbone, endpoints = _backbone(chunk_samples, filters, squeeze_excitation)
+        network = {"filters": filters, "squeeze_excitation": squeeze_excitation}
+        samples = POOL ** (len(filters) - 1)
         super().__init__(
-            frontend=frontend,
-            backbone=backbone,
-            endpoints=endpoints,
-            labels=labels,
-            sample_rate=sample_rate,
-            chunking=audio.ChunkPlan(chunk_samples, chunk_samples, tail=tail),
-            problem_type=problem_type,
+            labels,
+            frontend=lambda rate: layers.Identity(dtype="float32", name="frontend"),
+            backbone=lambda shape: _backbone(shape, **network),
+            chunking=audio.ChunkPlan(samples, samples, tail="overlap"),
+            settings=network,
             dropout=dropout,
-            dtype=dtype,
-            name=name,
+            **options,
         )
-        # === Config ===
-        self.settings = {
-            "filters": filters,
-            "squeeze_excitation": squeeze_excitation,
-        }
-
-    def get_config(self) -> dict:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), **self.settings}
 
 
-def _backbone(samples: int, filters: list[int], squeeze_excitation: bool):
-    inputs = keras.Input((samples,), name="samples")
-    x = layers.Reshape((samples, 1), name="add_channel")(inputs)
+def _backbone(shape, filters: list[int], squeeze_excitation: bool):
+    inputs = keras.Input(shape, name="samples")
+    x = layers.Reshape((*shape, 1), name="add_channel")(inputs)
     block = _squeeze_excitation_block if squeeze_excitation else _block
     endpoints, last = {}, len(filters)
     for i, channels in enumerate(filters, 1):
@@ -123,37 +101,33 @@ def _backbone(samples: int, filters: list[int], squeeze_excitation: bool):
         endpoints[f"block{i}"] = x
     x = layers.Flatten(name="flatten")(x)
     if squeeze_excitation:
-        x = layers.Dense(filters[-1], name="dense")(x)
-        x = layers.BatchNormalization(name="dense_norm", **NORM)(x)
-        x = layers.ReLU(name="dense_relu")(x)
+        x = dense_block(x, filters[-1])
     return keras.Model(inputs, x, name="backbone"), endpoints
 
 
 def _block(x, filters: int, kernel: int, strides: int, name: str):
-    x = _conv_norm(x, filters, kernel, strides, f"{name}_conv", f"{name}_norm")
+    x = _conv_norm(x, filters, kernel, strides, name)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
 def _squeeze_excitation_block(x, filters: int, kernel: int, strides: int, name: str):
     shortcut = x
-    x = _conv_norm(x, filters, kernel, strides, f"{name}_conv_1", f"{name}_norm_1")
+    x = _conv_norm(x, filters, kernel, strides, name, "_1")
     x = layers.ReLU(name=f"{name}_relu_1")(x)
-    x = _conv_norm(x, filters, kernel, 1, f"{name}_conv_2", f"{name}_norm_2")
+    x = _conv_norm(x, filters, kernel, 1, name, "_2")
     # On the branch alone, before the sum and without a ReLU: the order matters.
     x = SqueezeExcitation(name=f"{name}_excite")(x)
     if strides != 1 or shortcut.shape[-1] != filters:
-        shortcut = _conv_norm(
-            shortcut, filters, kernel, strides, f"{name}_conv_3", f"{name}_norm_3"
-        )
+        shortcut = _conv_norm(shortcut, filters, kernel, strides, name, "_3")
     x = layers.Add(name=f"{name}_add")([shortcut, x])
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def _conv_norm(x, filters: int, kernel: int, strides: int, conv: str, norm: str):
+def _conv_norm(x, filters: int, kernel: int, strides: int, name: str, number=""):
     """Convolve with `kernel // 2` zeros on both sides, then normalise."""
-    padding = "same"
+    conv, padding = f"{name}_conv{number}", "same"
     if strides > 1:  # where Keras' "same" would not pad both sides alike
         x = layers.ZeroPadding1D(kernel // 2, name=f"{conv}_padding")(x)
         padding = "valid"
     x = layers.Conv1D(filters, kernel, strides, padding=padding, name=conv)(x)
-    return layers.BatchNormalization(name=norm, **NORM)(x)
+    return layers.BatchNormalization(name=f"{name}_norm{number}", **NORM)(x)

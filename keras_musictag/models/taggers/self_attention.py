@@ -12,8 +12,7 @@ from keras_musictag.layers import (
     Residual2D,
     TransformerEncoderBlock,
 )
-from keras_musictag.layers.residual import NORM
-from keras_musictag.models.base import dtype_scope
+from keras_musictag.layers.residual import spectrogram_input
 from keras_musictag.models.tagger import MusicTagger
 
 # Strides of the residual blocks over (time, frequency): 128 mel bands become one,
@@ -30,10 +29,12 @@ class SelfAttentionTagger(MusicTagger):
     through a dense layer with tanh to the scores. Positions carry no code: the
     encoder does not know the order of the vectors.
 
+    The original scores 16 equally spaced chunks, all of them full of music, and so does
+    `chunking.spaced(16)`; `tail="overlap"`, the default, comes closest to it: one more
+    chunk, which ends with the track.
+
     Args:
         labels: Label names in output order, or `Labels`.
-        problem_type: See `MusicTagger`.
-        sample_rate: Of the waveform, in Hz.
         n_fft: Window of the spectrogram, in samples.
         hop_length: Between frames, in samples.
         n_mels: Mel bands, at most 128.
@@ -43,15 +44,11 @@ class SelfAttentionTagger(MusicTagger):
         num_heads: Attention heads; must divide the last of `filters`.
         intermediate_units: Size of the dense layer inside each encoder block.
         encoder_blocks: Number of encoder blocks.
-        tail: What becomes of an incomplete last chunk: `"overlap"`, `"pad"` or
-            `"drop"`. The original scores 16 equally spaced chunks, all of them full
-            of music, and so does `chunking.spaced(16)`; `"overlap"`, one more chunk
-            that ends with the track, comes closest to it.
         dropout: Rate before the last dense layer.
         encoder_dropout: Rate inside the encoder blocks.
         attention_dropout: Rate on the attention weights.
-        dtype: Dtype policy of the layers; the global one if `None`.
-        name: Name of the model.
+        **options: `sample_rate`, `problem_type`, `tail`, `dtype` and `name`: see
+            `MusicTagger`.
 
     Call:
         float32 `(batch, chunk_samples)`, 240,000 samples by default, to
@@ -79,8 +76,6 @@ class SelfAttentionTagger(MusicTagger):
         self,
         labels,
         *,
-        problem_type: str = "multi_label_classification",
-        sample_rate: int = 16000,
         n_fft: int = 512,
         hop_length: int = 256,
         n_mels: int = 128,
@@ -89,51 +84,14 @@ class SelfAttentionTagger(MusicTagger):
         num_heads: int = 8,
         intermediate_units: int = 1024,
         encoder_blocks: int = 2,
-        tail: str = "overlap",
         dropout: float = 0.5,
         encoder_dropout: float = 0.4,
         attention_dropout: float = 0.5,
-        dtype=None,
-        name: str = "self_attention_tagger",
+        **options,
     ):
         filters = check_filters(filters, blocks=len(STRIDES))
-        chunking = audio.ChunkPlan(chunk_samples, chunk_samples, tail=tail)
-        # === Functional Model ===
-        encoder = {
-            "num_heads": num_heads,
-            "intermediate_units": intermediate_units,
-            "dropout": encoder_dropout,
-            "attention_dropout": attention_dropout,
-        }
-        with dtype_scope(dtype):
-            frontend = LogMelSpectrogram.from_convention(
-                "torchaudio",
-                sample_rate=sample_rate,
-                n_fft=n_fft,
-                hop_length=hop_length,
-                n_mels=n_mels,
-                name="frontend",
-            )
-            shape = frontend.compute_output_shape((None, chunk_samples))[1:]
-            backbone, endpoints = _backbone(shape, filters, encoder_blocks, encoder)
-        super().__init__(
-            frontend=frontend,
-            backbone=backbone,
-            endpoints=endpoints,
-            labels=labels,
-            sample_rate=sample_rate,
-            chunking=chunking,
-            problem_type=problem_type,
-            dropout=dropout,
-            dtype=dtype,
-            name=name,
-        )
-        # === Config ===
-        self.settings = {
-            "n_fft": n_fft,
-            "hop_length": hop_length,
-            "n_mels": n_mels,
-            "chunk_samples": chunk_samples,
+        spectrogram = {"n_fft": n_fft, "hop_length": hop_length, "n_mels": n_mels}
+        network = {
             "filters": filters,
             "num_heads": num_heads,
             "intermediate_units": intermediate_units,
@@ -141,30 +99,25 @@ class SelfAttentionTagger(MusicTagger):
             "encoder_dropout": encoder_dropout,
             "attention_dropout": attention_dropout,
         }
+        super().__init__(
+            labels,
+            frontend=lambda rate: LogMelSpectrogram.from_convention(
+                "torchaudio", rate, **spectrogram, name="frontend"
+            ),
+            backbone=lambda shape: _backbone(shape, **network),
+            chunking=audio.ChunkPlan(chunk_samples, chunk_samples, tail="overlap"),
+            settings={**spectrogram, "chunk_samples": chunk_samples, **network},
+            dropout=dropout,
+            **options,
+        )
 
-    def get_config(self) -> dict:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), **self.settings}
 
-
-def _backbone(shape, filters: list[int], encoder_blocks: int, encoder: dict):
-    inputs = keras.Input(shape, name="spectrogram")
-    x = layers.Reshape((*shape, 1), name="add_channel")(inputs)
-    x = layers.BatchNormalization(name="input_norm", **NORM)(x)
+def _backbone(shape, filters, encoder_blocks: int, encoder_dropout: float, **encoder):
+    inputs, x = spectrogram_input(shape)
     endpoints = {}
     for i, (channels, strides) in enumerate(zip(filters, STRIDES, strict=True), 1):
         x = Residual2D(channels, strides=strides, name=f"block_{i}")(x)
         endpoints[f"block{i}"] = x
-    x = layers.Reshape(_sequence_shape(x, shape), name="drop_frequency")(x)
-    x = FixedToken(name="first_token")(x)
-    for i in range(1, encoder_blocks + 1):
-        x = TransformerEncoderBlock(name=f"encoder_{i}", **encoder)(x)
-        endpoints[f"encoder{i}"] = x
-    x = layers.Dense(x.shape[-1], activation="tanh", name="pooler")(x[:, 0])
-    return keras.Model(inputs, x, name="backbone"), endpoints
-
-
-def _sequence_shape(x, shape) -> tuple[int, int]:
     _, frames, bands, channels = x.shape
     if bands != 1:
         raise ConfigError(
@@ -172,4 +125,12 @@ def _sequence_shape(x, shape) -> tuple[int, int]:
             received=f"n_mels={shape[1]}, {bands} bands left",
             advice=f"Use at most {2 ** len(STRIDES)} mel bands.",
         )
-    return frames, channels
+    x = layers.Reshape((frames, channels), name="drop_frequency")(x)
+    x = FixedToken(name="first_token")(x)
+    for i in range(1, encoder_blocks + 1):
+        x = TransformerEncoderBlock(
+            dropout=encoder_dropout, name=f"encoder_{i}", **encoder
+        )(x)
+        endpoints[f"encoder{i}"] = x
+    x = layers.Dense(x.shape[-1], activation="tanh", name="pooler")(x[:, 0])
+    return keras.Model(inputs, x, name="backbone"), endpoints

@@ -11,7 +11,7 @@ import keras_musictag as kmt
 from keras_musictag.chords import ChordSequence, Vocabulary
 from keras_musictag.errors import AudioError, AudioWarning, ConfigError
 from keras_musictag.metrics import chord_scores
-from keras_musictag.models.fitting.chord_training import ChordCrops
+from keras_musictag.models.fitting.chord_crops import ChordCrops
 from keras_musictag.models.recognizer import ChordRecognizer
 from keras_musictag.models.recognizers.crema import CremaChordRecognizer
 from keras_musictag.models.recognizers.crnn_chords import CRNNChordRecognizer
@@ -79,7 +79,7 @@ def test_crops_cover_each_track_once(model, songs):
 def test_crops_are_the_features_of_the_whole_track(model, songs):
     """The decibels of the recording are computed here anew."""
     crops = ChordCrops(model, songs, crop_seconds=60, position="all")
-    magnitudes = model.frame_magnitudes(songs / "one.wav")
+    magnitudes = model.whole_track.track_magnitudes(songs / "one.wav")
     wanted = 20 * np.log10(np.maximum(magnitudes / magnitudes.max(), 1e-4))
     (values, mask), _, _ = crops[0]
     np.testing.assert_allclose(values[0][mask[0]], wanted, atol=0.05)
@@ -112,7 +112,7 @@ def test_a_transposed_crop_is_a_crop_of_a_transposed_recording(model, tmp_path):
         (values, _), targets, _ = crops[0]
         label = model.vocabulary.labels[targets[0, 20]]
         semitones = (model.vocabulary.roots[targets[0, 20]] + 6) % 12 - 6
-        played = model.frame_magnitudes(triad(2, semitones))
+        played = model.whole_track.track_magnitudes(triad(2, semitones))
         wanted = 20 * np.log10(np.maximum(played / played.max(), 1e-4))
         assert label.endswith(":maj")
         loud = wanted[20] > -25
@@ -136,7 +136,7 @@ def test_structured_targets_are_those_of_mir_eval(label):
     assert targets["bass"][0] == (12 if root < 0 else (root + bass) % 12)
     wanted = np.zeros(12) if root < 0 else np.roll(tones, root)
     np.testing.assert_array_equal(targets["pitch"][0], wanted)
-    assert targets["tag"][0] == model.vocabulary.index(label)
+    assert targets["chord"][0] == model.vocabulary.index(label)
 
 
 def test_structured_targets_follow_a_transposition(songs):
@@ -144,8 +144,8 @@ def test_structured_targets_follow_a_transposition(songs):
     crops = ChordCrops(model, songs, crop_seconds=2, transpose=True, seed=1)
     (values, mask), targets, weights = crops[0]
     assert values.shape[2:] == (216, 2) and values.shape[:2] == mask.shape
-    assert set(targets) == {"tag", "pitch", "root", "bass"}
-    roots = model.vocabulary.roots[targets["tag"]]
+    assert set(targets) == {"chord", "pitch", "root", "bass"}
+    roots = model.vocabulary.roots[targets["chord"]]
     counted = (weights > 0) & (roots >= 0)
     np.testing.assert_array_equal(targets["root"][counted], roots[counted])
     pitch = targets["pitch"][counted]

@@ -12,7 +12,6 @@ import soundfile
 from keras import layers
 
 import keras_musictag as kmt
-from keras_musictag.models.base import dtype_scope
 from keras_musictag.models.fitting.backup import ResumableBackup
 from keras_musictag.models.fitting.learning_rates import LayerwiseOptimizer
 from keras_musictag.models.tagger import MusicTagger
@@ -29,36 +28,30 @@ class _Tiny(MusicTagger):
         self,
         labels=LABELS,
         dropout=0.0,
-        problem_type="multi_label_classification",
-        dtype=None,
         **options,
     ):
-        with dtype_scope(dtype):
-            frontend = keras.Sequential(
+        super().__init__(
+            labels,
+            frontend=lambda rate: keras.Sequential(
                 [layers.Reshape((20, 50)), layers.Dense(12, name="analysis")],
                 name="frontend",
-            )
-            x = inputs = keras.Input((20, 12))
-            x = layers.Reshape((20, 12, 1))(x)
-            x = kmt.layers.FrequencyMaxConv2D(6, (3, 4), padding="valid", name="conv")(
-                x
-            )
-            x = layers.Conv1D(5, 3, name="time")(x)
-            x = layers.BatchNormalization(name="norm")(layers.ReLU()(x))
-            x = layers.Dropout(dropout)(layers.GlobalAveragePooling1D()(x))
-            x = layers.Dense(8, name="dense")(x)
-        super().__init__(
-            frontend=frontend,
-            backbone=keras.Model(inputs, x, name="backbone"),
-            endpoints={},
-            labels=labels,
-            sample_rate=16000,
+            ),
+            backbone=lambda shape: _backbone(shape, dropout),
             chunking=kmt.audio.ChunkPlan(1000, 1000, tail="pad"),
-            problem_type=problem_type,
             dropout=dropout,
-            dtype=dtype,
-            name="tiny",
+            **{"name": "tiny", **options},
         )
+
+
+def _backbone(shape, dropout):
+    x = inputs = keras.Input(shape)
+    x = layers.Reshape((*shape, 1))(x)
+    x = kmt.layers.FrequencyMaxConv2D(6, (3, 4), padding="valid", name="conv")(x)
+    x = layers.Conv1D(5, 3, name="time")(x)
+    x = layers.BatchNormalization(name="norm")(layers.ReLU()(x))
+    x = layers.Dropout(dropout)(layers.GlobalAveragePooling1D()(x))
+    x = layers.Dense(8, name="dense")(x)
+    return keras.Model(inputs, x, name="backbone"), {}
 
 
 def noise(model, items=4, extra=0):

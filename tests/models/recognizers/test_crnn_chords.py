@@ -42,8 +42,8 @@ def test_filling_changes_no_frame(variant, frames):
         weight.assign(keras.ops.convert_to_numpy(weight.value) + noise)
     bins = model.backbone.inputs[0].shape[-1]
     magnitudes = rng.uniform(0.001, 1, (frames, bins)).astype("float32")
-    alone = model._stages.predict(magnitudes, fixed=False)["tag"]
-    filled = model._stages.predict(magnitudes, fixed=True)["tag"]
+    alone = model.whole_track.predict(magnitudes, fixed=False)["chord"]
+    filled = model.whole_track.predict(magnitudes, fixed=True)["chord"]
     np.testing.assert_allclose(filled, alone, atol=1e-5)
     assert alone.std() > 1e-3
 
@@ -63,7 +63,8 @@ def test_config_round_trip(variant, recurrent):
 def test_a_fresh_model_gives_probabilities_for_every_frame():
     model = CRNNChordRecognizer("sevenths", **SMALL)
     audio = np.random.default_rng(0).normal(0, 0.1, 3 * 22050).astype("float32")
-    times, probabilities = model.frame_probabilities(audio)
+    chordogram = model.chordogram(audio)
+    times, probabilities = chordogram.times, chordogram.probabilities()
     assert probabilities.shape == (3 * 22050 // 1024, 61)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(np.diff(times), 1024 / 22050)
@@ -75,9 +76,9 @@ def test_details_are_summed():
     coarse.set_weights(fine.get_weights())
     rng = np.random.default_rng(0)
     magnitudes = rng.uniform(0.001, 1, (50, 252)).astype("float32")
-    p = fine.predict_frames(magnitudes)["tag"]
+    p = fine.whole_track.predict(magnitudes)["chord"]
     wanted = chords.reduce_probabilities(p, "crema170", "majmin", outside="root")
-    found = coarse.predict_frames(magnitudes)["tag"]
+    found = coarse.whole_track.predict(magnitudes)["chord"]
     np.testing.assert_allclose(found, wanted, atol=1e-5)
     again = CRNNChordRecognizer.from_config(coarse.get_config())
     assert again.get_config() == coarse.get_config()

@@ -1,0 +1,281 @@
+"""`ChordCrops`: batches of crops of tracks, features kept, others in each epoch."""
+
+import math
+import os
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_musictag.checks import check_choice, check_positive, check_positive_int
+from keras_musictag.chords import ChordSequence
+from keras_musictag.chords import transpose as transpose_label
+from keras_musictag.chords.chordogram import CHORD
+from keras_musictag.chords.harte import NO_CHORD
+from keras_musictag.data import TrackList, chord_folder
+from keras_musictag.data.track import listed
+from keras_musictag.errors import AudioError, AudioWarning, ConfigError, LabelError
+from keras_musictag.models.whole_track import TOP_DB, to_decibels
+from keras_musictag.tracks.inference import TRACK_ERRORS
+
+POSITIONS = ("random", "all")
+SEMITONES = (-6, 5)  # lowest and highest transposition
+BATCH_SIZE = 16
+
+
+@dataclass(frozen=True)
+class Song:
+    """A track ready for training.
+
+    Args:
+        decibels: Features, float16 `(frames, bins)` or `(frames, bins, channels)`.
+        segments: Which chord sounds at the centre of each frame, int `(frames,)`;
+            -1 where no segment says.
+        labels: The chords in Harte's notation.
+    """
+
+    decibels: np.ndarray
+    segments: np.ndarray
+    labels: tuple[str, ...]
+
+
+class ChordCrops(keras.utils.PyDataset):
+    """Batches of crops of tracks, as a recogniser's `backbone` takes them.
+
+    The features of all tracks are computed once, here, and kept as float16. In each
+    epoch a track gives as many crops as fill its length. Transposing moves the bins
+    of the features, and what comes in from beyond the lowest or highest bin is
+    silence.
+
+    Args:
+        model: The `ChordRecognizer` that the crops are for.
+        tracks: A `data.TrackList` with chords, or a folder for `data.chord_folder`.
+        batch_size: Crops in a batch; a smaller number if there are fewer.
+        crop_seconds: Length of a crop; the longest track's if that is shorter.
+        transpose: Whether each crop is moved by -6 to +5 semitones.
+        position: `"random"`, or `"all"` for crops one after the other that cover
+            each track once, as for validation.
+        seed: Makes crops and keys repeatable; `None` follows
+            `keras.utils.set_random_seed`.
+        verbose: Whether to show a progress bar while features are computed.
+
+    An item is `((decibels, mask), targets, weights)`: float32
+    `(batch, frames, bins[, channels])`; bool `(batch, frames)`, false beyond the end
+    of a track; the targets of `ChordRecognizer.chord_targets`, an array for a model
+    with one output, otherwise a dict; and float32 `(batch, frames)`, 0 for frames
+    whose chord is unknown or outside the vocabulary.
+
+    Raises:
+        AudioError: If no track can be used.
+        ConfigError: If an argument cannot work.
+        LabelError: If a folder has no chords.
+    """
+
+    def __init__(
+        self,
+        model,
+        tracks,
+        *,
+        batch_size: int = BATCH_SIZE,
+        crop_seconds: float = 20.0,
+        transpose: bool = False,
+        position: str = "random",
+        seed: int | None = None,
+        verbose: bool = False,
+    ):
+        super().__init__()
+        self.position = check_choice(position, POSITIONS, name="position")
+        batch_size = check_positive_int(batch_size, name="batch_size")
+        seconds = check_positive(crop_seconds, name="crop_seconds")
+        self.bins_per_semitone = bins_per_semitone(model) if transpose else 0
+        self.outputs = tuple(model._output_names())
+        self.encode = model.chord_targets
+        self.seed = int(np.random.randint(2**31)) if seed is None else seed
+        self.songs = load_songs(model, tracks, verbose)
+        longest = max(len(song.segments) for song in self.songs)
+        self.frames = min(max(1, round(seconds / model.frame_period)), longest)
+        self.items = [
+            (song, start)
+            for song in self.songs
+            for start in range(0, len(song.segments), self.frames)
+        ]
+        self.batch_size = min(batch_size, len(self.items))
+        self.epoch = 0
+        self._reorder()
+
+    @property
+    def num_batches(self) -> int:
+        """How many batches an epoch has."""
+        return math.ceil(len(self.items) / self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple:
+        rng = np.random.default_rng((self.seed, self.epoch, index + 1))
+        chosen = np.arange(index * self.batch_size, (index + 1) * self.batch_size)
+        if self.position == "all":
+            chosen = chosen[chosen < len(self.items)]
+        # A last batch is filled from the first: one shape is one compilation.
+        picked = [self.items[self.order[i % len(self.items)]] for i in chosen]
+        crops = [self._crop(song, start, rng) for song, start in picked]
+        values, mask, weights = (
+            np.stack([crop[i] for crop in crops]) for i in (0, 1, 2)
+        )
+        targets: Any = {
+            name: np.stack([crop[3][name] for crop in crops]) for name in self.outputs
+        }
+        if len(self.outputs) == 1:
+            targets = targets[self.outputs[0]]
+        return (values, mask), targets, weights
+
+    def on_epoch_end(self) -> None:
+        """Draw other crops in another order for the next epoch."""
+        self.epoch += 1
+        self._reorder()
+
+    def _reorder(self) -> None:
+        self.order = np.arange(len(self.items))
+        if self.position == "random":
+            np.random.default_rng((self.seed, self.epoch, 0)).shuffle(self.order)
+
+    def _crop(self, song: Song, start: int, rng):
+        """Cut one crop: features, mask, weights and targets by output."""
+        semitones = 0
+        if self.position == "random":
+            room = len(song.segments) - self.frames
+            start = int(rng.integers(max(0, room) + 1))
+        if self.bins_per_semitone:
+            semitones = int(rng.integers(SEMITONES[0], SEMITONES[1] + 1))
+        cut = slice(start, start + self.frames)
+        values = slide(song.decibels[cut], semitones * self.bins_per_semitone)
+        targets, weights = self._targets(song, cut, semitones)
+        missing = self.frames - len(values)
+        mask = np.arange(self.frames) < len(values)
+        filled = {name: _fill(rows, missing) for name, rows in targets.items()}
+        values = _fill(values, missing, -TOP_DB)
+        return values, mask, _fill(weights, missing), filled
+
+    def _targets(self, song: Song, cut: slice, semitones: int):
+        used, where = np.unique(song.segments[cut], return_inverse=True)
+        labels = [
+            transpose_label(song.labels[i], semitones) if i >= 0 else NO_CHORD
+            for i in used
+        ]
+        rows = self.encode(labels)
+        known = (used >= 0) & (rows[CHORD] >= 0)
+        rows = {**rows, CHORD: np.maximum(rows[CHORD], 0)}
+        targets = {name: rows[name][where] for name in self.outputs}
+        return targets, known[where].astype("float32")
+
+
+def _fill(values: np.ndarray, missing: int, value=0) -> np.ndarray:
+    ends = [(0, missing)] + [(0, 0)] * (values.ndim - 1)
+    return np.pad(values, ends, constant_values=value)
+
+
+def slide(decibels: np.ndarray, bins: int) -> np.ndarray:
+    """Move features up (or, with a negative number, down) by some bins.
+
+    Args:
+        decibels: Array `(frames, bins, ...)`.
+        bins: How far.
+
+    Returns:
+        float32 array of the same shape; what comes in is silence, -80 dB.
+    """
+    moved = np.full(decibels.shape, -TOP_DB, "float32")
+    size = decibels.shape[1]
+    moved[:, max(0, bins) : size + min(0, bins)] = decibels[
+        :, max(0, -bins) : size - max(0, bins)
+    ]
+    return moved
+
+
+def bins_per_semitone(model) -> int:
+    """Return how far a semitone moves the bins of a recogniser's front-end.
+
+    Raises:
+        ConfigError: If its bins or its vocabulary cannot be transposed.
+    """
+    bins, rest = divmod(model.frontend.bins_per_octave, 12)
+    advice = "Pass transpose=False."
+    if rest:
+        raise ConfigError(
+            "A transposition needs whole bins for each semitone.",
+            received=f"bins_per_octave={model.frontend.bins_per_octave}",
+            advice=advice,
+        )
+    try:
+        model.vocabulary.transpose_index(1)
+    except LabelError as error:
+        raise ConfigError(
+            error.problem, received=error.received, advice=advice
+        ) from error
+    return bins
+
+
+# === Tracks ===
+
+
+def load_songs(model, tracks, verbose: bool = False) -> list[Song]:
+    """Compute the features of all tracks; a bad one is left out and named.
+
+    Args:
+        model: The `ChordRecognizer`.
+        tracks: A `data.TrackList` with chords, or a folder.
+        verbose: Whether to show a progress bar.
+
+    Returns:
+        The usable tracks in order.
+
+    Raises:
+        AudioError: If none is usable.
+    """
+    if not isinstance(tracks, TrackList):
+        tracks = chord_folder(tracks)
+    songs, bad = [], []
+    bar = keras.utils.Progbar(len(tracks), unit_name="track") if verbose else None
+    for track in tracks:
+        try:
+            songs.append(_load_song(model, track))
+        except TRACK_ERRORS as error:
+            bad.append(f"{track.id}: {str(error).rstrip('.')}")
+        if bar:
+            bar.add(1)
+    if not bad:
+        return songs
+    count = f"{len(bad)} of {len(tracks)} tracks of the {tracks.name} cannot be used."
+    if not songs:
+        raise AudioError(
+            count, received=listed(bad, 3), advice="Check the files and their chords."
+        )
+    warnings.warn(
+        f"{count} Received: {listed(bad, 3)}. They are left out.",
+        AudioWarning,
+        stacklevel=4,
+    )
+    return songs
+
+
+def _load_song(model, track) -> Song:
+    chords = track.chords()
+    if not len(chords):
+        raise LabelError(
+            "The track has no chord segment.",
+            received=os.fspath(track.path),
+            advice="Leave it out, or label silence as N.",
+        )
+    source = track.path
+    if track.member is not None:
+        source, _ = track.load(model.sample_rate)
+    magnitudes = model.whole_track.track_magnitudes(source)
+    decibels = keras.ops.convert_to_numpy(to_decibels(magnitudes[None]))[0]
+    segments = segments_at(chords, np.arange(len(decibels)) * model.frame_period)
+    return Song(decibels.astype("float16"), segments, tuple(chords.labels))
+
+
+def segments_at(chords: ChordSequence, times: np.ndarray) -> np.ndarray:
+    """Return the segment at each time, int `(times,)`; -1 where there is none."""
+    at = np.searchsorted(chords.intervals[:, 0], times, side="right") - 1
+    inside = (at >= 0) & (times < chords.intervals[at, 1])
+    return np.where(inside, at, -1)
