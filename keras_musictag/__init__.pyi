@@ -16,6 +16,7 @@ from . import (
     tagfiles,
 )
 from .chords import ChordSequence
+from .chords.chordogram import Chordogram
 from .errors import (
     AudioError,
     AudioWarning,
@@ -24,6 +25,11 @@ from .errors import (
     MissingExtraError,
     MusicTagError,
     PresetError,
+)
+from .export.recognizers import (
+    ExportedChordRecognizer,
+    LiteRTChordRecognizer,
+    OnnxChordRecognizer,
 )
 from .export.taggers import ExportedTagger, LiteRTTagger, OnnxTagger
 from .insight.saliency import Saliency, saliency
@@ -56,19 +62,23 @@ __all__ = [
     "CRNNTagger",
     "ChordRecognizer",
     "ChordSequence",
+    "Chordogram",
     "ConfigError",
     "CremaChordRecognizer",
     "EmbeddingIndex",
+    "ExportedChordRecognizer",
     "ExportedTagger",
     "FCNTagger",
     "HarmonicCNNTagger",
     "LabelError",
     "Labels",
+    "LiteRTChordRecognizer",
     "LiteRTTagger",
     "MissingExtraError",
     "MusicTagError",
     "MusicTagger",
     "MusicnnTagger",
+    "OnnxChordRecognizer",
     "OnnxTagger",
     "PresetError",
     "ResumableBackup",
