@@ -227,9 +227,10 @@ class Chordogram:
             "shift": self.shift,
             "duration": self.duration,
         }
-        arrays = {OUTPUTS + name: values for name, values in self.outputs.items()}
+        arrays: dict[str, Any] = {ABOUT: np.array(json.dumps(about))}
+        arrays |= {OUTPUTS + name: values for name, values in self.outputs.items()}
         with replacing(path) as part, open(part, "wb") as file:
-            np.savez_compressed(file, **{ABOUT: np.array(json.dumps(about)), **arrays})
+            np.savez_compressed(file, **arrays)
 
     @classmethod
     def from_npz(cls, path) -> "Chordogram":
