@@ -53,9 +53,9 @@ class TrackOutput(NamedTuple):
     """What the model gave for one track.
 
     `position` counts the tracks from 0, `track` is the track itself and `length` its
-    samples, 0 for a bad track. `starts` has shape `(chunks,)` in samples; `outputs` maps each output's
-    name to an array whose first axis is `chunks` (or frames, for networks that hear
-    tracks as a whole). A bad track has an `error` instead.
+    samples, 0 for a bad track. `starts` has shape `(chunks,)` in samples; `outputs`
+    maps each output's name to an array whose first axis is `chunks`, or frames for
+    networks that hear tracks as a whole. A bad track has an `error` instead.
     """
 
     position: int
