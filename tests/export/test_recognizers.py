@@ -219,4 +219,4 @@ def test_chords_are_those_of_keras(tmp_path, corpus):
         np.testing.assert_allclose(same.decode().intervals, one.decode().intervals)
         both = (c.probabilities().argmax(axis=1) for c in (one, near))
         agreement.append(np.mean(np.equal(*both)))
-    assert np.mean(agreement) > 0.8
+    assert np.mean(agreement) > 0.9
