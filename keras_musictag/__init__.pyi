@@ -15,7 +15,8 @@ from . import (
     plotting,
     tagfiles,
 )
-from .chords import ChordSequence, Chordogram
+from .chords import ChordSequence
+from .chords.chordogram import Chordogram
 from .errors import (
     AudioError,
     AudioWarning,

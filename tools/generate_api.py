@@ -37,7 +37,8 @@ NAMES = {
         "MusicTagError",
         "PresetError",
     ),
-    "chords": ("ChordSequence", "Chordogram"),
+    "chords": ("ChordSequence",),
+    "chords.chordogram": ("Chordogram",),
     "export.recognizers": (
         "ExportedChordRecognizer",
         "LiteRTChordRecognizer",

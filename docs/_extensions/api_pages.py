@@ -52,7 +52,15 @@ TITLES = {
 TOP = {
     "Taggers": ["MusicTagger"],
     "Chord recognisers": ["ChordRecognizer"],
-    "Results": ["Taggram", "ChordSequence", "Labels"],
+    "Exported networks": [
+        "ExportedTagger",
+        "OnnxTagger",
+        "LiteRTTagger",
+        "ExportedChordRecognizer",
+        "OnnxChordRecognizer",
+        "LiteRTChordRecognizer",
+    ],
+    "Results": ["Taggram", "Chordogram", "ChordSequence", "Labels"],
     "Presets": ["list_presets", "preset_info"],
     "Training": [
         "train_tagger",
@@ -140,7 +148,6 @@ ALSO = {
         "models.fitting.probe.Probe",
         "training.teaching.TaughtTag",
         "training.run.TrainingRun",
-        "models.chord_frames.FrameOutputs",
         "tracks.inference.TrackError",
         "models.base.PretrainedModel",
     ],

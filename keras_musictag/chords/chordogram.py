@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from keras_musictag.chords.vocabulary import (
     vocabulary_from_config,
     vocabulary_to_config,
 )
-from keras_musictag.errors import ConfigError, MusicTagError, import_extra
+from keras_musictag.errors import ConfigError, import_extra
 from keras_musictag.replacing import replacing
 
 CHORD, BASS = "chord", "bass"
@@ -29,6 +30,21 @@ CHORD, BASS = "chord", "bass"
 PITCH_CLASSES = 12
 FILE_KIND, FILE_VERSION = "keras-musictag chordogram", 1
 ABOUT, OUTPUTS = "about", "outputs/"
+# What NumPy, zlib and JSON raise for files that are not what they should be.
+DAMAGED = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -205,14 +221,16 @@ class Chordogram:
         about = {
             "kind": FILE_KIND,
             "version": FILE_VERSION,
+            "outputs": list(self.outputs),
             "vocabulary": vocabulary_to_config(self.vocabulary),
             "frame_period": self.frame_period,
             "shift": self.shift,
             "duration": self.duration,
         }
-        arrays = {OUTPUTS + name: values for name, values in self.outputs.items()}
+        arrays: dict[str, Any] = {ABOUT: np.array(json.dumps(about))}
+        arrays |= {OUTPUTS + name: values for name, values in self.outputs.items()}
         with replacing(path) as part, open(part, "wb") as file:
-            np.savez_compressed(file, **{ABOUT: np.array(json.dumps(about)), **arrays})
+            np.savez_compressed(file, **arrays)
 
     @classmethod
     def from_npz(cls, path) -> "Chordogram":
@@ -231,9 +249,8 @@ class Chordogram:
             with np.load(path, allow_pickle=False) as data:
                 about = json.loads(str(data[ABOUT]))
                 outputs = {
-                    name.removeprefix(OUTPUTS): np.asarray(data[name], "float32")
-                    for name in data.files
-                    if name.startswith(OUTPUTS)
+                    name: np.asarray(data[OUTPUTS + name], "float32")
+                    for name in about["outputs"]
                 }
             if about["kind"] != FILE_KIND or about["version"] > FILE_VERSION:
                 raise ValueError(f"{about['kind']}, version {about['version']}")
@@ -246,27 +263,12 @@ class Chordogram:
                 received=str(path),
                 advice="Name a file that Chordogram.to_npz has written.",
             ) from error
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise ConfigError(
                 "This is no chordogram, or a damaged one.",
                 received=f"{path}: {type(error).__name__}: {str(error)[:200]}",
                 advice="Name a file that Chordogram.to_npz has written.",
             ) from error
-
-
-# What NumPy, zlib and JSON raise for files that are not what they should be.
-_DAMAGED = (
-    AttributeError,
-    EOFError,
-    KeyError,
-    MusicTagError,
-    NotImplementedError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-)
 
 
 def starts_on_beats(frames: int, frame_period: float, shift: float, beats):

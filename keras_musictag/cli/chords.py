@@ -15,6 +15,7 @@ from keras_musictag import errors
 from keras_musictag.chords import Vocabulary, estimate_transitions, get_vocabulary
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.chords.sheet import clock
+from keras_musictag.chords.vocabulary import vocabulary_from_config
 from keras_musictag.cli.arguments import (
     Paths,
     Quiet,
@@ -23,6 +24,7 @@ from keras_musictag.cli.arguments import (
     unique_names,
 )
 from keras_musictag.cli.chord_scores import chord_files, read_chords
+from keras_musictag.cli.export import Engine, open_exported
 from keras_musictag.cli.printing import (
     EXPECTED,
     make_console,
@@ -48,6 +50,7 @@ CHORDS_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag chords song.mp3 --format midi --output .[/cyan]  to listen to\n
 [cyan]keras-musictag chords song.mp3 --beats[/cyan]  chords that change on beats\n
 [cyan]keras-musictag chords song.mp3 --decoder hmm --transitions songs[/cyan]\n
+[cyan]keras-musictag chords song.mp3 --preset crema.onnx[/cyan]  made by `export`\n
 [bold]Vocabularies[/bold]  majmin, sevenths, tetrads, crema170, inversions\n
 [bold]Exit codes[/bold]  0: all files done. 1: some could not be, they are named.
 2: wrong usage. 130: stopped by Ctrl-C, what was done is written."""
@@ -57,8 +60,12 @@ def chords(
     paths: Paths = None,
     demo: Annotated[bool, Option("--demo", help="Use the clip inside.")] = False,
     preset: Annotated[
-        str, Option(help="Pretrained model, or the folder of a saved one.")
+        str, Option(help="Pretrained model, or a saved or exported one.")
     ] = "crema",
+    engine: Annotated[
+        Engine | None,
+        Option(help="Who computes; onnx and litert start quickly and need an export."),
+    ] = None,
     vocabulary: Annotated[
         str | None,
         Option(help="Which chords to tell apart; all that the model knows if not set."),
@@ -105,13 +112,15 @@ def chords(
     # Whatever can be wrong is said before the backend starts, which takes seconds.
     files = find_files(paths or [], demo, "chords", "find chords in")
     chosen = format or (ChordFormat.lab if output else ChordFormat.table)
-    config = _check_choices(preset, vocabulary, chosen, output, len(files))
-    matrix = _transitions(decoder, transitions, vocabulary or config["vocabulary"])
+    exported = open_exported(preset, engine, "chords")
+    own = exported.vocabulary if exported else _vocabulary_of(preset)
+    _check_choices(vocabulary, chosen, output, len(files))
+    matrix = _transitions(decoder, transitions, vocabulary or own)
     usable, failed = split_readable(files)
     done = 0
     try:
         with silenced() as stderr:
-            model = _load(preset) if usable else None
+            model = exported or (_load(preset) if usable else None)
             with (
                 opened(None) as screen,
                 _Sheets(screen, chosen, output, preset, usable) as sheets,
@@ -152,8 +161,8 @@ def chords(
     raise typer.Exit(1 if failed else 0)
 
 
-def _check_choices(preset: str, vocabulary, chosen, output, count: int) -> dict:
-    """Refuse what cannot work; return the configuration of the preset."""
+def _vocabulary_of(preset: str) -> Vocabulary:
+    """Return what a preset tells apart, if it names chords."""
     record = records.read_record(preset)
     if record["task"] != "chords":
         raise errors.ConfigError(
@@ -161,6 +170,11 @@ def _check_choices(preset: str, vocabulary, chosen, output, count: int) -> dict:
             received=f"--preset {preset}",
             advice=f"Use: keras-musictag tag --preset {preset}",
         )
+    return vocabulary_from_config(record["config"]["vocabulary"])
+
+
+def _check_choices(vocabulary, chosen, output, count: int) -> None:
+    """Refuse what cannot work."""
     if vocabulary is not None:
         get_vocabulary(vocabulary)
     if output is not None and output.exists() and not output.is_dir():
@@ -177,7 +191,6 @@ def _check_choices(preset: str, vocabulary, chosen, output, count: int) -> dict:
             received=f"--format {chosen} without --output",
             advice="Name a folder with --output.",
         )
-    return record["config"]
 
 
 def _transitions(decoder: Decoder, folder: Path | None, vocabulary):
@@ -190,8 +203,6 @@ def _transitions(decoder: Decoder, folder: Path | None, vocabulary):
         )
     if folder is None:
         return None
-    if isinstance(vocabulary, dict):
-        vocabulary = Vocabulary(**{**vocabulary, "labels": tuple(vocabulary["labels"])})
     groups = chord_files(folder)
     songs = [read_chords(file) for files in groups.values() for file in files]
     return estimate_transitions(songs, vocabulary)

@@ -1,4 +1,4 @@
-"""The command `keras-musictag export`, and exported taggers in `tag`."""
+"""The command `keras-musictag export`, and exported models in `tag` and `chords`."""
 
 import enum
 import os
@@ -19,7 +19,8 @@ EXPORT_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag export musicnn_msd musicnn.onnx[/cyan]  one ONNX file\n
 [cyan]keras-musictag export musicnn_msd out --format litert --float16[/cyan]  a folder
 with model.tflite and metadata.json\n
-[cyan]keras-musictag tag song.mp3 --preset musicnn.onnx[/cyan]  tags with it"""
+[cyan]keras-musictag tag song.mp3 --preset musicnn.onnx[/cyan]  tags with it\n
+[cyan]keras-musictag export crema crema.onnx[/cyan]  then: chords --preset crema.onnx"""
 
 
 def export(
@@ -85,33 +86,48 @@ def export(
     )
 
 
-def open_exported(preset: str, engine: Engine | None):
-    """Return an exported tagger, or `None` if Keras is to compute.
+def open_exported(preset: str, engine: Engine | None, task: str = "tags"):
+    """Return an exported model, or `None` if Keras is to compute.
+
+    Args:
+        preset: Of the command line.
+        engine: The same; `None` if not given.
+        task: What it shall name, `"tags"` or `"chords"`.
 
     Raises:
         ConfigError: If the engine and the preset do not belong together.
+        PresetError: If the exported model names something else.
     """
     if engine == Engine.keras:
         return None
-    from keras_musictag.export import LiteRTTagger, OnnxTagger, metadata
+    from keras_musictag.export import (
+        LiteRTChordRecognizer,
+        LiteRTTagger,
+        OnnxChordRecognizer,
+        OnnxTagger,
+        metadata,
+    )
 
     if not metadata.is_exported(preset):
         if engine is None:
             return None
+        wanted = "tagger" if task == "tags" else "chord recogniser"
         raise errors.ConfigError(
-            f"--engine {engine} needs an exported tagger.",
+            f"--engine {engine} needs an exported {wanted}.",
             received=f"--preset {preset}",
             advice=f"Make one, and name it with --preset: "
             f"keras-musictag export {preset} {Path(preset).name}-{engine} "
             f"--format {engine}",
         )
-    known = {"onnx": OnnxTagger, "litert": LiteRTTagger}
-    found, _ = metadata.locate(preset)
-    if found not in known:
+    taggers = {"onnx": OnnxTagger, "litert": LiteRTTagger}
+    recognizers = {"onnx": OnnxChordRecognizer, "litert": LiteRTChordRecognizer}
+    classes = taggers if task == "tags" else recognizers
+    format, _ = metadata.locate(preset)
+    if format not in classes:
         raise errors.ConfigError(
             "A SavedModel is for programs with TensorFlow; this command has no use "
             "for it.",
             received=f"--preset {preset}",
             advice="Export to onnx or litert, or name the preset itself.",
         )
-    return known[engine or found](preset)
+    return classes[engine or format](preset)

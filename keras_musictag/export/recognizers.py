@@ -20,8 +20,18 @@ class ExportedChordRecognizer(TrackRecognition):
     in `ChordRecognizer`. The format's own runtime computes; Keras is not loaded, nor a
     backend, except TensorFlow for a SavedModel.
 
-    A track is held in memory whole, and one more while it is decoded ahead. Audio that
-    stays below -120 dB of full scale is silence, `N`.
+    A track is held in memory whole, and one more while it is decoded ahead. A network
+    that hears it at once (ONNX, SavedModel) needs about 50 MB for each minute of it:
+    3 GB for an hour. One that takes pieces (LiteRT) needs the samples alone.
+
+    Pieces overlap by half or more. Where they do, the probabilities of a frame are
+    their mean, weighted by how far the frame lies from the ends of a piece. Decibels
+    count from the loudest moment of a piece, not of the track, and nothing outside a
+    piece is heard: chords are nearly, not exactly, those of the whole track, and longer
+    pieces come nearer.
+
+    Audio that stays below -120 dB of full scale, a track or a piece of it, is silence,
+    `N`.
 
     Args:
         path: A `.onnx` or `.tflite` file, or the folder that `export` made.

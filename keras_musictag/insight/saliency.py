@@ -170,13 +170,14 @@ def saliency(
     for first in range(0, len(cut), size):
         part = cut[first : first + size]
         # A short batch is filled up: one shape is compiled once.
-        filled = [chunk for _, chunk in part] + [part[0][1]] * (size - len(part))
+        filled = [chunk.samples for chunk in part]
+        filled += [part[0].samples] * (size - len(part))
         inputs = view.inputs(np.stack(filled))
         found = ops.convert_to_numpy(score(ops.convert_to_tensor(inputs)))
         scores.extend(found[: len(part)])
         slopes = np.mean([slope(x) for x in around(inputs, view.silence)], axis=0)
         values, levels = view.over_frequency(slopes, inputs)
-        track.add([start for start, _ in part], values, levels)
+        track.add([chunk.start for chunk in part], values, levels)
     return track.saliency(label, float(np.mean(scores)))
 
 

@@ -78,8 +78,8 @@ def _cut(path: str, specs: Sequence[Spec]) -> Iterator[Event]:
     for place in spaced:
         plan, rate = specs[place].plan, specs[place].sample_rate
         assert plan is not None
-        for start, samples, _ in sources.cut(path, rate, rate, plan):
-            yield Event(place, start, samples)
+        for chunk in sources.cut(path, rate, rate, plan):
+            yield Event(place, chunk.start, chunk.samples)
     rate, blocks = native_blocks(path)
     samples = 0
 
@@ -216,7 +216,7 @@ def _spaced(path: str, place: int, spec: Spec) -> Iterator[Event]:
         if length < plan.chunk_samples or start + plan.chunk_samples > length:
             # Too short to gain anything: the plan itself knows how to fill it up.
             whole = sources.cut(path, rate, rate, plan)
-            yield from (Event(place, at, samples) for at, samples, _ in whole)
+            yield from (Event(place, chunk.start, chunk.samples) for chunk in whole)
             return
         missing = max(0, plan.context - start)
         if missing:  # as the plan has it at the start of a track

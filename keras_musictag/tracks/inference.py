@@ -53,14 +53,14 @@ class TrackOutput(NamedTuple):
     """What the model gave for one track.
 
     `position` counts the tracks from 0, `track` is the track itself and `length` its
-    samples. `starts` has shape `(chunks,)` in samples; `outputs` maps each output's
-    name to an array whose first axis is `chunks` (or frames, for networks that hear
-    tracks as a whole). A bad track has an `error` instead.
+    samples, 0 for a bad track. `starts` has shape `(chunks,)` in samples; `outputs`
+    maps each output's name to an array whose first axis is `chunks`, or frames for
+    networks that hear tracks as a whole. A bad track has an `error` instead.
     """
 
     position: int
     track: Any
-    length: int | None
+    length: int
     starts: np.ndarray
     outputs: dict[str, np.ndarray]
     error: TrackError | None = None
@@ -135,9 +135,8 @@ def join_tracks(
             joined = {name: np.concatenate([p[name] for p in parts]) for name in names}
             begun = np.asarray(starts, dtype="int64")
             starts, parts = [], []
-            yield TrackOutput(
-                event.position, event.track, event.length, begun, joined, event.error
-            )
+            position, track, length, error = event
+            yield TrackOutput(position, track, length or 0, begun, joined, error)
 
 
 @dataclasses.dataclass
@@ -206,7 +205,7 @@ class Batcher:
             _, source, length, error = track.end
             starts = np.asarray(track.starts, dtype="int64")
             outputs = self.outputs(track.rows)
-            yield TrackOutput(position, source, length, starts, outputs, error)
+            yield TrackOutput(position, source, length or 0, starts, outputs, error)
 
     def keep(self, rows: list, row: dict[str, np.ndarray]) -> None:
         """Keep what the model gave for a chunk."""
@@ -297,7 +296,9 @@ class Producer:
         with contextlib.suppress(_Stopped):
             self._put(None)
 
-    def _put_items(self, position: int, values: Generator) -> int | None:
+    def _put_items(
+        self, position: int, values: Generator[Any, None, int | None]
+    ) -> int | None:
         """Put all that a generator yields; return what it returns."""
         while True:
             try:

@@ -37,9 +37,9 @@ def test_several_plans_together_are_each_alone(clip):
     assert found.pop(-1)[0].value == pytest.approx(40)
     for place, spec in enumerate(PLANS):
         alone = list(sources.cut(clip, spec.sample_rate, spec.sample_rate, spec.plan))
-        assert [e.start for e in found[place]] == [start for start, _ in alone]
-        for event, (_, chunk) in zip(found[place], alone, strict=True):
-            np.testing.assert_allclose(event.chunk, chunk, atol=1e-6)
+        assert [e.start for e in found[place]] == [chunk.start for chunk in alone]
+        for event, chunk in zip(found[place], alone, strict=True):
+            np.testing.assert_allclose(event.chunk, chunk.samples, atol=1e-6)
 
 
 @pytest.mark.parametrize("n", [1, 3, 8])
@@ -48,9 +48,9 @@ def test_spaced_chunks_are_read_where_they_lie(clip, n):
     found = by_place(cut(clip, specs))
     for place, spec in enumerate(specs):
         alone = list(sources.cut(clip, spec.sample_rate, spec.sample_rate, spec.plan))
-        assert [e.start for e in found[place]] == [start for start, _ in alone]
-        for event, (_, chunk) in zip(found[place], alone, strict=True):
-            np.testing.assert_allclose(event.chunk, chunk, atol=2e-6)
+        assert [e.start for e in found[place]] == [chunk.start for chunk in alone]
+        for event, chunk in zip(found[place], alone, strict=True):
+            np.testing.assert_allclose(event.chunk, chunk.samples, atol=2e-6)
 
 
 def test_memory_does_not_grow_with_the_track(tmp_path):
