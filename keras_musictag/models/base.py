@@ -109,11 +109,13 @@ class PretrainedModel(keras.Model):
             return
         names: list[str] = []
         for base in cls.__mro__:
-            if "shared_options" in vars(base):
-                names += base.shared_options
+            defined = vars(base)
+            if "shared_options" in defined:
+                names += defined["shared_options"]
                 break
-            if "__init__" in vars(base):
-                arguments = list(inspect.signature(base.__init__).parameters.values())
+            if "__init__" in defined:
+                signature = inspect.signature(defined["__init__"])
+                arguments = list(signature.parameters.values())
                 names += [a.name for a in arguments[1:] if a.kind is not a.VAR_KEYWORD]
         given = ", ".join(f"`{name}`" for name in unknown)
         raise UnknownOptionError(

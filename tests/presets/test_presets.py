@@ -143,7 +143,7 @@ def test_missing_weights(saved):
         ("", "does not hold a saved model"),
         ("[1, 2]", "not the description of a saved model"),
         ('{"class_name": "os.system", "config": {}, "weights": {}}', "os.system"),
-        ('{"class_name": "VGGTagger", "config": {"x": 1}, "weights": {}}', "x"),
+        ('{"class_name": "VGGTagger", "config": {"x": 1}, "weights": {}}', "labels"),
     ],
 )
 def test_foreign_folders_are_refused(tmp_path, text, message):

@@ -91,7 +91,7 @@ class CRNNTagger(MusicTagger):
         )
 
 
-def _backbone(shape, filters, recurrent_units: int):
+def _backbone(shape, filters, recurrent_units):
     inputs, x = spectrogram_input(shape)
     x, endpoints = conv_stack(x, filters, POOLS)
     _, frames, bands, channels = x.shape

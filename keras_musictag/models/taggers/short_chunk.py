@@ -91,7 +91,7 @@ class ShortChunkCNNTagger(MusicTagger):
         )
 
 
-def _backbone(shape, residual: bool, filters, dense_units: int):
+def _backbone(shape, residual, filters, dense_units):
     inputs, x = spectrogram_input(shape)
     if residual:
         x, endpoints = _residual_stack(x, filters)
