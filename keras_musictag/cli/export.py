@@ -1,14 +1,13 @@
 """The command `keras-musictag export`, and exported taggers in `tag`."""
 
 import enum
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from typer import Argument, Option
 
-from keras_musictag import errors, presets
+from keras_musictag import environment, errors, presets
 from keras_musictag.cli.printing import silenced
 
 Target = enum.StrEnum("Target", ["tf_saved_model", "onnx", "litert"])
@@ -60,7 +59,7 @@ def export(
     presets.records.read_record(preset)  # refuses what there is not
     check_target(out, format and format.value, float16)
     with silenced():
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        environment.quiet_tensorflow()
         from keras_musictag.models.base import PretrainedModel
 
         model = PretrainedModel.from_pretrained(preset)
