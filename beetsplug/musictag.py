@@ -17,7 +17,7 @@ from beets import ui
 from beets.dbcore import types
 from beets.plugins import BeetsPlugin
 
-from keras_musictag import presets, tagfiles
+from keras_musictag import environment, presets, tagfiles
 from keras_musictag.errors import MissingExtraError, MusicTagError
 from keras_musictag.labels import Labels
 from keras_musictag.presets.records import read_folder
@@ -131,7 +131,7 @@ class MusicTagPlugin(BeetsPlugin):
 
     def _load(self):
         if self._model is None:
-            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+            environment.quiet_tensorflow()
             from keras_musictag.models.tagger import MusicTagger
 
             self._model = MusicTagger.from_pretrained(

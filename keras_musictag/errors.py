@@ -8,6 +8,8 @@ import warnings
 from pathlib import Path
 from types import ModuleType
 
+from keras_musictag import environment
+
 
 class MusicTagError(ValueError):
     """Root of the package's errors; a `ValueError`, as Keras users expect.
@@ -100,7 +102,7 @@ def import_librosa(feature: str) -> ModuleType:
         return librosa
     import filelock
 
-    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
+    user = os.getuid() if hasattr(os, "getuid") else environment.get("USERNAME")
     path = Path(tempfile.gettempdir()) / f"keras-musictag-{user}-librosa.lock"
     with filelock.FileLock(path):
         importlib.import_module("librosa.beat")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from keras_musictag.errors import LabelError
 
 GROUPS = ("genre", "mood", "instrument", "vocals", "era", "rhythm", "sound")
+NO_GROUP = "labels"  # what labels without a group are called where groups are shown
 
 
 class Labels(Sequence):

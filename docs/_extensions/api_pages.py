@@ -132,6 +132,10 @@ GROUPS = {
         ],
         "While training": ["MacroROCAUC", "MacroPRAUC", "MaskedBinaryCrossentropy"],
     },
+    "pages": {
+        "Pages": ["song_report", "collection_map"],
+        "What they are made of": ["SongSummary"],
+    },
     "chords": {
         "Labels": ["parse", "Chord", "transpose", "spell", "pretty", "camelot"],
         "Vocabularies": ["get_vocabulary", "Vocabulary", "reduce_probabilities"],

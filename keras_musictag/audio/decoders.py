@@ -14,12 +14,13 @@ what could be decoded of a damaged file, and say whether the file is cut short:
   read by PyAV: a packet that cannot be decoded.
 """
 
+import contextlib
 import io
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -64,7 +65,10 @@ def check_source(source: Any) -> tuple[str, Any]:
         AudioError: If it is missing, a folder, unreadable, empty or text.
     """
     if isinstance(source, (str, os.PathLike)):
-        return str(source), _check_path(Path(source).expanduser())
+        path = Path(source).expanduser()
+        _open_path(path).close()
+        # Absolute: "-" or "http:" at the start would mean something to the libraries.
+        return str(source), str(path.absolute())
     if not hasattr(source, "read"):
         raise AudioError(
             "A path or a file object is needed.",
@@ -86,7 +90,8 @@ def check_source(source: Any) -> tuple[str, Any]:
     return name, source
 
 
-def _check_path(path: Path) -> str:
+def _open_path(path: Path) -> BinaryIO:
+    """Open a file and check it as `check_source` does."""
     try:
         exists, is_folder, is_file = path.exists(), path.is_dir(), path.is_file()
     except (OSError, ValueError) as error:  # for example a name that is too long
@@ -103,13 +108,15 @@ def _check_path(path: Path) -> str:
             received=path,
             advice="Expand folders with keras_musictag.audio.find_files.",
         )
-    try:
-        with open(path, "rb") as file:
+    with contextlib.ExitStack() as on_error:
+        try:
+            file = on_error.enter_context(open(path, "rb"))
             _check_start(file.read(4096), str(path))
-    except OSError as error:
-        raise _unreadable(str(path), error) from error
-    # Absolute: "-" or "http:" at the start would mean something to the libraries.
-    return str(path.absolute())
+            file.seek(0)
+        except OSError as error:
+            raise _unreadable(str(path), error) from error
+        on_error.pop_all()
+    return file
 
 
 def _unreadable(name: str, error: Exception) -> AudioError:
@@ -159,13 +166,26 @@ def open_sound(source: Any) -> "SoundFileDecoder | AvDecoder":
         AudioError: If the file is not audio or its header is damaged.
         MissingExtraError: If it needs the extra `av`, which is not installed.
     """
+    if not isinstance(source, (str, os.PathLike)):
+        return _find_decoder(*check_source(source), None)
+    # A path is opened once, here, for all that look into it and for the decoder.
+    path = Path(source).expanduser()
+    with contextlib.ExitStack() as on_error:
+        file = on_error.enter_context(_open_path(path))
+        sound = _find_decoder(str(source), file, str(path.absolute()))
+        sound.owned = on_error.pop_all()
+    return sound
+
+
+def _find_decoder(
+    name: str, file: Any, path: str | None
+) -> "SoundFileDecoder | AvDecoder":
     import soundfile
 
-    name, file = check_source(source)
     suffix = Path(name).suffix.lower()
     try:
         if suffix != ".raw":  # no header: libsndfile would believe anything
-            return SoundFileDecoder(name, file)
+            return _sound_file(name, file, path)
     except soundfile.LibsndfileError as error:
         cause = error.error_string.strip().rstrip(".")
     else:
@@ -187,6 +207,18 @@ def open_sound(source: Any) -> "SoundFileDecoder | AvDecoder":
     )
 
 
+def _sound_file(name: str, file: Any, path: str | None) -> "SoundFileDecoder":
+    import soundfile
+
+    try:
+        return SoundFileDecoder(name, file)
+    except soundfile.LibsndfileError:
+        if path is None or Path(path).suffix.lower() in AV_SUFFIXES:
+            raise
+        # By its path: libsndfile goes by the suffix where the bytes say nothing.
+        return SoundFileDecoder(name, path)
+
+
 class _NotDecodable(Exception):
     """PyAV found no audio in a file."""
 
@@ -203,7 +235,24 @@ def _read(file: Any, offset: int, size: int) -> bytes:
     return data
 
 
-class SoundFileDecoder:
+class _Decoder:
+    """What closes the file that `open_sound` opened for a decoder."""
+
+    owned = contextlib.ExitStack()  # nothing, as for files of the caller
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+        self.owned.close()
+
+    def close(self) -> None:
+        """Close what decodes."""
+        raise NotImplementedError
+
+
+class SoundFileDecoder(_Decoder):
     """A file that libsndfile reads.
 
     Attributes:
@@ -238,10 +287,7 @@ class SoundFileDecoder:
         known = known and (has_frame_count or not self._is_mp3)
         self.announced = self._frames / self.sample_rate if known else None
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
+    def close(self) -> None:
         self._file.close()
 
     def exact_length(self) -> int | None:
@@ -334,7 +380,7 @@ def _has_frame_count(file: Any) -> bool:
     return bool(re.search(b"Xing|Info|VBRI", _read(file, begin, 256)))
 
 
-class AvDecoder:
+class AvDecoder(_Decoder):
     """A file that PyAV (FFmpeg) reads: the sound of a container or a video.
 
     It has the attributes of `SoundFileDecoder`.
@@ -365,10 +411,7 @@ class AvDecoder:
         self.channels = self._first.layout.nb_channels
         self.announced = self._announced()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
+    def close(self) -> None:
         self._frames.close()
         self._container.close()
 

@@ -22,7 +22,6 @@ from keras_musictag.audio.arrays import (
 from keras_musictag.audio.decoders import (
     AV_SUFFIXES,
     SOUNDFILE_SUFFIXES,
-    check_source,
     open_sound,
 )
 from keras_musictag.errors import AudioError, AudioWarning, ConfigError
@@ -121,8 +120,8 @@ def blocks(
         y, size = to_mono(source), max(1, round(block_seconds * rate))
         pieces = (y[i : i + size] for i in range(0, len(y), size))
         return resample_blocks(pieces, rate, target_rate)
-    source = _checked(source)  # now, not when the first block is asked for
-    return _file_blocks(source, target_rate, block_seconds)
+    sound = open_sound(source)  # now, not when the first block is asked for
+    return _file_blocks(sound, target_rate, block_seconds)
 
 
 def native_blocks(source: Any) -> tuple[int, Iterator[np.ndarray]]:
@@ -138,7 +137,7 @@ def native_blocks(source: Any) -> tuple[int, Iterator[np.ndarray]]:
     Raises:
         AudioError: As `blocks`.
     """
-    sound = open_sound(_checked(source))
+    sound = open_sound(source)
 
     def pieces():
         with sound:
@@ -148,14 +147,8 @@ def native_blocks(source: Any) -> tuple[int, Iterator[np.ndarray]]:
     return sound.sample_rate, pieces()
 
 
-def _checked(source: Any) -> Any:
-    """Check a file; what cannot seek comes back as one that can."""
-    _, file = check_source(source)
-    return source if isinstance(file, str) else file
-
-
-def _file_blocks(source: Any, target_rate: int, seconds: float) -> Iterator[np.ndarray]:
-    with open_sound(source) as sound:
+def _file_blocks(sound: Any, target_rate: int, seconds: float) -> Iterator[np.ndarray]:
+    with sound:
         pieces = (mean_of_channels(block) for block in _decode(sound, seconds))
         yield from resample_blocks(pieces, sound.sample_rate, target_rate)
 
@@ -194,11 +187,9 @@ def _block_size(sound: Any, seconds: float) -> int:
 
 def _count(source: Any) -> tuple[int, int]:
     """Give the samples per channel that decoding yields, and the rate."""
-    source = _checked(source)
     with open_sound(source) as sound:
         samples = sound.exact_length()
-    if samples is None:
-        with open_sound(source) as sound:
+        if samples is None:
             size = _block_size(sound, _BLOCK_SECONDS)
             samples = sum(len(block) for block in sound.blocks(size))
     if not samples:

@@ -18,6 +18,7 @@ from keras_musictag.cli.printing import EXPECTED
 from keras_musictag.cli.tag import TAG_HELP, tag
 from keras_musictag.cli.teach import TEACH_HELP, TeachCommand, teach
 from keras_musictag.cli.train import TRAIN_HELP, train
+from keras_musictag.cli.untag import UNTAG_HELP, untag
 
 # Typer joins the lines of a paragraph; only an empty line keeps them apart.
 APP_HELP = """[bold]Examples[/bold]\n
@@ -74,6 +75,7 @@ def _root(version: Annotated[bool, _VERSION] = False) -> None:
 
 
 app.command(epilog=TAG_HELP)(tag)
+app.command(epilog=UNTAG_HELP)(untag)
 app.command(epilog=CHORDS_HELP)(chords)
 app.command(epilog=DEMO_HELP)(demo)
 app.command(epilog=TRAIN_HELP)(train)

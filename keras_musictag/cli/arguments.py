@@ -21,16 +21,27 @@ OutputFile = Annotated[
 Quiet = Annotated[bool, Option("--quiet", help="No progress bar, no warnings.")]
 
 
-def find_files(paths: list[str], demo: bool, command: str, purpose: str) -> list[Path]:
-    """Expand folders and patterns to files; refuse when there are none."""
-    found = audio.find_files([*paths, *([audio.demo_path()] if demo else [])])
-    if not found:
+def find_files(
+    paths: list[str] | None, purpose: str, *, demo: bool = False, demo_of: str = ""
+) -> list[Path]:
+    """Expand folders and patterns to files; refuse when there are none.
+
+    Args:
+        paths: As the user gave them.
+        purpose: What to do with the files, for the message.
+        demo: Whether to add the clip that comes along.
+        demo_of: The command that can do it with that clip.
+    """
+    clip = [audio.demo_path()] if demo else []
+    files = audio.find_files([*(paths or []), *clip])
+    if not files:
+        other = f", or try: keras-musictag {demo_of} --demo" if demo_of else "."
         raise errors.ConfigError(
             f"There is nothing to {purpose}.",
             received="no PATH",
-            advice=f"Name files or folders, or try: keras-musictag {command} --demo",
+            advice=f"Name files or folders{other}",
         )
-    return found
+    return files
 
 
 def check_output(option: str, path: Path | None) -> None:
@@ -124,29 +135,3 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
         found["labels"] = ",".join(map(str, found["labels"]))
     ctx.default_map = {**(ctx.default_map or {}), **found}
     return path
-
-
-def split_readable(files: list[Path]) -> tuple[list[Path], int]:
-    """Name the files that are missing, empty or text; give the others."""
-    usable = []
-    for path in files:
-        try:
-            audio.blocks(path, 16000)  # checks the file, decodes nothing yet
-            usable.append(path)
-        except errors.AudioError as error:
-            typer.echo(f"{path}: {error}", err=True)
-    return usable, len(files) - len(usable)
-
-
-def unique_names(files: list[Path]) -> dict[Path, str]:
-    """Give each file a name without suffix, none twice whatever the case."""
-    names: dict[Path, str] = {}
-    taken: set[str] = set()
-    for path in files:
-        name, count = path.stem, 1
-        while name.lower() in taken:
-            count += 1
-            name = f"{path.stem}-{count}"
-        taken.add(name.lower())
-        names[path] = name
-    return names

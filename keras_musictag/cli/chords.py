@@ -1,38 +1,29 @@
 """`keras-musictag chords`: files in, chord sheets and chord files out."""
 
-import csv
 import enum
-import json
-import os
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
-import typer
 from rich.table import Table
 from typer import Option
 
-from keras_musictag import errors
+from keras_musictag import environment, errors
 from keras_musictag.chords import Vocabulary, estimate_transitions, get_vocabulary
-from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.chords.sheet import clock
 from keras_musictag.chords.vocabulary import vocabulary_from_config
-from keras_musictag.cli.arguments import (
-    Paths,
-    Quiet,
-    find_files,
-    split_readable,
-    unique_names,
-)
+from keras_musictag.cli.arguments import Paths, Quiet, find_files
 from keras_musictag.cli.chord_scores import chord_files, read_chords
 from keras_musictag.cli.export import Engine, open_exported
-from keras_musictag.cli.printing import (
-    EXPECTED,
-    make_console,
-    opened,
-    progress,
-    say,
-    silenced,
+from keras_musictag.cli.files import for_each_file, split_readable, unique_names
+from keras_musictag.cli.printing import say
+from keras_musictag.cli.rendering import (
+    CsvRenderer,
+    JsonRenderer,
+    Renderer,
+    TableRenderer,
+    TextRenderer,
 )
+from keras_musictag.pages.summary import SongSummary
 from keras_musictag.presets import records
 
 ChordFormat = enum.StrEnum(
@@ -110,55 +101,42 @@ def chords(
     read is named, and the others go on.
     """
     # Whatever can be wrong is said before the backend starts, which takes seconds.
-    files = find_files(paths or [], demo, "chords", "find chords in")
+    files = find_files(paths, "find chords in", demo=demo, demo_of="chords")
     chosen = format or (ChordFormat.lab if output else ChordFormat.table)
     exported = open_exported(preset, engine, "chords")
     own = exported.vocabulary if exported else _vocabulary_of(preset)
     _check_choices(vocabulary, chosen, output, len(files))
     matrix = _transitions(decoder, transitions, vocabulary or own)
+
+    def work(usable):
+        return (exported or _load(preset)).iter_chords(
+            usable,
+            vocabulary=vocabulary,
+            decoder=decoder,
+            transition=matrix,
+            beats="auto" if beats else None,
+            min_duration=min_duration,
+        )
+
+    def use(path, sequence, show):
+        renderer.add(path, SongSummary(path.name, chords=sequence, presets=made_by))
+
+    made_by = {"chords": preset}
     usable, failed = split_readable(files)
-    done = 0
-    try:
-        with silenced() as stderr:
-            model = exported or (_load(preset) if usable else None)
-            with (
-                opened(None) as screen,
-                _Sheets(screen, chosen, output, preset, usable) as sheets,
-                progress(
-                    sheets.console,
-                    chosen == ChordFormat.table and output is None,
-                    stderr,
-                    len(usable),
-                    quiet,
-                ) as bar,
-            ):
-                task = bar.add_task("Listening", total=len(usable))
-                outcomes = (
-                    model.iter_chords(
-                        usable,
-                        vocabulary=vocabulary,
-                        decoder=decoder,
-                        transition=matrix,
-                        beats="auto" if beats else None,
-                        min_duration=min_duration,
-                    )
-                    if model
-                    else ()
-                )
-                for path, outcome in zip(usable, outcomes, strict=True):
-                    bar.advance(task)
-                    if isinstance(outcome, EXPECTED):
-                        say(bar.console, f"{path}: {outcome}")
-                        failed += 1
-                        continue
-                    sheets.add(path, outcome)
-                    done += 1
-    except KeyboardInterrupt:
-        typer.echo(f"Stopped: {done} of {len(files)} files are done.", err=True)
-        raise typer.Exit(130) from None
-    if failed and len(files) > 1:
-        typer.echo(f"{failed} of {len(files)} files could not be read.", err=True)
-    raise typer.Exit(1 if failed else 0)
+    if output is not None:
+        renderer: Renderer = ChordFiles(chosen, output, unique_names(usable))
+    else:
+        renderer = _renderer(chosen, several=len(usable) > 1)
+    for_each_file(
+        usable,
+        work,
+        use,
+        renderer,
+        failed=failed,
+        doing="Listening",
+        undone="read",
+        quiet=quiet,
+    )
 
 
 def _vocabulary_of(preset: str) -> Vocabulary:
@@ -209,121 +187,105 @@ def _transitions(decoder: Decoder, folder: Path | None, vocabulary):
 
 
 def _load(preset: str):
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    environment.quiet_tensorflow()
     from keras_musictag.models.recognizer import ChordRecognizer
 
     return ChordRecognizer.from_pretrained(preset)
 
 
-class _Sheets:
-    """Prints track after track, or writes a file for each into a folder."""
+# === What is shown ===
 
-    def __init__(
-        self,
-        screen: TextIO,
-        format: ChordFormat,
-        folder: Path | None,
-        preset: str,
-        files: list[Path],
-    ):
-        self.screen, self.format = screen, format
-        self.folder, self.preset = folder, preset
-        self.console = make_console(screen)
-        self.names, self.many = unique_names(files), len(files) > 1
-        self.started = False
 
-    def __enter__(self):
-        if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        elif self.format == ChordFormat.json:
-            self.screen.write("[")
-        elif self.format == ChordFormat.csv:
-            self.screen.write("path,start,end,label,confidence\n")
-        return self
+class ChordFiles(Renderer):
+    """A file for each song in a folder; the screen says which.
 
-    def __exit__(self, *exception):
-        if self.folder is None and self.format == ChordFormat.json:
-            self.screen.write("\n]\n")
-        self.screen.flush()
+    Args:
+        format: Of the files.
+        folder: Made if it is missing.
+        names: What the file of each song is called, without its suffix.
+    """
 
-    def add(self, path: Path, chords: ChordSequence) -> None:
-        """Print or write the chords of one track."""
-        if self.folder is not None:
-            suffix = SUFFIXES.get(self.format, self.format)
-            target = self.folder / f"{self.names[path]}.{suffix}"
-            self._write(path, chords, target)
-            say(self.console, str(target))
-        elif self.format == ChordFormat.json:
-            self.screen.write(",\n" if self.started else "\n")
-            self.screen.write(json.dumps(self._record(path, chords)))
-        elif self.format == ChordFormat.csv:
-            rows = csv.writer(self.screen, lineterminator="\n")
-            rows.writerows([path, *_rounded(segment)] for segment in chords)
-        elif self.format == ChordFormat.table:
-            say(self.console, _heading(path, chords))
-            self.console.print(_table(chords))
-        else:
-            self.screen.write(self._text(path, chords))
-        self.started = True
-        self.screen.flush()
+    def __init__(self, format: ChordFormat, folder: Path, names: dict[Path, str]):
+        super().__init__()
+        self.format, self.folder, self.names = format, folder, names
 
-    def _write(self, path: Path, chords: ChordSequence, target: Path) -> None:
+    def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, path: Path, song: SongSummary) -> None:
+        suffix = SUFFIXES.get(self.format, self.format)
+        target = self.folder / f"{self.names[path]}.{suffix}"
+        assert song.chords is not None
         if self.format == ChordFormat.midi:
-            chords.to_midi(target)
+            song.chords.to_midi(target)
         elif self.format == ChordFormat.csv:
-            chords.to_csv(target)
+            song.chords.to_csv(target)
         elif self.format == ChordFormat.json:
-            chords.to_json(target)
-        elif self.format == ChordFormat.table:
-            with target.open("w", encoding="utf-8") as file:
-                console = make_console(file)
-                say(console, _heading(path, chords))
-                console.print(_table(chords))
+            song.chords.to_json(target)
         else:
-            text = self._text(path, chords)
-            target.write_text(text, encoding="utf-8", newline="\n")
-
-    def _text(self, path: Path, chords: ChordSequence) -> str:
-        several = self.many and self.folder is None
-        if self.format == ChordFormat.lab:
-            return (f"# {path}\n" if several else "") + chords.to_lab()
-        if self.format == ChordFormat.audacity:
-            return chords.to_audacity()
-        if self.format == ChordFormat.jams:
-            return chords.to_jams(title=path.stem)
-        if self.format == ChordFormat.musicxml:
-            return chords.to_musicxml(title=path.stem)
-        between = "{new_song}\n" if several and self.started else ""
-        return between + chords.to_chordpro(title=path.stem)
-
-    def _record(self, path: Path, chords: ChordSequence) -> dict:
-        key = chords.key()
-        names = ("start", "end", "label", "confidence")
-        return {
-            "path": str(path),
-            "preset": self.preset,
-            "duration": chords.duration,
-            "key": key and key.label,
-            "segments": [
-                dict(zip(names, _rounded(segment), strict=True)) for segment in chords
-            ],
-        }
+            with _renderer(self.format, target) as renderer:
+                renderer.add(path, song)
+        say(self.console, str(target))
 
 
-def _rounded(segment) -> list:
-    start, end, label, confidence = segment
-    return [round(start, 6), round(end, 6), label, round(confidence, 6)]
+def _renderer(
+    format: ChordFormat, output: Path | None = None, *, several: bool = False
+) -> Renderer:
+    """Show chords on the screen or in one file."""
+
+    def lab(path, song, first):
+        return (f"# {path}\n" if several else "") + song.chords.to_lab()
+
+    def audacity(path, song, first):
+        return song.chords.to_audacity()
+
+    def jams(path, song, first):
+        return song.chords.to_jams(title=path.stem)
+
+    def musicxml(path, song, first):
+        return song.chords.to_musicxml(title=path.stem)
+
+    def chordpro(path, song, first):
+        return ("" if first else "{new_song}\n") + song.chords.to_chordpro(
+            title=path.stem
+        )
+
+    if format == ChordFormat.json:
+        return JsonRenderer(_record, output)
+    if format == ChordFormat.csv:
+        columns = ("start", "end", "label", "confidence")
+        return CsvRenderer(columns, lambda song: map(dict.values, song.segments()))
+    if format == ChordFormat.table:
+        return TableRenderer(_heading, _table, output)
+    texts = {
+        ChordFormat.lab: lab,
+        ChordFormat.audacity: audacity,
+        ChordFormat.jams: jams,
+        ChordFormat.musicxml: musicxml,
+        ChordFormat.chordpro: chordpro,
+    }
+    return TextRenderer(texts[format], output)
 
 
-def _heading(path: Path, chords: ChordSequence) -> str:
-    key = chords.key()
-    return f"{path}  {key.name}, {key.camelot}" if key else str(path)
+def _record(path: Path, song: SongSummary) -> dict:
+    return {
+        "path": str(path),
+        "preset": song.presets["chords"],
+        "duration": song.duration,
+        "key": song.key and song.key.label,
+        "segments": song.segments(),
+    }
 
 
-def _table(chords: ChordSequence) -> Table:
+def _heading(path: Path, song: SongSummary) -> str:
+    return f"{path}  {song.key.name}, {song.key.camelot}" if song.key else str(path)
+
+
+def _table(song: SongSummary) -> Table:
     """A sheet with the accidentals of the song's key."""
     table = Table("at", "seconds", "chord", "confidence", box=None)
-    for start, end, label, confidence in chords.spelled():
+    assert song.chords is not None
+    for start, end, label, confidence in song.chords.spelled():
         length = f"{end - start:.2f}"
         table.add_row(clock(start), length, label, f"{confidence:.2f}")
     return table

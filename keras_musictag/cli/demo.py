@@ -1,13 +1,13 @@
 """`keras-musictag demo`: a page in the browser for songs to be dropped on."""
 
 import contextlib
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from typer import Option
 
+from keras_musictag import environment
 from keras_musictag.cli.printing import silenced
 
 DEMO_HELP = """[bold]Examples[/bold]\n
@@ -49,7 +49,7 @@ def demo(
 
     It runs on this machine until Ctrl-C.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    environment.quiet_tensorflow()
     from keras_musictag.demo.server import running, wait
 
     with contextlib.ExitStack() as open_page:

@@ -1,14 +1,13 @@
 """The command `keras-musictag export`, and exported models in `tag` and `chords`."""
 
 import enum
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from typer import Argument, Option
 
-from keras_musictag import errors
+from keras_musictag import environment, errors
 from keras_musictag.cli.printing import silenced
 from keras_musictag.presets import records
 
@@ -63,7 +62,7 @@ def export(
     records.read_record(preset)  # refuses what there is not
     check_target(out, format and format.value, float16)
     with silenced():
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        environment.quiet_tensorflow()
         from keras_musictag.models.base import PretrainedModel
 
         model = PretrainedModel.from_pretrained(preset)

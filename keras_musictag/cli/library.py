@@ -2,7 +2,6 @@
 
 import contextlib
 import enum
-import os
 import sys
 import time
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 from rich.table import Table
 from typer import Argument, Option
 
-from keras_musictag import errors
+from keras_musictag import environment, errors
 from keras_musictag.cli.arguments import check_folder, check_output
 from keras_musictag.cli.printing import make_console, progress, say, silenced
 
@@ -110,7 +109,7 @@ def build(
 ) -> None:
     """Tag, embed and transcribe a collection; stopped runs go on where they were."""
     check_folder("--out", out)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    environment.quiet_tensorflow()
     from keras_musictag import library
 
     screen = make_console(sys.stdout)

@@ -12,7 +12,7 @@ from typer import Argument, Option
 
 from keras_musictag import presets
 from keras_musictag.cli.printing import make_console, say
-from keras_musictag.labels import Labels
+from keras_musictag.labels import NO_GROUP, Labels
 
 ListFormat = enum.StrEnum("ListFormat", ["table", "json"])
 PRESETS_HELP = """[bold]Examples[/bold]\n
@@ -98,6 +98,6 @@ def _classes(record: dict) -> list[tuple[str, str]]:
     pairs = list(zip(labels, labels.groups, strict=True))
     groups = dict.fromkeys(labels.groups)
     return [
-        (group or "labels", ", ".join(name for name, g in pairs if g == group))
+        (group or NO_GROUP, ", ".join(name for name, g in pairs if g == group))
         for group in groups
     ]

@@ -1,9 +1,7 @@
-"""What the commands print: results in three formats, progress, errors."""
+"""What the commands print: their screens, progress, warnings, errors."""
 
 import contextlib
-import csv
 import enum
-import json
 import os
 import sys
 import tempfile
@@ -14,13 +12,9 @@ from typing import TextIO
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 
 from keras_musictag import errors
-from keras_musictag.labels import Labels
 
-Format = enum.StrEnum("Format", ["table", "json", "csv"])
 ReportFormat = enum.StrEnum("ReportFormat", ["table", "markdown", "csv", "json"])
 EXPECTED = (errors.MusicTagError, errors.MissingExtraError, OSError)
 ESCAPE = "backslashreplace"  # for characters that an encoding lacks
@@ -67,59 +61,18 @@ def opened(output: Path | None):
     return contextlib.nullcontext(sys.stdout)
 
 
-class Results:
-    """Prints track after track in one format, and ends it properly at any time."""
-
-    def __init__(self, file, format: Format, preset: str):
-        self.file, self.format, self.preset = file, format, preset
-        self.console = make_console(file)
-        self.rows = csv.writer(file, lineterminator="\n")
-        self.separator = "\n"
-
-    def __enter__(self):
-        starts = {Format.json: "[", Format.csv: "path,label,score\n"}
-        self.file.write(starts.get(self.format, ""))
-        return self
-
-    def __exit__(self, *exception):
-        self.file.write("\n]\n" if self.format == Format.json else "")
-        self.file.flush()
-
-    def add(self, path: Path, top: list[tuple[str, float]], labels: Labels) -> None:
-        """Print the labels of one track."""
-        groups = dict(zip(labels.names, labels.groups, strict=True))
-        if self.format == Format.json:
-            tags = [
-                {"label": label, "score": round(score, 6), "group": groups[label]}
-                for label, score in top
-            ]
-            track = {"path": str(path), "preset": self.preset, "tags": tags}
-            self.file.write(self.separator + json.dumps(track))
-            self.separator = ",\n"
-        elif self.format == Format.csv:
-            self.rows.writerows([path, label, f"{score:.6f}"] for label, score in top)
-        else:
-            table = Table("label", "score", "", "group", box=None)
-            for label, score in top:
-                bar = ProgressBar(total=1.0, completed=score, width=20)
-                table.add_row(label, f"{score:.3f}", bar, groups[label])
-            say(self.console, str(path))
-            self.console.print(table)
-        self.file.flush()
-
-
 @contextlib.contextmanager
 def progress(
-    screen: Console, tables: bool, stderr: TextIO, total: int, quiet: bool
+    screen: Console, is_rich: bool, stderr: TextIO, total: int, quiet: bool
 ) -> Iterator[Progress]:
-    """Show a bar on stderr, or below the tables if both share a terminal.
+    """Show a bar on stderr, or below the results if both share a terminal.
 
     Our warnings become messages there; those of other packages stay unseen.
     """
     console = Console(file=stderr)
     shown = total > 1 and not quiet and console.is_terminal
-    if shown and screen.is_terminal:  # rich keeps tables and bar apart, not raw text
-        console, shown = screen, tables
+    if shown and screen.is_terminal:  # it keeps a bar apart from rich output only
+        console, shown = screen, is_rich
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     bar = Progress(
         *columns,

@@ -1,14 +1,15 @@
-"""What `keras-musictag tag` finds out besides tags, and the pages it writes."""
+"""What the commands find out besides tags, and the pages they write."""
 
 import dataclasses
+import functools
 import importlib.util
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from keras_musictag import chords, errors
 from keras_musictag.chords.sequence import ChordSequence
+from keras_musictag.cli.files import Say
+from keras_musictag.pages.summary import SongSummary
 
 CHORD_PRESET = "crema"
 
@@ -18,20 +19,26 @@ class Listener:
 
     def __init__(self):
         self._recognizer: Any = None
-        self._chords: tuple[Path, ChordSequence] | None = None
+        once = functools.lru_cache(maxsize=1)  # songs come one after the other
+        self._chords, self._tempo = once(self._find_chords), once(self._find_tempo)
 
-    def chords(self, path: Path) -> ChordSequence:
-        """Return the chords of a file."""
+    def with_chords(self, path: Path, song: SongSummary) -> SongSummary:
+        """Add the chords of a file to what is known; they tell the key."""
+        presets = {**song.presets, "chords": CHORD_PRESET}
+        return dataclasses.replace(song, chords=self._chords(path), presets=presets)
+
+    def with_tempo(self, path: Path, song: SongSummary) -> SongSummary:
+        """Add the tempo of a file to what is known."""
+        return dataclasses.replace(song, tempo=self._tempo(path))
+
+    def _find_chords(self, path: Path) -> ChordSequence:
         if self._recognizer is None:
             from keras_musictag.models.recognizer import ChordRecognizer
 
             self._recognizer = ChordRecognizer.from_pretrained(CHORD_PRESET)
-        if self._chords is None or self._chords[0] != path:
-            self._chords = path, self._recognizer.recognize(path)
-        return self._chords[1]
+        return self._recognizer.recognize(path)
 
-    def tempo(self, path: Path) -> float:
-        """Return the tempo of a file in beats per minute; 0 if there is none."""
+    def _find_tempo(self, path: Path) -> float:
         return chords.find_beats(path).tempo
 
 
@@ -41,34 +48,25 @@ class Reports:
 
     Args:
         targets: The page of each file.
-        preset: Name of the tagger.
         listener: Finds chords and tempo; `None` for pages without.
     """
 
-    targets: dict[Path, Path | None]
-    preset: str
+    targets: dict[Path, Path]
     listener: Listener | None
 
-    def add(self, path: Path, taggram) -> None:
+    def add(self, path: Path, song: SongSummary, show: Say) -> None:
         """Write the page of one track; what cannot be found is named and left out."""
         from keras_musictag import pages
 
-        made_by = {"tags": self.preset}
-        found = tempo = None
         if self.listener is not None:
             try:
-                found = self.listener.chords(path)
-                made_by["chords"] = CHORD_PRESET
+                song = self.listener.with_chords(path, song)
                 if importlib.util.find_spec("librosa"):
-                    tempo = self.listener.tempo(path)
+                    song = self.listener.with_tempo(path, song)
             except errors.AudioError as error:
-                typer.echo(f"{path}: no chords in the report: {error}", err=True)
-        page = pages.song_report(
-            taggram, title=path.name, chords=found, tempo=tempo, made_by=made_by
-        )
-        target = self.targets[path]
-        assert target is not None
-        target.write_text(page, encoding="utf-8", errors="backslashreplace")
+                show(f"{path}: no chords in the report: {error}")
+        page = pages.song_report(song)
+        self.targets[path].write_text(page, "utf-8", errors="backslashreplace")
 
 
 def check_report(target: Path | None, no_chords: bool) -> None:

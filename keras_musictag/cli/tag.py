@@ -1,15 +1,16 @@
 """`keras-musictag tag`: files in, tags out, on the screen and in files."""
 
 import enum
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 from typer import Option
 
-from keras_musictag import errors, presets
+from keras_musictag import environment, errors, presets
 from keras_musictag.cli.arguments import (
     OutputFile,
     Paths,
@@ -17,23 +18,21 @@ from keras_musictag.cli.arguments import (
     check_output,
     find_files,
     read_record,
-    split_readable,
-    unique_names,
 )
 from keras_musictag.cli.export import Engine, open_exported
-from keras_musictag.cli.printing import (
-    EXPECTED,
-    Format,
-    Results,
-    opened,
-    progress,
-    say,
-    silenced,
+from keras_musictag.cli.files import for_each_file, split_readable, unique_names
+from keras_musictag.cli.rendering import (
+    CsvRenderer,
+    JsonRenderer,
+    Renderer,
+    TableRenderer,
 )
 from keras_musictag.cli.song_reports import Listener, Reports, check_report
-from keras_musictag.cli.tag_files import make_writer, take_back
-from keras_musictag.labels import Labels
+from keras_musictag.cli.tag_files import make_writer
+from keras_musictag.labels import NO_GROUP, Labels
+from keras_musictag.pages.summary import SongSummary
 
+Format = enum.StrEnum("Format", ["table", "json", "csv"])
 Sort = enum.StrEnum("Sort", ["score", "lift"])
 Tail = enum.StrEnum("Tail", ["drop", "pad", "overlap"])
 IN_FILES = "Tags in the files (needs the extra `files`)"
@@ -47,7 +46,7 @@ TAG_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag tag song.mp3 --report song.html[/cyan]  a page with chords
 [cyan]keras-musictag tag song.mp3 --preset musicnn.onnx[/cyan]  made by `export`\n
 [cyan]keras-musictag tag ~/Music --dry-run[/cyan]  what --write would write\n
-[cyan]keras-musictag tag ~/Music --undo[/cyan]  takes back what --write wrote\n
+[cyan]keras-musictag untag ~/Music[/cyan]  takes back what --write wrote\n
 [bold]Exit codes[/bold]  0: all files tagged. 1: some could not be, they are named.
 2: wrong usage. 130: stopped by Ctrl-C, what was done is written."""
 
@@ -136,15 +135,7 @@ def tag(
         bool,
         Option(
             "--dry-run",
-            help="Show what would be written or taken back.",
-            rich_help_panel=IN_FILES,
-        ),
-    ] = False,
-    undo: Annotated[
-        bool,
-        Option(
-            "--undo",
-            help="Tag nothing; take back what --write wrote.",
+            help="Show what --write would write.",
             rich_help_panel=IN_FILES,
         ),
     ] = False,
@@ -155,20 +146,16 @@ def tag(
     named, and the others go on.
     """
     # Whatever can be wrong is said before the backend starts, which takes seconds.
-    files = find_files(paths or [], demo, "tag", "tag")
-    if undo:
-        raise typer.Exit(1 if take_back(files, dry_run) else 0)
+    files = find_files(paths, "tag", demo=demo, demo_of="tag")
     exported = open_exported(preset, engine)
     labels = exported.labels if exported else _labels_of(preset)
-    _check_choices(labels, group, taggram, output)
+    _check_choices(labels, group, sort, taggram, output)
     check_report(report, no_chords)
     check_output("--report", report)
-    targets = _named_after(taggram, files)
+    taggrams = _named_after(taggram, files)
     listener = Listener()
     reports = Reports(
-        _named_after(report, files),
-        preset,
-        None if no_chords or exported else listener,
+        _named_after(report, files), None if no_chords or exported else listener
     )
     writer = make_writer(
         labels,
@@ -177,7 +164,6 @@ def tag(
         map=map,
         groups=group,
         min_score=min_score,
-        preset=preset,
         overwrite=overwrite,
         key=key,
         tempo=tempo,
@@ -185,47 +171,33 @@ def tag(
     )
     if not (quiet or exported) and sys.stderr.isatty() and _is_fetched(preset):
         typer.echo(f"The weights of {preset} are fetched once and kept.", err=True)
+    choice = top_k, min_score, group or None, str(sort)
+    renderer = _renderer(format or _format_of(output), output, preset, choice)
+
+    def work(usable):
+        return (exported or _load(preset)).iter_taggrams(usable, tail=tail)
+
+    def use(path, scores, show):
+        song = SongSummary(path.name, scores, presets={"tags": preset})
+        renderer.add(path, song)
+        if taggrams:
+            _write_taggram(scores, taggrams[path], path)
+        if reports.targets:
+            reports.add(path, song, show)
+        if writer is not None:
+            writer.add(path, song, renderer, show)
+
     usable, failed = split_readable(files)
-    done = 0
-    try:
-        with silenced() as stderr:
-            model = exported or (_load(preset) if usable else None)
-            with (
-                opened(output) as file,
-                Results(file, format or _format_of(output), preset) as results,
-                progress(
-                    results.console,
-                    results.format == Format.table,
-                    stderr,
-                    len(usable),
-                    quiet,
-                ) as bar,
-            ):
-                task = bar.add_task("Tagging", total=len(usable))
-                outcomes = model.iter_taggrams(usable, tail=tail) if model else ()
-                for path, outcome in zip(usable, outcomes, strict=True):
-                    bar.advance(task)
-                    if isinstance(outcome, EXPECTED):
-                        say(bar.console, f"{path}: {outcome}")
-                        failed += 1
-                        continue
-                    results.add(
-                        path,
-                        outcome.top(top_k, min_score, group or None, sort),
-                        outcome.labels,
-                    )
-                    _write_taggram(outcome, targets[path], path)
-                    if report is not None:
-                        reports.add(path, outcome)
-                    done += 1
-                    if writer is not None and not writer.add(path, outcome, results):
-                        failed, done = failed + 1, done - 1
-    except KeyboardInterrupt:
-        typer.echo(f"Stopped: {done} of {len(files)} files are done.", err=True)
-        raise typer.Exit(130) from None
-    if failed and len(files) > 1:
-        typer.echo(f"{failed} of {len(files)} files could not be tagged.", err=True)
-    raise typer.Exit(1 if failed else 0)
+    for_each_file(
+        usable,
+        work,
+        use,
+        renderer,
+        failed=failed,
+        doing="Tagging",
+        undone="tagged",
+        quiet=quiet,
+    )
 
 
 # === Arguments ===
@@ -235,8 +207,14 @@ def _labels_of(preset: str) -> Labels:
     return Labels.from_config(read_record(preset)["config"]["labels"])
 
 
-def _check_choices(labels: Labels, groups, taggram, output) -> None:
+def _check_choices(labels: Labels, groups, sort: Sort, taggram, output) -> None:
     labels.select(groups or None)
+    if sort == Sort.lift and labels.priors is None:
+        raise errors.LabelError(
+            "--sort lift needs labels with priors.",
+            received="labels without priors",
+            advice="Use --sort score.",
+        )
     suffix = taggram.suffix.lower() if taggram else ".csv"
     if suffix not in (".csv", ".png"):
         raise errors.ConfigError(
@@ -250,10 +228,12 @@ def _check_choices(labels: Labels, groups, taggram, output) -> None:
     check_output("--output", output)
 
 
-def _named_after(target: Path | None, files: list[Path]) -> dict[Path, Path | None]:
-    """Give each file a target of its own, named after both."""
-    if target is None or len(files) == 1:
-        return dict.fromkeys(files, target)
+def _named_after(target: Path | None, files: list[Path]) -> dict[Path, Path]:
+    """Give each file a target of its own, named after both, if there is one."""
+    if target is None:
+        return {}
+    if len(files) == 1:
+        return {files[0]: target}
     return {
         path: target.with_name(f"{target.stem}-{name}{target.suffix}")
         for path, name in unique_names(files).items()
@@ -263,6 +243,43 @@ def _named_after(target: Path | None, files: list[Path]) -> dict[Path, Path | No
 def _format_of(output: Path | None) -> Format:
     suffix = output.suffix.lower().lstrip(".") if output else ""
     return Format(suffix) if suffix in list(Format) else Format.table
+
+
+# === What is shown ===
+
+
+def _renderer(format: Format, output: Path | None, preset: str, choice) -> Renderer:
+    def record(path, song):
+        return {"path": str(path), "preset": preset, "tags": song.tags(*choice)}
+
+    def rows(song):
+        return ([t["label"], f"{t['score']:.6f}"] for t in song.tags(*choice))
+
+    if format == Format.json:
+        return JsonRenderer(record, output)
+    if format == Format.csv:
+        return CsvRenderer(("label", "score"), rows, output)
+    return TableRenderer(
+        lambda path, song: str(path), lambda song: _table(song.tags(*choice)), output
+    )
+
+
+def _table(tags: list[dict]) -> Table:
+    table = Table("label", "score", "", "group", box=None)
+    for tag in tags:
+        bar = ProgressBar(total=1.0, completed=tag["score"], width=20)
+        group = tag["group"] or NO_GROUP
+        table.add_row(tag["label"], f"{tag['score']:.3f}", bar, group)
+    return table
+
+
+def _write_taggram(taggram, target: Path, track: Path) -> None:
+    if target.suffix.lower() == ".csv":
+        taggram.to_csv(target)
+        return
+    ax = taggram.plot()
+    ax.set_title(track.name, parse_math=False)
+    ax.figure.savefig(target, dpi=150)
 
 
 # === The model ===
@@ -275,18 +292,7 @@ def _is_fetched(preset: str) -> bool:
 
 
 def _load(preset: str):
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    environment.quiet_tensorflow()
     from keras_musictag.models.tagger import MusicTagger
 
     return MusicTagger.from_pretrained(preset)
-
-
-def _write_taggram(taggram, target: Path | None, track: Path) -> None:
-    if target is None:
-        return
-    if target.suffix.lower() == ".csv":
-        taggram.to_csv(target)
-        return
-    ax = taggram.plot()
-    ax.set_title(track.name, parse_math=False)
-    ax.figure.savefig(target, dpi=150)

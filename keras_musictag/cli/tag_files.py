@@ -1,16 +1,16 @@
-"""What `keras-musictag tag` writes into the files, and takes back."""
+"""What `keras-musictag tag --write` writes into the files."""
 
 import dataclasses
-from collections.abc import Iterable
 from pathlib import Path
 
-import typer
-
 from keras_musictag import errors
-from keras_musictag.cli.printing import EXPECTED, Format, Results, say
+from keras_musictag.cli.files import Say
+from keras_musictag.cli.printing import say
+from keras_musictag.cli.rendering import Renderer
 from keras_musictag.cli.song_reports import Listener
 from keras_musictag.labels import Labels
-from keras_musictag.tagfiles import FieldChange, FieldMap, choose_fields, undo, write
+from keras_musictag.pages.summary import SongSummary
+from keras_musictag.tagfiles import FieldChange, FieldMap, choose_fields, write
 from keras_musictag.tagfiles.fields import OWN
 
 
@@ -20,7 +20,6 @@ class Writer:
 
     Args:
         mapping: Which group goes where.
-        preset: Name of the model, to be kept beside the scores.
         overwrite: Whether to replace the values of filled fields.
         dry_run: Whether to write nothing and only tell the changes.
         key: Whether to find the key as well.
@@ -29,38 +28,39 @@ class Writer:
     """
 
     mapping: FieldMap
-    preset: str
     overwrite: bool
     dry_run: bool
     key: bool
     tempo: bool
     listener: Listener
 
-    def add(self, path: Path, taggram, results: Results) -> bool:
-        """Write into one file and tell the changes; whether that went well.
+    def add(self, path: Path, song: SongSummary, renderer: Renderer, show: Say) -> None:
+        """Write into one file and tell the changes.
 
         They stand below the table; elsewhere they would spoil the results.
-        """
-        try:
-            changes = lines(self._write(path, taggram))
-        except EXPECTED as error:
-            typer.echo(f"{path}: {error}", err=True)
-            return False
-        if results.format == Format.table:
-            say(results.console, "\n".join(changes))
-        else:
-            typer.echo("\n".join([str(path), *changes]), err=True)
-        return True
 
-    def _write(self, path, taggram):
+        Raises:
+            AudioError: If the file cannot be read or written.
+        """
+        if self.key:
+            song = self.listener.with_chords(path, song)
+        if self.tempo:
+            song = self.listener.with_tempo(path, song)
+        assert song.taggram is not None
         fields = choose_fields(
-            taggram,
+            song.taggram,
             self.mapping,
-            key=self.listener.chords(path).key() if self.key else None,
-            tempo=self.listener.tempo(path) if self.tempo else None,
-            preset=self.preset,
+            key=song.key,
+            tempo=song.tempo,
+            preset=song.presets["tags"],
         )
-        return write(path, fields, overwrite=self.overwrite, dry_run=self.dry_run)
+        changes = lines(
+            write(path, fields, overwrite=self.overwrite, dry_run=self.dry_run)
+        )
+        if renderer.is_rich:
+            say(renderer.console, "\n".join(changes))
+        else:
+            show("\n".join([str(path), *changes]))
 
 
 def make_writer(
@@ -100,20 +100,6 @@ def make_writer(
     if min_score is not None:
         mapping = dataclasses.replace(mapping, min_score=min_score)
     return Writer(mapping, dry_run=dry_run, **options)
-
-
-def take_back(files: Iterable[Path], dry_run: bool) -> int:
-    """Take back what was written into files; returns how many failed."""
-    failed = 0
-    for path in files:
-        try:
-            changes = lines(undo(path, dry_run=dry_run))
-        except EXPECTED as error:
-            typer.echo(f"{path}: {error}", err=True)
-            failed += 1
-            continue
-        typer.echo("\n".join([str(path), *changes]))
-    return failed
 
 
 def lines(changes: list[FieldChange]) -> list[str]:

@@ -2,14 +2,13 @@
 
 import enum
 import json
-import os
 import tempfile
 from pathlib import Path
 
 import typer
 
 from keras_musictag import data as data_sets
-from keras_musictag import errors
+from keras_musictag import environment, errors
 from keras_musictag.cli.arguments import read_record, read_tracks
 from keras_musictag.cli.printing import ReportFormat, opened, silenced, warned
 from keras_musictag.labels import Labels
@@ -51,7 +50,7 @@ def evaluate_tags(
         asked = _part(everything, split)
         train = _part(everything, "train") if baseline else None
         tracks = asked.check_files()
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        environment.quiet_tensorflow()
         from keras_musictag.models.tagger import MusicTagger
         from keras_musictag.training.run import judge_tagger
 

@@ -1,6 +1,5 @@
 """`keras-musictag teach`: a new tag by examples."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,8 +8,8 @@ import typer
 from typer import Argument, Option
 from typer.core import TyperCommand
 
-from keras_musictag import audio, errors
-from keras_musictag.cli.arguments import split_readable
+from keras_musictag import audio, environment, errors
+from keras_musictag.cli.files import split_readable
 from keras_musictag.cli.printing import make_console, progress, silenced
 
 MANY = ("--yes", "--no", "--pool")  # options that take one value after the other
@@ -90,7 +89,7 @@ def teach(
     screen = make_console(sys.stdout)
     with silenced() as stderr, progress(screen, False, stderr, 1, False):
         # Here, because they start the backend.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        environment.quiet_tensorflow()
         from keras_musictag.models.tagger import MusicTagger
         from keras_musictag.training.teaching import teach as begin
 

@@ -1,14 +1,13 @@
 """`keras-musictag train`: from a table of tracks to a saved tagger."""
 
 import enum
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from typer import Option
 
-from keras_musictag import errors
+from keras_musictag import environment, errors
 from keras_musictag.cli.arguments import (
     check_folder,
     read_config,
@@ -152,7 +151,7 @@ def train(
                 unknown_tags=unknown_tags,
             )
             tracks = everything.check_files()
-            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+            environment.quiet_tensorflow()
             try:
                 lines = _run(
                     tracks,

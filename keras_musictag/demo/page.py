@@ -1,5 +1,6 @@
 """The page itself: Gradio's controls, and one component that draws the results."""
 
+import dataclasses
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,13 +10,8 @@ from keras_musictag import audio, errors
 from keras_musictag.demo.downloads import write_downloads
 from keras_musictag.demo.listener import DECODERS, Listener
 from keras_musictag.demo.similar import Similar
-from keras_musictag.demo.view import (
-    chord_lane,
-    file_link,
-    heat_map,
-    key_name,
-    tag_groups,
-)
+from keras_musictag.demo.view import chord_lane, file_link, heat_map, tag_groups
+from keras_musictag.pages import SongSummary
 
 ASSETS = Path(__file__).with_name("assets")
 TITLE = "What is heard in this song?"
@@ -72,19 +68,25 @@ class Page:
         yield {**view, "message": "Listening for tags …"}
         taggram = self.listener.taggram(song, preset)
         view |= {"groups": tag_groups(taggram), "heat": heat_map(taggram)}
+        summary = SongSummary(view["name"], taggram, presets={"tags": preset})
         yield {**view, "message": "Listening for chords …"}
-        notices, sequence = [seen.notice], None
+        notices = [seen.notice]
         try:
             sequence = self.listener.chords(song, chords, vocabulary, decoder)
-            view |= {"chords": chord_lane(sequence), "key": key_name(sequence)}
+            summary = dataclasses.replace(
+                summary, chords=sequence, presets={"tags": preset, "chords": chords}
+            )
+            view |= {
+                "chords": chord_lane(sequence),
+                "key": summary.facts().get("key", ""),
+            }
         except errors.AudioError as error:  # too short for chords, not for tags
             notices.append(f"No chords: {say(error)}")
         if self.similar is not None:
             yield {**view, "message": "Looking for similar clips …"}
             view["similar"] = self.similar.to(song)
-        made_by = {"tags": preset} | ({"chords": chords} if sequence else {})
         with tempfile.TemporaryDirectory() as folder:
-            files = write_downloads(folder, view["name"], taggram, sequence, made_by)
+            files = write_downloads(folder, summary)
             view["downloads"] = [
                 {"name": name, "file": file_link(path)} for name, path in files.items()
             ]

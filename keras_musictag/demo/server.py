@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import re
 import signal
 import socket
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from keras_musictag import environment
 from keras_musictag.checks import check_positive
 from keras_musictag.demo.listener import Listener
 from keras_musictag.demo.page import Page, asset, build
@@ -75,15 +75,17 @@ def running(
     similar = None if library is None else Similar(library)
     listener = Listener(presets, chords, max_minutes)
     # Gradio reads this when it is imported.
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    environment.impose({"GRADIO_ANALYTICS_ENABLED": "False"})
     gr = import_extra("gradio", "demo", "The demo page")
     # What is fetched is fetched now; later no visitor makes this machine ask others.
     for name in (*presets, *chords):
         listener.model(name)
     if similar is not None:
         similar.load(listener.model(similar.preset))
-    with tempfile.TemporaryDirectory(prefix="keras-musictag-demo-") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder
+    with (
+        tempfile.TemporaryDirectory(prefix="keras-musictag-demo-") as folder,
+        environment.imposed(GRADIO_TEMP_DIR=folder),
+    ):
         page = build(
             gr, Page(listener, similar), max_mb=max_mb, max_minutes=max_minutes
         )
@@ -93,7 +95,6 @@ def running(
             yield _start(gr, page, host, port, max_mb)
         finally:
             page.close(verbose=False)
-            os.environ.pop("GRADIO_TEMP_DIR")
 
 
 def launch(*, open_browser: bool = True, **options: Any) -> None:

@@ -20,14 +20,9 @@ def file_link(path: str | Path) -> dict[str, Any]:
 
 def tag_groups(taggram: Taggram) -> list[dict[str, Any]]:
     """Return all tags by group, groups in the order of the labels, best tags first."""
-    groups = dict.fromkeys(taggram.labels.groups)
-    only = len(groups) == 1
     return [
-        {
-            "name": group or ("tags" if only else "other"),
-            "tags": _rounded(taggram.top(None, groups=None if only else group)),
-        }
-        for group in groups
+        {"name": group, "tags": [[label, round(score, 4)] for label, score in tags]}
+        for group, tags in taggram.by_group().items()
     ]
 
 
@@ -61,13 +56,3 @@ def chord_lane(chords: ChordSequence) -> list[dict[str, Any]]:
             }
         )
     return lane
-
-
-def key_name(chords: ChordSequence) -> str:
-    """Return the key with its place on Camelot's wheel; empty without any chord."""
-    key = chords.key()
-    return f"{key.name} ({key.camelot})" if key else ""
-
-
-def _rounded(tags: list[tuple[str, float]]) -> list[list]:
-    return [[label, round(score, 4)] for label, score in tags]

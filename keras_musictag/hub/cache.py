@@ -1,10 +1,10 @@
 """The folder that fetched files are kept in, and one writer at a time."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from keras_musictag import environment
 from keras_musictag.errors import PresetError
 
 
@@ -25,9 +25,9 @@ def cache_folder(folder=None) -> Path:
     cache_folder()
     ```
     """
-    folder = folder or os.environ.get("KMT_CACHE")
+    folder = folder or environment.get("KMT_CACHE")
     if not folder:
-        caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        caches = environment.get("XDG_CACHE_HOME") or "~/.cache"
         folder = Path(caches) / "keras_musictag"
     return Path(folder).expanduser().absolute()
 

@@ -1,7 +1,6 @@
 """Downloads over HTTP: resumed, retried, checked, and put in place as a whole."""
 
 import contextlib
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from keras_musictag import environment
 from keras_musictag.errors import PresetError
 from keras_musictag.hub.cache import cache_folder, lock
 from keras_musictag.hub.integrity import verify_file
@@ -124,7 +124,7 @@ class _TryAgain(Exception):
 
 
 def _mirrored(url: str) -> str:
-    base = os.environ.get("KMT_UPSTREAM")
+    base = environment.get("KMT_UPSTREAM")
     return f"{base.rstrip('/')}{urlsplit(url).path}" if base else url
 
 

@@ -1,13 +1,13 @@
 """`Analyzer`: jobs in, rows out; it knows models, and nothing of the library."""
 
 import dataclasses
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from keras_musictag import environment
 from keras_musictag.chords.analysis import BEAT_SAMPLE_RATE
 from keras_musictag.chords.chordogram import Chordogram
 from keras_musictag.errors import import_extra
@@ -139,7 +139,7 @@ class _Tags:
 
     def __init__(self, preset: str, recipe: Recipe):
         # Here, because it starts the backend.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        environment.quiet_tensorflow()
         from keras_musictag.insight.fingerprint import fingerprint
         from keras_musictag.models.tagger import MusicTagger
 
@@ -180,7 +180,7 @@ class _Chords:
     """Chords and key of tracks by one recogniser, segment by segment."""
 
     def __init__(self, preset: str):
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        environment.quiet_tensorflow()
         from keras_musictag.insight.fingerprint import fingerprint
         from keras_musictag.models.recognizer import ChordRecognizer
 

@@ -3,12 +3,12 @@
 import contextlib
 import dataclasses
 import itertools
-import os
 import sys
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
+from keras_musictag import environment
 from keras_musictag.checks import check_positive_int
 from keras_musictag.errors import ConfigError, import_extra
 from keras_musictag.library.analysis import Analyzer
@@ -45,11 +45,11 @@ class RayEngine:
         if workers is not None:
             check_positive_int(workers, name="workers")
         self.workers, self.address = workers, address
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        environment.suggest(RAY_USAGE_STATS_ENABLED="0")
         if address is None:  # on every system: the loopback instead of the network
-            os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+            environment.suggest(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0")
         # This process loads the models too, and leaves GPUs to the actors.
-        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+        environment.suggest(TF_FORCE_GPU_ALLOW_GROWTH="true")
         import_extra("ray", "ray", "The Ray engine")
 
     def __call__(
@@ -112,8 +112,8 @@ def connected(address: str | None) -> Iterator[None]:
 class _Worker:
     """What an actor is: an `Analyzer` that is loaded on its machine."""
 
-    def load(self, recipe: Recipe, ids: list[str], environment: dict[str, str]) -> None:
-        os.environ.update(environment)  # before anything imports Keras
+    def load(self, recipe: Recipe, ids: list[str], variables: dict[str, str]) -> None:
+        environment.impose(variables)  # before anything imports Keras
         self.analyzer = Analyzer(recipe)
         found = [analysis.id for analysis in self.analyzer.analyses]
         if found != ids:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 import keras_musictag
-from keras_musictag import audio
+from keras_musictag import audio, environment
 from keras_musictag.checks import check_positive
 from keras_musictag.errors import ConfigError
 from keras_musictag.export.formats import check_target, export_network
@@ -202,12 +202,15 @@ def _in_tensorflow(model, path: Path, wish: dict, examples, expected) -> None:
         wish = {**wish, "path": str(path.absolute())}
         (Path(folder) / "wish.json").write_text(json.dumps(wish), "utf-8")
         code = "from keras_musictag.models import exporting; exporting.main()"
-        environment = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
         # What this process can import, the other one shall find as well.
-        environment["PYTHONPATH"] = os.pathsep.join(p or os.getcwd() for p in sys.path)
+        search_path = os.pathsep.join(p or os.getcwd() for p in sys.path)
         outcome = subprocess.run(
             [sys.executable, "-c", code, folder],
-            env={**os.environ, **environment},
+            env=environment.of_child(
+                KERAS_BACKEND="tensorflow",
+                TF_CPP_MIN_LOG_LEVEL="3",
+                PYTHONPATH=search_path,
+            ),
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,

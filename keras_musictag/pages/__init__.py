@@ -2,5 +2,6 @@
 
 from keras_musictag.pages.collection import collection_map
 from keras_musictag.pages.report import song_report
+from keras_musictag.pages.summary import SongSummary
 
-__all__ = ["collection_map", "song_report"]
+__all__ = ["SongSummary", "collection_map", "song_report"]

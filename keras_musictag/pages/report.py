@@ -1,14 +1,13 @@
 """A page about one song: what is heard in it, and when."""
 
 import math
-from collections.abc import Mapping
 
 import keras_musictag
-from keras_musictag.checks import check_positive
 from keras_musictag.chords import harte, keys
 from keras_musictag.chords.sheet import clock
 from keras_musictag.errors import ConfigError
 from keras_musictag.pages.rendering import data_uri, render
+from keras_musictag.pages.summary import SongSummary
 from keras_musictag.tracks.taggram import Taggram
 
 TAGS_PER_GROUP = 8
@@ -17,37 +16,21 @@ LANE_SECONDS = 16.0  # of chords in one line of the page
 SHOWN_SHARE = 0.028  # of a line: a shorter chord has no room for its name
 
 
-def song_report(
-    taggram: Taggram,
-    *,
-    title: str,
-    duration: float | None = None,
-    chords=None,
-    tempo: float | None = None,
-    made_by: Mapping[str, str] | None = None,
-) -> str:
+def song_report(summary: SongSummary) -> str:
     """Write a page about a song: tags, taggram, chords, key and tempo.
 
     One HTML file that needs nothing else: no network, no script. It is made to be
     printed as well.
 
     Args:
-        taggram: What a tagger said about the song, see `MusicTagger.taggram`.
-        title: The heading, such as the name of the file.
-        duration: Of the song in seconds; `None` to leave it out, or for that of
-            `chords`.
-        chords: Its `ChordSequence`, which also tells the key; `None` for a page
-            without chords.
-        tempo: In beats per minute; `None` or 0 if unknown.
-        made_by: What made the page, by name, such as
-            `{"tags": "musicnn_msd", "chords": "crema"}`; stands at its end, with the
-            version of this package.
+        summary: What is known about the song; the tags must be. Its title is the
+            heading, its presets stand at the end, with the version of this package.
 
     Returns:
         The page, to be written as UTF-8.
 
     Raises:
-        ConfigError: If the taggram is empty, or a number is out of range.
+        ConfigError: If there is no taggram, or an empty one.
         MissingExtraError: If matplotlib or Jinja is not installed.
 
     Example:
@@ -57,48 +40,39 @@ def song_report(
     import keras_musictag as kmt
 
     song = kmt.audio.demo_path()
-    taggram = kmt.MusicnnTagger.from_pretrained().taggram(song)
-    chords = kmt.ChordRecognizer.from_pretrained().recognize(song)
-    page = kmt.pages.song_report(taggram, title="Demo", chords=chords)
+    summary = kmt.pages.SongSummary(
+        "Demo",
+        taggram=kmt.MusicnnTagger.from_pretrained().taggram(song),
+        chords=kmt.ChordRecognizer.from_pretrained().recognize(song),
+    )
+    page = kmt.pages.song_report(summary)
     Path("demo.html").write_text(page, encoding="utf-8")
     ```
     """
-    if not len(taggram.times):
+    taggram, chords = summary.taggram, summary.chords
+    if taggram is None or not len(taggram.times):
         raise ConfigError(
             "A report needs the scores of at least one chunk.",
-            received="an empty taggram",
+            received="no taggram" if taggram is None else "an empty taggram",
             advice="Make it by `taggram(song)` from a track that is long enough.",
         )
-    tempo = check_positive(tempo, name="tempo") if tempo else None
-    duration = chords.duration if duration is None and chords is not None else duration
-    key = None if chords is None else chords.key()
-    facts = {
-        "length": None if duration is None else clock(duration),
-        "key": key and f"{key.name} ({key.camelot})",
-        "tempo": tempo and f"{tempo:.0f} BPM",
-    }
     return render(
         "report.html",
         "song_report()",
-        title=title,
-        facts={name: text for name, text in facts.items() if text},
+        title=summary.title,
+        facts=summary.facts(),
         groups=_groups(taggram),
         taggram=data_uri(taggram.plot(TAGS_OVER_TIME).figure),
         lanes=[] if chords is None else _lanes(chords.spelled()),
-        made_by=made_by or {},
+        made_by=summary.presets,
         version=keras_musictag.__version__,
     )
 
 
-def _groups(taggram: Taggram) -> list[tuple[str, list[tuple[str, float]]]]:
-    """The strongest tags of each group, groups in the order of the labels."""
-    groups = dict.fromkeys(taggram.labels.groups)
-    if len(groups) == 1:
-        return [("tags", taggram.top(2 * TAGS_PER_GROUP))]
-    return [
-        (group or "other", taggram.top(TAGS_PER_GROUP, groups=group))
-        for group in groups
-    ]
+def _groups(taggram: Taggram) -> dict[str, list[tuple[str, float]]]:
+    """The strongest tags of each group; a single one has room for more."""
+    single = len(taggram.by_group()) == 1
+    return taggram.by_group(TAGS_PER_GROUP * (2 if single else 1))
 
 
 def _lanes(chords) -> list[dict]:

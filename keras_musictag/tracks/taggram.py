@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_musictag.checks import check_choice, check_positive_int
 from keras_musictag.errors import LabelError
-from keras_musictag.labels import Labels
+from keras_musictag.labels import NO_GROUP, Labels
 
 AGGREGATES: dict[str, Callable] = {
     "mean": np.mean,
@@ -144,6 +144,49 @@ class Taggram:
         # Ties go to the later label, as a reversed ascending sort has it.
         chosen.sort(key=lambda i: (keys[i], i), reverse=True)
         return [(self.labels[i], float(scores[i])) for i in chosen[:top_k]]
+
+    def by_group(
+        self,
+        top_k: int | None = None,
+        min_score: float | None = None,
+        sort: str = "score",
+        aggregate: str = "mean",
+    ) -> dict[str, list[tuple[str, float]]]:
+        """Return the labels that fit the track best, group by group.
+
+        Args:
+            top_k: How many of each group at most; `None` for all.
+            min_score: Leave out labels whose score is lower.
+            sort: `"score"` or `"lift"`, as in `top`.
+            aggregate: How the chunks come together.
+
+        Returns:
+            For each group its list of `(label, score)`, best first. Groups come in
+            the order in which the labels name them, also those of which nothing is
+            left; labels without a group are under `"labels"`.
+
+        Raises:
+            LabelError, ConfigError: As `top`.
+
+        Example:
+
+        ```python
+        import keras_musictag as kmt
+
+        taggram = kmt.MusicnnTagger.from_pretrained().taggram(kmt.audio.demo_path())
+        for group, tags in taggram.by_group(top_k=3).items():
+            print(group, [label for label, score in tags])
+        ```
+        """
+        if top_k is not None:
+            check_positive_int(top_k, name="top_k")
+        group_of = dict(zip(self.labels, self.labels.groups, strict=True))
+        tags: dict[str, list[tuple[str, float]]] = {
+            group or NO_GROUP: [] for group in self.labels.groups
+        }
+        for label, score in self.top(None, min_score, None, sort, aggregate):
+            tags[group_of[label] or NO_GROUP].append((label, score))
+        return {group: best[:top_k] for group, best in tags.items()}
 
     def _sort_keys(self, scores: np.ndarray, sort: str) -> np.ndarray:
         if check_choice(sort, ("score", "lift"), name="sort") == "score":

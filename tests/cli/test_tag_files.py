@@ -19,6 +19,10 @@ def run(*arguments):
     return CliRunner().invoke(app, ["tag", *map(str, arguments)])
 
 
+def untag(*arguments):
+    return CliRunner().invoke(app, ["untag", *map(str, arguments)])
+
+
 @pytest.fixture
 def song(tmp_path):
     path = tmp_path / "song.ogg"
@@ -47,9 +51,9 @@ def test_show_write_and_take_back(song, tmp_path):
     scores = {tag["label"]: tag["score"] for tag in track["tags"]}
     assert float(found["KMT_JAZZ"][0]) == pytest.approx(scores["jazz"], abs=1e-4)
 
-    assert "genre: Jazz!" in run(song, "--undo", "--dry-run").stdout
+    assert "genre: Jazz!" in untag(song, "--dry-run").stdout
     assert kmt.tagfiles.read(song) == found
-    assert run(song, "--undo").exit_code == 0
+    assert untag(song).exit_code == 0
     assert kmt.tagfiles.read(song) == {}
 
 

@@ -11,6 +11,7 @@ import pytest
 from keras_musictag import Labels, Taggram, pages
 from keras_musictag.chords import ChordSequence
 from keras_musictag.errors import ConfigError
+from keras_musictag.pages import SongSummary
 
 pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
@@ -47,13 +48,14 @@ def chords():
 
 
 def test_one_page_holds_everything():
-    text = pages.song_report(
+    summary = SongSummary(
+        "song.mp3",
         song(),
-        title="song.mp3",
-        chords=chords(),
+        chords(),
         tempo=119.7,
-        made_by={"tags": "musicnn_msd"},
+        presets={"tags": "musicnn_msd"},
     )
+    text = pages.song_report(summary)
     page = Page(text)
     shown = " ".join(page.texts)
     for expected in ("song.mp3", "0:24", "120 BPM", "C major (8B)", "musicnn_msd"):
@@ -71,7 +73,7 @@ def test_one_page_holds_everything():
 
 
 def test_chords_lie_where_they_sound():
-    page = Page(pages.song_report(song(), title="x", chords=chords()))
+    page = Page(pages.song_report(SongSummary("x", song(), chords())))
     boxes = [a for a in page.classed("chord") if "style" in a]
     places = [
         tuple(map(float, re.findall(r"[\d.]+(?=%)", box["style"]))) for box in boxes
@@ -89,13 +91,14 @@ def test_chords_lie_where_they_sound():
 def test_names_of_files_and_tags_are_text():
     labels = Labels(["<b>rock</b>", "a&b"])
     taggram = Taggram(np.zeros(1), labels, np.full((1, 2), 0.5, "float32"))
-    text = pages.song_report(taggram, title="<script>alert(1)</script>")
+    text = pages.song_report(SongSummary("<script>alert(1)</script>", taggram))
     assert "<script" not in text and "<b>" not in text
     assert {"<b>rock</b>", "a&b", "<script>alert(1)</script>"} <= set(Page(text).texts)
 
 
 def test_without_chords_there_is_no_lane():
-    page = Page(pages.song_report(song(), title="x", duration=65.0))
+    summary = SongSummary("x", song(), duration=65.0)
+    page = Page(pages.song_report(summary))
     assert "1:05" in page.texts and not page.classed("lane")
     assert "key" not in page.texts and "tempo" not in page.texts
 
@@ -103,6 +106,6 @@ def test_without_chords_there_is_no_lane():
 def test_what_cannot_be_reported():
     empty = Taggram(np.zeros(0), song().labels, np.zeros((0, 3), "float32"))
     with pytest.raises(ConfigError, match="empty taggram"):
-        pages.song_report(empty, title="x")
-    with pytest.raises(ConfigError, match="tempo"):
-        pages.song_report(song(), title="x", tempo=-3)
+        pages.song_report(SongSummary("x", empty))
+    with pytest.raises(ConfigError, match="no taggram"):
+        pages.song_report(SongSummary("x", chords=chords()))

@@ -1,0 +1,130 @@
+"""What is known about one song, in one piece: pages, commands and files render it."""
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from keras_musictag.checks import check_positive
+from keras_musictag.chords import Key
+from keras_musictag.chords.sequence import ChordSequence
+from keras_musictag.chords.sheet import clock
+from keras_musictag.errors import ConfigError
+from keras_musictag.tracks.taggram import Taggram
+
+_DIGITS = 6  # of numbers in records
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SongSummary:
+    """What is known about a song: tags, chords, key, tempo, and who found them.
+
+    The report, the demo page, the commands and the tags of files are all made from
+    it. Anything may be missing.
+
+    Args:
+        title: What to call the song, such as the name of its file.
+        taggram: What a tagger said about it, see `MusicTagger.taggram`.
+        chords: Its chords; they tell the key.
+        tempo: In beats per minute; `None` or 0 if unknown.
+        duration: Of the song in seconds; `None` for that of `chords`, if there are any.
+        presets: The models behind it, by what they found, such as
+            `{"tags": "musicnn_msd", "chords": "crema"}`.
+
+    Raises:
+        ConfigError: If the tempo or the duration is out of range.
+
+    Example:
+
+    ```python
+    import keras_musictag as kmt
+
+    song = kmt.audio.demo_path()
+    chords = kmt.ChordRecognizer.from_pretrained().recognize(song)
+    summary = kmt.pages.SongSummary("Demo", chords=chords, tempo=92.3)
+    summary.facts()  # {"length": "0:10", "key": ..., "tempo": "92 BPM"}
+    ```
+    """
+
+    title: str
+    taggram: Taggram | None = None
+    chords: ChordSequence | None = None
+    tempo: float | None = None
+    duration: float | None = None
+    presets: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.duration:
+            check_positive(self.duration, name="duration")
+        elif self.chords is not None:  # a frozen dataclass is filled in this way
+            object.__setattr__(self, "duration", self.chords.duration)
+        if self.tempo:
+            check_positive(self.tempo, name="tempo")
+        else:
+            object.__setattr__(self, "tempo", None)
+
+    @functools.cached_property
+    def key(self) -> Key | None:
+        """The key that the chords speak for; `None` without chords."""
+        return None if self.chords is None else self.chords.key()
+
+    def facts(self) -> dict[str, str]:
+        """Return in words what is known: of `length`, `key` and `tempo`."""
+        facts = {}
+        if self.duration is not None:
+            facts["length"] = clock(self.duration)
+        if self.key is not None:
+            facts["key"] = f"{self.key.name} ({self.key.camelot})"
+        if self.tempo is not None:
+            facts["tempo"] = f"{self.tempo:.0f} BPM"
+        return facts
+
+    def tags(
+        self,
+        top_k: int | None = None,
+        min_score: float | None = None,
+        groups: Iterable[str] | str | None = None,
+        sort: str = "score",
+    ) -> list[dict[str, Any]]:
+        """Return the tags as records that JSON can hold.
+
+        Args:
+            top_k, min_score, groups, sort: As in `Taggram.top`.
+
+        Returns:
+            For each tag its `label`, `score` and `group`, best first; the group is
+            `None` for a label without one.
+
+        Raises:
+            ConfigError: If there is no taggram.
+            LabelError: As `Taggram.top`.
+        """
+        if self.taggram is None:
+            raise ConfigError(
+                "There are no tags in this summary.",
+                received=f"title={self.title!r}, taggram=None",
+                advice="Make it with taggram=tagger.taggram(song).",
+            )
+        labels = self.taggram.labels
+        group_of = dict(zip(labels, labels.groups, strict=True))
+        return [
+            {"label": label, "score": round(score, _DIGITS), "group": group_of[label]}
+            for label, score in self.taggram.top(top_k, min_score, groups, sort)
+        ]
+
+    def segments(self) -> list[dict[str, Any]]:
+        """Return the chords as records that JSON can hold.
+
+        Returns:
+            For each segment its `start` and `end` in seconds, `label` and
+            `confidence`; an empty list without chords.
+        """
+        return [
+            {
+                "start": round(start, _DIGITS),
+                "end": round(end, _DIGITS),
+                "label": label,
+                "confidence": None if sure is None else round(sure, _DIGITS),
+            }
+            for start, end, label, sure in self.chords or ()
+        ]

@@ -1,0 +1,66 @@
+"""Scores of one track, brought down to what fits it best."""
+
+import numpy as np
+import pytest
+
+from keras_musictag import Labels, Taggram
+from keras_musictag.errors import ConfigError, LabelError
+
+NAMES = ["rock", "sad", "jazz", "odd", "glad", "pop"]
+GROUPS = ["genre", "mood", "genre", None, "mood", "genre"]
+SCORES = [[0.6, 0.2, 0.1, 0.5, 0.3, 0.3], [0.8, 0.4, 0.3, 0.1, 0.1, 0.1]]
+
+
+def taggram(groups=GROUPS, priors=None):
+    labels = Labels(NAMES, groups, priors)
+    return Taggram(np.array([0.0, 3.0]), labels, np.array(SCORES, "float32"))
+
+
+def names(groups):
+    return {group: [label for label, _ in tags] for group, tags in groups.items()}
+
+
+def test_groups_in_the_order_of_the_labels_and_best_first():
+    groups = taggram().by_group()
+    # Means: rock 0.7, sad 0.3, jazz 0.2, odd 0.3, glad 0.2, pop 0.2; ties go to the
+    # later label.
+    assert list(names(groups).items()) == [
+        ("genre", ["rock", "pop", "jazz"]),
+        ("mood", ["sad", "glad"]),
+        ("labels", ["odd"]),
+    ]
+    scores = [score for _, score in groups["genre"]]
+    np.testing.assert_allclose(scores, [0.7, 0.2, 0.2], atol=1e-6)
+    assert names(taggram().by_group(aggregate="max", top_k=2)) == {
+        "genre": ["rock", "pop"],  # 0.8 and 0.3, as jazz
+        "mood": ["sad", "glad"],
+        "labels": ["odd"],
+    }
+
+
+def test_each_group_is_as_top_has_it():
+    one = taggram(priors=[0.9, 0.1, 0.01, 0.5, 0.1, 0.3])
+    for options in ({}, {"sort": "lift"}, {"aggregate": "median"}):
+        for group, tags in one.by_group(2, 0.15, **options).items():
+            if group != "labels":
+                assert tags == one.top(2, 0.15, group, **options)
+
+
+def test_a_group_of_which_nothing_is_left_stays():
+    assert taggram().by_group(min_score=0.5) == {
+        "genre": [("rock", pytest.approx(0.7))],
+        "mood": [],
+        "labels": [],
+    }
+
+
+def test_labels_without_groups_have_one_name():
+    assert list(taggram(groups=None).by_group()) == ["labels"]
+    assert list(taggram(groups=["genre"] * 6).by_group()) == ["genre"]
+
+
+def test_wrong_arguments():
+    with pytest.raises(ConfigError, match="top_k"):
+        taggram().by_group(top_k=0)
+    with pytest.raises(LabelError, match="priors"):
+        taggram().by_group(sort="lift")
