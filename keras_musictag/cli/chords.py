@@ -12,10 +12,11 @@ from rich.table import Table
 from typer import Option
 
 from keras_musictag import errors, presets
-from keras_musictag.chords import Vocabulary, estimate_transitions, get_vocabulary
+from keras_musictag.chords import Key, Vocabulary, estimate_transitions, get_vocabulary
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.chords.sheet import clock
 from keras_musictag.cli.arguments import (
+    KeyNotationOption,
     Paths,
     Quiet,
     find_files,
@@ -92,6 +93,7 @@ def chords(
         Path | None,
         Option(metavar="DIR", help="Write a file for each track into this folder."),
     ] = None,
+    key_notation: KeyNotationOption = None,
     quiet: Quiet = False,
 ) -> None:
     """Name the chords of audio files, with times.
@@ -111,7 +113,7 @@ def chords(
             model = _load(preset) if usable else None
             with (
                 opened(None) as screen,
-                _Sheets(screen, chosen, output, preset, usable) as sheets,
+                _Sheets(screen, chosen, output, preset, usable, key_notation) as sheets,
                 progress(
                     sheets.console,
                     chosen == ChordFormat.table and output is None,
@@ -211,7 +213,9 @@ class _Sheets:
         folder: Path | None,
         preset: str,
         files: list[Path],
+        key_notation: str | None,
     ):
+        self.key_notation = key_notation
         self.screen, self.format = screen, format
         self.folder, self.preset = folder, preset
         self.console = make_console(screen)
@@ -246,7 +250,7 @@ class _Sheets:
             rows = csv.writer(self.screen, lineterminator="\n")
             rows.writerows([path, *_rounded(segment)] for segment in chords)
         elif self.format == ChordFormat.table:
-            say(self.console, _heading(path, chords))
+            say(self.console, self._heading(path, chords))
             self.console.print(_table(chords))
         else:
             self.screen.write(self._text(path, chords))
@@ -263,7 +267,7 @@ class _Sheets:
         elif self.format == ChordFormat.table:
             with target.open("w", encoding="utf-8") as file:
                 console = make_console(file)
-                say(console, _heading(path, chords))
+                say(console, self._heading(path, chords))
                 console.print(_table(chords))
         else:
             text = self._text(path, chords)
@@ -285,21 +289,24 @@ class _Sheets:
             "path": str(path),
             "preset": self.preset,
             "duration": chords.duration,
-            "key": key and key.label,
+            "key": key and self._key(key, key.label),
             "segments": [
                 dict(zip(names, _rounded(segment), strict=True)) for segment in chords
             ],
         }
 
+    def _heading(self, path: Path, chords: ChordSequence) -> str:
+        key = chords.key()
+        name = key and self._key(key, f"{key.name}, {key.camelot}")
+        return f"{path}  {name}" if name else str(path)
+
+    def _key(self, key: Key, usual: str) -> str:
+        return key.notated(self.key_notation) if self.key_notation else usual
+
 
 def _rounded(segment) -> list:
     start, end, label, confidence = segment
     return [round(start, 6), round(end, 6), label, round(confidence, 6)]
-
-
-def _heading(path: Path, chords: ChordSequence) -> str:
-    key = chords.key()
-    return f"{path}  {key.name}, {key.camelot}" if key else str(path)
 
 
 def _table(chords: ChordSequence) -> Table:

@@ -5,10 +5,11 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-import typer
+from rich.console import Console
 
 from keras_musictag import chords, errors
 from keras_musictag.chords.sequence import ChordSequence
+from keras_musictag.cli.printing import say
 
 CHORD_PRESET = "crema"
 
@@ -43,13 +44,15 @@ class Reports:
         targets: The page of each file.
         preset: Name of the tagger.
         listener: Finds chords and tempo; `None` for pages without.
+        key_notation: How the key is written; `None` for the name and Camelot's.
     """
 
     targets: dict[Path, Path | None]
     preset: str
     listener: Listener | None
+    key_notation: str | None = None
 
-    def add(self, path: Path, taggram) -> None:
+    def add(self, path: Path, taggram, messages: Console) -> None:
         """Write the page of one track; what cannot be found is named and left out."""
         from keras_musictag import pages
 
@@ -62,9 +65,14 @@ class Reports:
                 if importlib.util.find_spec("librosa"):
                     tempo = self.listener.tempo(path)
             except errors.AudioError as error:
-                typer.echo(f"{path}: no chords in the report: {error}", err=True)
+                say(messages, f"{path}: no chords in the report: {error}")
         page = pages.song_report(
-            taggram, title=path.name, chords=found, tempo=tempo, made_by=made_by
+            taggram,
+            title=path.name,
+            chords=found,
+            tempo=tempo,
+            made_by=made_by,
+            key_notation=self.key_notation,
         )
         target = self.targets[path]
         assert target is not None

@@ -11,6 +11,7 @@ from typer import Option
 
 from keras_musictag import errors, presets
 from keras_musictag.cli.arguments import (
+    KeyNotationOption,
     OutputFile,
     Paths,
     Quiet,
@@ -132,6 +133,7 @@ def tag(
         bool,
         Option("--tempo", help="And the tempo.", rich_help_panel=IN_FILES),
     ] = False,
+    key_notation: KeyNotationOption = None,
     dry_run: Annotated[
         bool,
         Option(
@@ -169,6 +171,7 @@ def tag(
         _named_after(report, files),
         preset,
         None if no_chords or exported else listener,
+        key_notation,
     )
     writer = make_writer(
         labels,
@@ -182,6 +185,7 @@ def tag(
         key=key,
         tempo=tempo,
         listener=listener,
+        key_notation=key_notation or "musical",
     )
     if not (quiet or exported) and sys.stderr.isatty() and _is_fetched(preset):
         typer.echo(f"The weights of {preset} are fetched once and kept.", err=True)
@@ -216,9 +220,11 @@ def tag(
                     )
                     _write_taggram(outcome, targets[path], path)
                     if report is not None:
-                        reports.add(path, outcome)
+                        reports.add(path, outcome, bar.console)
                     done += 1
-                    if writer is not None and not writer.add(path, outcome, results):
+                    if writer is not None and not writer.add(
+                        path, outcome, results, bar.console
+                    ):
                         failed, done = failed + 1, done - 1
     except KeyboardInterrupt:
         typer.echo(f"Stopped: {done} of {len(files)} files are done.", err=True)

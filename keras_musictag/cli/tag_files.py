@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import typer
+from rich.console import Console
 
 from keras_musictag import errors
 from keras_musictag.cli.printing import EXPECTED, Format, Results, say
@@ -26,6 +27,7 @@ class Writer:
         key: Whether to find the key as well.
         tempo: Whether to find the tempo as well.
         listener: Finds them.
+        key_notation: How the key is written.
     """
 
     mapping: FieldMap
@@ -35,21 +37,23 @@ class Writer:
     key: bool
     tempo: bool
     listener: Listener
+    key_notation: str
 
-    def add(self, path: Path, taggram, results: Results) -> bool:
+    def add(self, path: Path, taggram, results: Results, messages: Console) -> bool:
         """Write into one file and tell the changes; whether that went well.
 
-        They stand below the table; elsewhere they would spoil the results.
+        They stand below the table; elsewhere they would spoil the results, and go
+        where the messages go: the standard error of this process is kept silent.
         """
         try:
             changes = lines(self._write(path, taggram))
         except EXPECTED as error:
-            typer.echo(f"{path}: {error}", err=True)
+            say(messages, f"{path}: {error}")
             return False
         if results.format == Format.table:
             say(results.console, "\n".join(changes))
         else:
-            typer.echo("\n".join([str(path), *changes]), err=True)
+            say(messages, "\n".join([str(path), *changes]))
         return True
 
     def _write(self, path, taggram):
@@ -59,6 +63,7 @@ class Writer:
             key=self.listener.chords(path).key() if self.key else None,
             tempo=self.listener.tempo(path) if self.tempo else None,
             preset=self.preset,
+            key_notation=self.key_notation,
         )
         return write(path, fields, overwrite=self.overwrite, dry_run=self.dry_run)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import keras_musictag
 from keras_musictag.checks import check_positive
-from keras_musictag.chords import harte, keys
+from keras_musictag.chords import Key, harte, keys
 from keras_musictag.chords.sheet import clock
 from keras_musictag.errors import ConfigError
 from keras_musictag.pages.rendering import data_uri, render
@@ -25,6 +25,7 @@ def song_report(
     chords=None,
     tempo: float | None = None,
     made_by: Mapping[str, str] | None = None,
+    key_notation: str | None = None,
 ) -> str:
     """Write a page about a song: tags, taggram, chords, key and tempo.
 
@@ -42,12 +43,15 @@ def song_report(
         made_by: What made the page, by name, such as
             `{"tags": "musicnn_msd", "chords": "crema"}`; stands at its end, with the
             version of this package.
+        key_notation: `"musical"` (`Am`), `"camelot"` (`8A`) or `"openkey"` (`1m`);
+            `None` for the name and Camelot's.
 
     Returns:
         The page, to be written as UTF-8.
 
     Raises:
-        ConfigError: If the taggram is empty, or a number is out of range.
+        ConfigError: If the taggram is empty, a number is out of range, or there is no
+            such notation.
         MissingExtraError: If matplotlib or Jinja is not installed.
 
     Example:
@@ -74,7 +78,7 @@ def song_report(
     key = None if chords is None else chords.key()
     facts = {
         "length": None if duration is None else clock(duration),
-        "key": key and f"{key.name} ({key.camelot})",
+        "key": key and _key(key, key_notation),
         "tempo": tempo and f"{tempo:.0f} BPM",
     }
     return render(
@@ -88,6 +92,10 @@ def song_report(
         made_by=made_by or {},
         version=keras_musictag.__version__,
     )
+
+
+def _key(key: Key, notation: str | None) -> str:
+    return key.notated(notation) if notation else f"{key.name} ({key.camelot})"
 
 
 def _groups(taggram: Taggram) -> list[tuple[str, list[tuple[str, float]]]]:
