@@ -118,7 +118,7 @@ def add_frames(tags: Any, path: str, file: Any) -> None:
         else:
             tags.add(id3.TXXX(encoding=3, desc=name, text=values))
     if type(file).__name__ in ("MP3", "TrueAudio"):
-        for name, value in _ape(path).items():
+        for name, value in read_ape(path).items():
             if name.upper() == _COVER and value.kind == apev2.BINARY:
                 _, _, picture = value.value.partition(b"\0")
                 mime = "image/png" if picture[:4] == b"\x89PNG" else "image/jpeg"
@@ -157,7 +157,8 @@ def _text(data: bytes) -> str:
         return data.decode("cp1252", "replace").strip()
 
 
-def _ape(path: str) -> Any:
+def read_ape(path: str) -> Any:
+    """Return the APEv2 tag of any file, an empty dictionary without one."""
     from mutagen import apev2
 
     try:
@@ -168,7 +169,7 @@ def _ape(path: str) -> Any:
 
 def _from_ape(path: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for name, value in _ape(path).items():
+    for name, value in read_ape(path).items():
         if value.kind == 0:
             name = name.upper()
             texts = [text for text in value if text]

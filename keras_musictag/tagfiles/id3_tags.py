@@ -1,12 +1,15 @@
 """ID3 tags of version 2: in MP3, WAV, AIFF, TTA and DSF files."""
 
+import types
 from typing import Any
 
-from keras_musictag.tagfiles.carried import add_frames
+from keras_musictag.tagfiles.carried import add_frames, read_ape
 from keras_musictag.tagfiles.formats import Tags
+from keras_musictag.tagfiles.named_tags import APETags
 
 # Fields that some programs put where anybody may name one.
 _FREE = {"mood": ("MOOD",), "key": ("KEY", "INITIALKEY"), "tempo": ("BPM",)}
+_WITH_APE = ("MP3", "TrueAudio")  # may end in one, and in an ID3 tag of version 1
 
 
 class ID3Tags(Tags):
@@ -29,6 +32,11 @@ class ID3Tags(Tags):
             self.tags.update_to_v24()
         if carry:
             add_frames(self.tags, path, file)
+        # An APEv2 tag beside it is what some programs read first: both say the same.
+        self.beside: APETags | None = None
+        self.beside_changed = False
+        if type(file).__name__ in _WITH_APE and (tags := read_ape(path)):
+            self.beside = APETags(path, types.SimpleNamespace(tags=tags))
 
     def _frames(self, field):
         """The frames of a field: one of its own, or one that anybody may name."""
@@ -39,11 +47,17 @@ class ID3Tags(Tags):
         ]
 
     def get(self, field):
-        return [str(text) for frame in self._frames(field) for text in frame.text]
+        values = [str(text) for frame in self._frames(field) for text in frame.text]
+        if not any(values) and self.beside is not None and field in self.names:
+            return self.beside.get(field)
+        return values
 
     def set(self, field, values):
         from mutagen import id3
 
+        if self.beside is not None and field in self.names:
+            self.beside.set(field, values)
+            self.beside_changed = True
         for frame in self._frames(field):
             del self.tags[frame.HashKey]
         if not values:
@@ -74,11 +88,13 @@ class ID3Tags(Tags):
     def save(self, path):
         # An ID3 tag of version 1 stays: mutagen would fill it from the new one.
         end = b""
-        if type(self.file).__name__ in ("MP3", "TrueAudio"):
+        if type(self.file).__name__ in _WITH_APE:
             end = _last_tag(path)
         if type(self.file).__name__ in ("WAVE", "AIFF"):
             _pad_last_chunk(path)
         super().save(path)
+        if self.beside is not None and self.beside_changed:
+            self.beside.tags.save(path)
         if end and _last_tag(path) != end:
             with open(path, "r+b") as file:
                 file.seek(-128 if _last_tag(path) else 0, 2)

@@ -109,7 +109,7 @@ class MP4Tags(NamedTags):
         "genre": ("\xa9gen",),
         "mood": (_FREEFORM + "MOOD",),
         "key": (_FREEFORM + "initialkey",),
-        "tempo": ("tmpo",),
+        "tempo": ("tmpo", _FREEFORM + "TEMPO"),  # FFmpeg shows the second only
     }
 
     def fields(self, prefix):
