@@ -5,6 +5,7 @@ behind them, in MP4 each table of absolute offsets.
 """
 
 import bisect
+import itertools
 import struct
 import zlib
 from collections.abc import Iterator
@@ -49,11 +50,12 @@ def sound_spans(data: Any) -> list[Span]:
     """
     start = bytes(data[:16])
     if start[:4] == b"OggS":
-        return [
-            (page + 27 + data[page + 26], end)
-            for page, end, first in _ogg_pages(data)
-            if not first
-        ]
+        # Pages of headers end at sample 0, or (-1) in the middle of one.
+        pages = itertools.dropwhile(
+            lambda page: _number(data, page[0] + 6, 8, "little") in (0, 2**64 - 1),
+            _ogg_pages(data),
+        )
+        return [(start + 27 + data[start + 26], end) for start, end in pages]
     if start[4:8] == b"ftyp":
         atoms = mp4_atoms(data)
         return [(body, end) for name, _, body, end in atoms if name == b"mdat"]
@@ -64,7 +66,7 @@ def sound_spans(data: Any) -> list[Span]:
     if start == _ASF_HEADER:
         return _asf_data(data)
     if start[:4] == b"DSD ":
-        return [(28, min(len(data), _number(data, 12, 8, "little") or len(data)))]
+        return [(28, min(len(data), _number(data, 20, 8, "little") or len(data)))]
     return [_between_tags(data)]
 
 
@@ -75,21 +77,20 @@ def _number(data, position: int, size: int, order: Any = "big") -> int:
 # === Ogg ===
 
 
-def _ogg_pages(data) -> Iterator[tuple[int, int, bool]]:
-    """Give the pages: start, end, and whether headers of the codec are in it."""
+def _ogg_pages(data) -> Iterator[Span]:
     position, size = 0, len(data)
     while position + 27 <= size and data[position : position + 4] == b"OggS":
         lacing = data[position + 27 : position + 27 + data[position + 26]]
         end = position + 27 + len(lacing) + sum(lacing)
         if end > size:
             return
-        yield position, end, _number(data, position + 6, 8, "little") == 0
+        yield position, end
         position = end
 
 
 def _set_relative_pages(data, restore: bool) -> None:
     counts: dict[bytes, int] = {}
-    for start, end, _ in _ogg_pages(data):
+    for start, end in _ogg_pages(data):
         stream = bytes(data[start + 14 : start + 18])
         index = counts[stream] = counts.get(stream, -1) + 1
         number = _number(data, start + 18, 4, "little")

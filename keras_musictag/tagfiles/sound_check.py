@@ -23,7 +23,7 @@ def same_sound(one: str, other: str) -> bool:
     Returns:
         Whether all of it is the same.
     """
-    if importlib.util.find_spec("av"):
+    if _has_av():
         expected = _packets(one)
         if expected is not None and _packets(other) == expected:
             return True
@@ -31,6 +31,10 @@ def same_sound(one: str, other: str) -> bool:
         if expected is not None:
             return _packets(other, decode=True) == expected
     return _sound_bytes(one) == _sound_bytes(other)
+
+
+def _has_av() -> bool:
+    return importlib.util.find_spec("av") is not None
 
 
 def _packets(path: str, decode: bool = False) -> list | None:
