@@ -79,7 +79,7 @@ def _ffprobe(path: str) -> dict[str, list[str]]:
         tags |= stream.get("tags", {})
     tags = {name.lower(): value for name, value in tags.items()}
     return {
-        field: next(([tags[name]] for name in names if name in tags), [])
+        field: next((tags[name].split(";") for name in names if name in tags), [])
         for field, names in FFPROBE.items()
     }
 
