@@ -4,7 +4,8 @@
 
 Picard, mediafile (which beets uses) and TagLib are asked in an environment of their
 own: `python -m venv READERS; READERS/bin/pip install picard mediafile pytaglib`.
-ffprobe is FFmpeg's. `tests/tagfiles/test_other_readers.py` asks them too.
+ffprobe is FFmpeg's. With `KMT_TAG_READERS=READERS/bin/python`,
+`tests/tagfiles/test_other_readers.py` asks them too.
 """
 
 import argparse

@@ -187,6 +187,12 @@ def tag(
         listener=listener,
         key_notation=key_notation or "musical",
     )
+    if key_notation and not (report and not no_chords) and not (writer and key):
+        raise errors.ConfigError(
+            "No key is shown or written.",
+            received=f"--key-notation {key_notation}",
+            advice="Add --write --key, or --report FILE.html.",
+        )
     if not (quiet or exported) and sys.stderr.isatty() and _is_fetched(preset):
         typer.echo(f"The weights of {preset} are fetched once and kept.", err=True)
     usable, failed = split_readable(files)

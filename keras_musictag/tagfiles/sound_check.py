@@ -49,7 +49,9 @@ def _packets(path: str, decode: bool = False) -> list | None:
     try:
         with av.open(path) as container:
             for stream in container.streams.audio:
-                context = stream.codec_context
+                context: Any = stream.codec_context  # `None` without a decoder
+                if context is None:
+                    return None
                 told[stream.index] = [
                     (context.name, context.sample_rate),
                     context.extradata,

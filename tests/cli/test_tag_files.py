@@ -76,6 +76,8 @@ def test_a_file_that_cannot_be_written_is_named_and_the_others_go_on(song, tmp_p
     [
         (["--overwrite"], "--overwrite without --write"),
         (["--map", "MAP"], "--map without --write"),
+        (["--key-notation", "camelot"], "No key is shown or written"),
+        (["--write", "--key-notation", "camelot"], "No key is shown or written"),
         (["--write", "--map", "MAP"], "group that the model does not have"),
         (["--write", "--map", "missing.toml"], "map of fields cannot be read"),
     ],
