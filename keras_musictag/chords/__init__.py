@@ -17,7 +17,7 @@ from keras_musictag.chords.harte import (
     parse,
     transpose,
 )
-from keras_musictag.chords.keys import camelot, pretty, spell
+from keras_musictag.chords.keys import camelot, open_key, pretty, spell
 from keras_musictag.chords.paths import viterbi
 from keras_musictag.chords.segments import ChordSegment
 from keras_musictag.chords.sequence import ChordSequence
@@ -46,6 +46,7 @@ __all__ = [
     "estimate_transitions",
     "find_beats",
     "get_vocabulary",
+    "open_key",
     "parse",
     "pool_beats",
     "pretty",

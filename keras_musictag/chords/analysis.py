@@ -74,6 +74,27 @@ class Key:
         return keys.camelot(self.label)
 
     @property
+    def open_key(self) -> str:
+        """In Open Key Notation, such as `"1m"`."""
+        return keys.open_key(self.label)
+
+    def notated(self, notation: str) -> str:
+        """Write the key in one of the notations that programs show.
+
+        Args:
+            notation: `"musical"` (`Am`), `"camelot"` (`8A`) or `"openkey"` (`1m`).
+
+        Returns:
+            The key.
+
+        Raises:
+            ConfigError: If there is no such notation.
+        """
+        check_choice(notation, keys.NOTATIONS, name="notation")
+        forms = {"camelot": self.camelot, "openkey": self.open_key}
+        return forms.get(notation, self.short)
+
+    @property
     def short(self) -> str:
         """As in a chord sheet: `"Am"`, `"C"`."""
         return self.tonic + ("m" if self.mode == "min" else "")

@@ -13,8 +13,10 @@ from keras_musictag.errors import LabelError
 
 _FLAT_MAJOR = ("F", "Bb", "Eb", "Ab", "Db", "Gb", "Cb")
 _FLAT_MINOR = ("D", "G", "C", "F", "Bb", "Eb", "Ab")
+NOTATIONS = ("musical", "camelot", "openkey")
 _KEY = re.compile(
-    rf"([A-G]{ACCIDENTAL})[ :]?(major|maj|minor|min|m|)\Z|(1[0-2]|[1-9])([ABab])\Z"
+    rf"([A-G]{ACCIDENTAL})[ :]?(major|maj|minor|min|m|)\Z"
+    r"|(1[0-2]|[1-9])([ABab]|[dm])\Z"
 )
 
 
@@ -23,8 +25,8 @@ def spell(label: str, key: str | None) -> str:
 
     Args:
         label: A label in Harte's notation.
-        key: The key, as `"Bb:maj"`, `"G minor"`, `"F#m"` or Camelot's `"8A"`; `None`
-            for no key.
+        key: The key, as `"Bb:maj"`, `"G minor"`, `"F#m"`, Camelot's `"8A"` or Open
+            Key's `"1m"`; `None` for no key.
 
     Returns:
         The label with flats if the key signature has flats, otherwise with sharps.
@@ -81,10 +83,14 @@ def parse_key(key: str) -> tuple[str, str]:
         raise LabelError(
             "This is no name of a key.",
             received=repr(key),
-            advice='Write "Bb:maj", "G:min", "Bb major", "Gm" or Camelot\'s "8A".',
+            advice='Write "Bb:maj", "G:min", "Bb major", "Gm", Camelot\'s "8A" or Open '
+            'Key\'s "1m".',
         )
     if match[3]:
-        return _from_camelot(int(match[3]), match[4].upper())
+        hour, letter = int(match[3]), match[4]
+        if letter in "dm":  # Open Key counts from C major, which is Camelot's 8
+            return _from_camelot((hour + 6) % 12 + 1, "A" if letter == "m" else "B")
+        return _from_camelot(hour, letter.upper())
     return match[1], "min" if match[2] in ("m", "min", "minor") else "maj"
 
 
@@ -112,6 +118,31 @@ def camelot(key: str) -> str:
     pitch = note_pitch_class(tonic) + (3 if mode == "min" else 0)
     # A fifth up is one hour on; C major stands at 8.
     return f"{(pitch * 7 + 7) % 12 + 1}{'A' if mode == 'min' else 'B'}"
+
+
+def open_key(key: str) -> str:
+    """Name a key in Open Key Notation, as Traktor and others do.
+
+    Args:
+        key: As in `spell`.
+
+    Returns:
+        `"1m"` to `"12d"`: 1 is C major or A minor, each fifth up is one more. m is
+        minor, d (dur) major.
+
+    Raises:
+        LabelError: If it names no key.
+
+    Example:
+
+    ```python
+    from keras_musictag.chords import open_key
+
+    print(open_key("A:min"), open_key("G:maj"))  # 1m 2d
+    ```
+    """
+    code = camelot(key)
+    return f"{(int(code[:-1]) + 4) % 12 + 1}{'m' if code[-1] == 'A' else 'd'}"
 
 
 def uses_flats(key: str | None) -> bool:

@@ -1,5 +1,6 @@
 """What the commands make of the paths that they are given."""
 
+import enum
 import tomllib
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,11 @@ OutputFile = Annotated[
     Path | None, Option(metavar="FILE", help="Write here, not to the screen.")
 ]
 Quiet = Annotated[bool, Option("--quiet", help="No progress bar, no warnings.")]
+KeyNotation = enum.StrEnum("KeyNotation", ["musical", "camelot", "openkey"])
+KeyNotationOption = Annotated[
+    KeyNotation | None,
+    Option("--key-notation", help="Keys as Am, 8A (Camelot) or 1m (Open Key)."),
+]
 
 
 def find_files(

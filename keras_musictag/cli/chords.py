@@ -11,7 +11,7 @@ from keras_musictag import environment, errors
 from keras_musictag.chords import Vocabulary, estimate_transitions, get_vocabulary
 from keras_musictag.chords.sheet import clock
 from keras_musictag.chords.vocabulary import vocabulary_from_config
-from keras_musictag.cli.arguments import Paths, Quiet, find_files
+from keras_musictag.cli.arguments import KeyNotationOption, Paths, Quiet, find_files
 from keras_musictag.cli.chord_scores import chord_files, read_chords
 from keras_musictag.cli.export import Engine, open_exported
 from keras_musictag.cli.files import for_each_file, split_readable, unique_names
@@ -93,6 +93,7 @@ def chords(
         Path | None,
         Option(metavar="DIR", help="Write a file for each track into this folder."),
     ] = None,
+    key_notation: KeyNotationOption = None,
     quiet: Quiet = False,
 ) -> None:
     """Name the chords of audio files, with times.
@@ -119,9 +120,14 @@ def chords(
         )
 
     def use(path, sequence, show):
-        renderer.add(path, SongSummary(path.name, chords=sequence, presets=made_by))
+        song = SongSummary(
+            path.name,
+            chords=sequence,
+            presets={"chords": preset},
+            key_notation=key_notation,
+        )
+        renderer.add(path, song)
 
-    made_by = {"chords": preset}
     usable, failed = split_readable(files)
     if output is not None:
         renderer: Renderer = ChordFiles(chosen, output, unique_names(usable))
@@ -272,13 +278,15 @@ def _record(path: Path, song: SongSummary) -> dict:
         "path": str(path),
         "preset": song.presets["chords"],
         "duration": song.duration,
-        "key": song.key and song.key.label,
+        "key": song.key and song.notated_key(song.key.label),
         "segments": song.segments(),
     }
 
 
 def _heading(path: Path, song: SongSummary) -> str:
-    return f"{path}  {song.key.name}, {song.key.camelot}" if song.key else str(path)
+    if song.key is None:
+        return str(path)
+    return f"{path}  {song.notated_key(f'{song.key.name}, {song.key.camelot}')}"
 
 
 def _table(song: SongSummary) -> Table:

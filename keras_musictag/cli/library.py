@@ -12,7 +12,11 @@ from rich.table import Table
 from typer import Argument, Option
 
 from keras_musictag import environment, errors
-from keras_musictag.cli.arguments import check_folder, check_output
+from keras_musictag.cli.arguments import (
+    KeyNotationOption,
+    check_folder,
+    check_output,
+)
 from keras_musictag.cli.printing import make_console, progress, say, silenced
 
 TableFormat = enum.StrEnum("TableFormat", ["table", "csv", "json"])
@@ -193,14 +197,16 @@ def search(
         str | None, Option(help="Whose embeddings --like compares.")
     ] = None,
     format: Annotated[TableFormat, Option(help="How to print.")] = TableFormat.table,
+    key_notation: KeyNotationOption = None,
 ) -> None:
     """Find tracks by tags, key, tempo, or by a track that they resemble."""
     from keras_musictag.library import Library
-    from keras_musictag.library.exporting import WRITERS
+    from keras_musictag.library.exporting import WRITERS, notate_keys
 
     library = Library(folder)
     with silenced():
         found = library.search(where, like, limit, order=order, preset=preset)
+    found = notate_keys(found, key_notation)
     if format != TableFormat.table:
         WRITERS[format](found, sys.stdout)
         return
@@ -251,6 +257,7 @@ def export(
     ] = False,
     min_score: Annotated[float, Option(help="With --by-tag: at least.")] = 0.1,
     preset: Annotated[str | None, Option(help="With --by-tag: whose labels.")] = None,
+    key_notation: KeyNotationOption = None,
 ) -> None:
     """Write tracks as CSV or JSON, or as playlists for players."""
     from keras_musictag.library import Library
@@ -259,7 +266,12 @@ def export(
     if not by_tag:
         check_output("FILE", output)
         count = library.export(
-            output, format=format, where=where, order=order, limit=limit
+            output,
+            format=format,
+            where=where,
+            order=order,
+            limit=limit,
+            key_notation=key_notation,
         )
         typer.echo(f"{count} tracks in {output}.")
         return
@@ -271,7 +283,11 @@ def export(
         )
     check_folder("FILE", output)
     files = library.playlists(
-        output, min_score=min_score, limit=limit or 100, preset=preset
+        output,
+        min_score=min_score,
+        limit=limit or 100,
+        preset=preset,
+        key_notation=key_notation,
     )
     typer.echo(f"{len(files)} playlists in {output}.")
 

@@ -12,6 +12,7 @@ from typer import Option
 
 from keras_musictag import environment, errors, presets
 from keras_musictag.cli.arguments import (
+    KeyNotationOption,
     OutputFile,
     Paths,
     Quiet,
@@ -131,6 +132,7 @@ def tag(
         bool,
         Option("--tempo", help="And the tempo.", rich_help_panel=IN_FILES),
     ] = False,
+    key_notation: KeyNotationOption = None,
     dry_run: Annotated[
         bool,
         Option(
@@ -169,6 +171,12 @@ def tag(
         tempo=tempo,
         listener=listener,
     )
+    if key_notation and not (report and not no_chords) and not (writer and key):
+        raise errors.ConfigError(
+            "No key is shown or written.",
+            received=f"--key-notation {key_notation}",
+            advice="Add --write --key, or --report FILE.html.",
+        )
     if not (quiet or exported) and sys.stderr.isatty() and _is_fetched(preset):
         typer.echo(f"The weights of {preset} are fetched once and kept.", err=True)
     choice = top_k, min_score, group or None, str(sort)
@@ -178,7 +186,9 @@ def tag(
         return (exported or _load(preset)).iter_taggrams(usable, tail=tail)
 
     def use(path, scores, show):
-        song = SongSummary(path.name, scores, presets={"tags": preset})
+        song = SongSummary(
+            path.name, scores, presets={"tags": preset}, key_notation=key_notation
+        )
         renderer.add(path, song)
         if taggrams:
             _write_taggram(scores, taggrams[path], path)

@@ -53,6 +53,7 @@ class Writer:
             key=song.key,
             tempo=song.tempo,
             preset=song.presets["tags"],
+            key_notation=song.key_notation or "musical",
         )
         changes = lines(
             write(path, fields, overwrite=self.overwrite, dry_run=self.dry_run)

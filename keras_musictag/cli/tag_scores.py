@@ -60,8 +60,8 @@ def evaluate_tags(
             file.write(_as_text(report, format))
         if predictions is not None:
             report.save_predictions(predictions)
-        if out is not None:
-            _write_all(report, out)
+    if out is not None:  # not above: what it says would not be seen
+        _write_all(report, out)
     failed = len(asked) - len(report.tracks)
     if failed:
         typer.echo(f"{failed} of {len(asked)} tracks could not be read.", err=True)

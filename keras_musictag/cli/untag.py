@@ -28,7 +28,8 @@ def untag(
 ) -> None:
     """Take back what `tag --write` wrote into the tags of files.
 
-    Fields get the values that they had before. What was edited since is kept.
+    The files get the bytes back that they had. Where another program has changed the
+    tags since, fields get back their values, and what was edited is kept.
     """
     files = find_files(paths, "take back")
     errors.import_extra("mutagen", "files", "untag")

@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 
 from keras_musictag.checks import check_choice
+from keras_musictag.chords import Key
+from keras_musictag.chords.keys import NOTATIONS
 from keras_musictag.errors import AudioWarning, ConfigError
 from keras_musictag.replacing import replacing
 
 FORMATS = {".csv": "csv", ".json": "json", ".m3u": "m3u", ".m3u8": "m3u"}
 
 
-def write_table(table: Any, path: str | Path, format: str | None) -> int:
+def write_table(
+    table: Any, path: str | Path, format: str | None, key_notation: str | None = None
+) -> int:
     """Write a table of `Library.search` as `Library.export` says."""
     path = Path(path).expanduser()
     if format is None:
@@ -29,10 +33,38 @@ def write_table(table: Any, path: str | Path, format: str | None) -> int:
             )
     check_choice(format, tuple(dict.fromkeys(FORMATS.values())), name="format")
     with _new_file(path) as file:
+        table = notate_keys(table, key_notation)
+        if format == "m3u":
+            return _m3u(table, file, with_keys=key_notation is not None)
         return WRITERS[format](table, file)
 
 
-def write_playlist(table: Any, folder: Path, label: str) -> Path:
+def notate_keys(table: Any, notation: str | None) -> Any:
+    """Write the column `key` of a table in a notation; as it is for `None`.
+
+    Raises:
+        ConfigError: If there is no such notation, or the library has no keys.
+    """
+    import pyarrow as pa
+
+    if notation is None:
+        return table
+    check_choice(notation, NOTATIONS, name="key_notation")
+    if "key" not in table.column_names:
+        raise ConfigError(
+            "The library holds no keys.",
+            received=f"key_notation={notation!r}",
+            advice="Build it with chords, for example --chords crema.",
+        )
+    index = table.column_names.index("key")
+    keys = table.column("key").to_pylist()
+    notated = [key and Key(key).notated(notation) for key in keys]
+    return table.set_column(index, "key", pa.array(notated, pa.string()))
+
+
+def write_playlist(
+    table: Any, folder: Path, label: str, key_notation: str | None = None
+) -> Path:
     """Write a table as `label.m3u8`; returns the path."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -41,7 +73,8 @@ def write_playlist(table: Any, folder: Path, label: str) -> Path:
     kept = "".join(c if c.isalnum() or c in " -_.&'" else "_" for c in label)
     path = folder / f"{kept.strip('. ') or '_'}.m3u8"
     with _new_file(path) as file:
-        _m3u(table, file)
+        table = notate_keys(table, key_notation)
+        _m3u(table, file, with_keys=key_notation is not None)
     return path
 
 
@@ -141,11 +174,11 @@ def _json(table: Any, file: Any) -> int:
     return len(table)
 
 
-def _m3u(table: Any, file: Any) -> int:
+def _m3u(table: Any, file: Any, with_keys: bool = False) -> int:
     file.write("#EXTM3U\n")
     count = 0
-    rows = table.select(["path", "duration"]).to_pylist()
-    for row in rows:
+    columns = ["path", "duration", *(["key"] if with_keys else [])]
+    for row in table.select(columns).to_pylist():
         if "\n" in row["path"] or "\r" in row["path"]:
             warnings.warn(
                 "A playlist has a file in each line. Received: "
@@ -155,7 +188,10 @@ def _m3u(table: Any, file: Any) -> int:
             )
             continue
         seconds = -1 if row["duration"] is None else round(row["duration"])
-        file.write(f"#EXTINF:{seconds},{Path(row['path']).stem}\n{row['path']}\n")
+        title = Path(row["path"]).stem
+        if row.get("key"):
+            title += f" ({row['key']})"
+        file.write(f"#EXTINF:{seconds},{title}\n{row['path']}\n")
         count += 1
     return count
 

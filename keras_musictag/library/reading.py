@@ -225,6 +225,7 @@ class Library:
         where: str | None = None,
         order: str | None = None,
         limit: int | None = None,
+        key_notation: str | None = None,
     ) -> int:
         """Write tracks to a file for other programs.
 
@@ -233,14 +234,19 @@ class Library:
             format: `"csv"`, `"json"` or `"m3u"`; `None` for what the suffix says. A
                 CSV has one column for each number and no chords.
             where, order, limit: As in `search`.
+            key_notation: How keys are written: `"musical"` (`Am`), `"camelot"` (`8A`)
+                or `"openkey"` (`1m`), also in the titles of a playlist. `None` for
+                `A:min`, and no keys in playlists.
 
         Returns:
             How many tracks were written.
 
         Raises:
-            ConfigError: If the format is unknown or the file cannot be written.
+            ConfigError: If the format or notation is unknown, the file cannot be
+                written, or the library has no keys that could be notated.
         """
-        return write_table(self.search(where, None, limit, order=order), path, format)
+        found = self.search(where, None, limit, order=order)
+        return write_table(found, path, format, key_notation)
 
     def playlists(
         self,
@@ -250,6 +256,7 @@ class Library:
         min_score: float = 0.0,
         limit: int = 100,
         preset: str | None = None,
+        key_notation: str | None = None,
     ) -> list[Path]:
         """Write a playlist of the best tracks for each label.
 
@@ -259,6 +266,7 @@ class Library:
             min_score: Tracks with a lower score are left out.
             limit: Tracks in a playlist, at most.
             preset: The tagger; the first one if `None`.
+            key_notation: As in `export`.
 
         Returns:
             The files, `label.m3u8`. A label without any track gets none.
@@ -283,15 +291,18 @@ class Library:
                 advice=did_you_mean(unknown[0], known[name]),
             )
         written = []
+        columns = "path, duration" if key_notation is None else "*"
         with self._connect() as connection:
             for label in labels or known[name]:
                 score = f"{schema.quoted(name)}.{schema.quoted(label)}"
                 found = connection.sql(
-                    f"SELECT path, duration FROM tracks WHERE {score} >= "
+                    f"SELECT {columns} FROM tracks WHERE {score} >= "
                     f"{float(min_score)} ORDER BY {score} DESC, path LIMIT {limit}"
                 ).to_arrow_table()
                 if len(found):
-                    written.append(write_playlist(found, Path(folder), label))
+                    written.append(
+                        write_playlist(found, Path(folder), label, key_notation)
+                    )
         return written
 
     # === Inner parts ===

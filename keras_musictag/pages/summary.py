@@ -5,8 +5,9 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from keras_musictag.checks import check_positive
+from keras_musictag.checks import check_choice, check_positive
 from keras_musictag.chords import Key
+from keras_musictag.chords.keys import NOTATIONS
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.chords.sheet import clock
 from keras_musictag.errors import ConfigError
@@ -30,9 +31,12 @@ class SongSummary:
         duration: Of the song in seconds; `None` for that of `chords`, if there are any.
         presets: The models behind it, by what they found, such as
             `{"tags": "musicnn_msd", "chords": "crema"}`.
+        key_notation: How the key is shown: `"musical"` (`Am`), `"camelot"` (`8A`) or
+            `"openkey"` (`1m`); `None` for its name and Camelot's.
 
     Raises:
-        ConfigError: If the tempo or the duration is out of range.
+        ConfigError: If the tempo or the duration is out of range, or there is no such
+            notation.
 
     Example:
 
@@ -52,8 +56,10 @@ class SongSummary:
     tempo: float | None = None
     duration: float | None = None
     presets: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    key_notation: str | None = None
 
     def __post_init__(self):
+        check_choice(self.key_notation, (None, *NOTATIONS), name="key_notation")
         if self.duration:
             check_positive(self.duration, name="duration")
         elif self.chords is not None:  # a frozen dataclass is filled in this way
@@ -68,13 +74,20 @@ class SongSummary:
         """The key that the chords speak for; `None` without chords."""
         return None if self.chords is None else self.chords.key()
 
+    def notated_key(self, usual: str) -> str:
+        """Return the key in the notation that is wanted, or as is usual if none is."""
+        if self.key is None or self.key_notation is None:
+            return usual
+        return self.key.notated(self.key_notation)
+
     def facts(self) -> dict[str, str]:
         """Return in words what is known: of `length`, `key` and `tempo`."""
         facts = {}
         if self.duration is not None:
             facts["length"] = clock(self.duration)
         if self.key is not None:
-            facts["key"] = f"{self.key.name} ({self.key.camelot})"
+            usual = f"{self.key.name} ({self.key.camelot})"
+            facts["key"] = self.notated_key(usual)
         if self.tempo is not None:
             facts["tempo"] = f"{self.tempo:.0f} BPM"
         return facts

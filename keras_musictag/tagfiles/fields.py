@@ -205,6 +205,7 @@ def choose_fields(
     key: Key | str | None = None,
     tempo: float | None = None,
     preset: str | None = None,
+    key_notation: str = "musical",
 ) -> dict[str, list[str]]:
     """Choose what to write into a file from what a model says about it.
 
@@ -214,15 +215,16 @@ def choose_fields(
         key: The key, if known: from `ChordSequence.key()`, or its name.
         tempo: Beats per minute, if known.
         preset: Name of the model, to be kept beside the scores.
+        key_notation: How the key is written: `"musical"` (`Am`), `"camelot"` (`8A`)
+            or `"openkey"` (`1m`).
 
     Returns:
-        For each field its values: `genre`, `mood`, `key` as `"Am"`, `tempo` as a
-        whole number, other fields of the map, and the score of each label as a
-        decimal number in `KMT_MELLOW` and the like. Fields without a value are
-        left out.
+        For each field its values: `genre`, `mood`, `key`, `tempo` as a whole number,
+        other fields of the map, and the score of each label as a decimal number in
+        `KMT_MELLOW` and the like. Fields without a value are left out.
 
     Raises:
-        ConfigError: If the map does not fit the model.
+        ConfigError: If the map does not fit the model, or there is no such notation.
         LabelError: If the key is malformed.
 
     Example:
@@ -248,7 +250,8 @@ def choose_fields(
             if name not in values and len(values) < mapping.max_labels:
                 values.append(name)
     if key is not None:
-        chosen["key"] = [(key if isinstance(key, Key) else Key(key)).short]
+        key = key if isinstance(key, Key) else Key(key)
+        chosen["key"] = [key.notated(key_notation)]
     if tempo is not None and round(tempo) > 0:
         chosen["tempo"] = [str(round(tempo))]
     own = score_fields(taggram.labels)

@@ -2,23 +2,27 @@
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
-import json
 import os
 import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from keras_musictag.audio.decoders import check_source
 from keras_musictag.errors import AudioError, ConfigError
+from keras_musictag.tagfiles import patches
 from keras_musictag.tagfiles.fields import OWN, STANDARD, check_field
 from keras_musictag.tagfiles.formats import Tags, open_tags
+from keras_musictag.tagfiles.journal import UNDO, Journal
+from keras_musictag.tagfiles.sound_check import same_sound
 
-# Holds, for each field that we changed, its values before and after.
-UNDO = OWN + "UNDO"
+# Stand in the journal until it is known. A piece of a patch that ends beside them may
+# take one of them for its own; then the next is tried.
+_FILLERS = "~^|{}"
 _LEFT_OVER = 3600.0  # seconds after which a working copy belongs to nobody
 
 
@@ -52,7 +56,8 @@ def read(path) -> dict[str, list[str]]:
     """Read the fields of a file that `write` may fill.
 
     Args:
-        path: An MP3, WAV, AIFF, FLAC, OGG, Opus or M4A file.
+        path: An MP3, WAV, AIFF, FLAC, OGG, Opus, M4A, WMA, WavPack, Monkey's Audio,
+            TTA or DSF file.
 
     Returns:
         For each filled field its values: `genre`, `mood`, `key`, `tempo`, and our
@@ -88,10 +93,12 @@ def write(
     A copy beside the file is written, read again and put in its place in one step:
     whatever happens meanwhile, the file is the old one or the new one. Fields that
     are filled are kept, except our own (`KMT_...`), which are replaced as a whole.
-    What the changed fields held before is noted in the file itself, for `undo`.
+    The file itself notes, for `undo`, what the changed fields held before and how its
+    earlier bytes come back. What only tags of another kind said, such as the `INFO`
+    of a WAV file, is carried over into those that are made.
 
     Args:
-        path: An MP3, WAV, AIFF, FLAC, OGG, Opus or M4A file. A link stays one, and
+        path: A file of one of the formats of `read`. A link stays one, and
             the file that it leads to is written.
         fields: For each field its values, as from `choose_fields`.
         overwrite: Whether to replace the values of filled fields.
@@ -120,17 +127,17 @@ def write(
     target, tags = _open(path)
     changes = _changes(tags, wanted, overwrite)
     if not dry_run and any(not change.kept for change in changes):
-        tags.set(UNDO, [json.dumps(_noted(tags, changes), sort_keys=True)])
-        _apply(tags, changes)
-        _replace(target, tags)
+        journal = _noted(Journal.of(tags), changes)
+        _replace(target, functools.partial(_write_copy, target, changes, journal))
     return changes
 
 
 def undo(path, *, dry_run: bool = False) -> list[FieldChange]:
     """Take back what `write` did to a file, however often.
 
-    Fields get back the values that they had; one that was edited since keeps its
-    value. Our own fields go.
+    The file gets back the very bytes that it had. If another program has changed it
+    since, the fields get back the values that they had, except those that were edited;
+    our own fields go.
 
     Args:
         path: The file.
@@ -152,16 +159,20 @@ def undo(path, *, dry_run: bool = False) -> list[FieldChange]:
     ```
     """
     target, tags = _open(path)
+    journal = Journal.of(tags)
     changes = []
-    for field, (earlier, written) in _journal(tags).items():
+    for field, (earlier, written) in journal.fields.items():
         now = tuple(tags.get(field))
         if now != earlier:
             changes.append(FieldChange(field, now, earlier, kept=now != written))
     own = tags.fields(OWN)
     changes += [FieldChange(name, tuple(tags.get(name)), ()) for name in own]
     if own and not dry_run:
-        _apply(tags, changes)
-        _replace(target, tags)
+        if _is_as_left(target, journal):
+            make = functools.partial(patches.apply_patch, target, journal.patch)
+        else:
+            make = functools.partial(_save_changes, target, changes, "")
+        _replace(target, make)
     return [change for change in changes if change.field != UNDO]
 
 
@@ -202,39 +213,17 @@ def _changes(tags: Tags, wanted: dict, overwrite: bool) -> list[FieldChange]:
     return changes
 
 
-def _apply(tags: Tags, changes: list[FieldChange]) -> None:
-    for change in changes:
-        if not change.kept:
-            tags.set(change.field, change.after)
-
-
-def _noted(tags: Tags, changes: list[FieldChange]) -> dict[str, tuple]:
+def _noted(journal: Journal, changes: list[FieldChange]) -> Journal:
     """The journal with these changes: values before our first one, and after."""
-    journal = _journal(tags)
+    fields = dict(journal.fields)
     for change in changes:
         if change.kept or change.field.startswith(OWN):
             continue
-        earlier, written = journal.get(change.field, (change.before, change.before))
+        earlier, written = fields.get(change.field, (change.before, change.before))
         if change.before != written:  # edited by the user since
             earlier = change.before
-        journal[change.field] = (earlier, change.after)
-    return journal
-
-
-def _journal(tags: Tags) -> dict[str, tuple]:
-    """What `write` noted; nothing of it that was damaged."""
-    try:
-        noted = json.loads("".join(tags.get(UNDO)) or "{}")
-        return {
-            check_field(field): (_texts(field, earlier), _texts(field, written))
-            for field, (earlier, written) in noted.items()
-        }
-    except (ValueError, AttributeError, TypeError, RecursionError) as error:
-        raise AudioError(
-            f"The field {UNDO}, which notes the earlier values, is damaged.",
-            received=tags.path,
-            advice="Remove that field with another program; the file is unchanged.",
-        ) from error
+        fields[change.field] = (earlier, change.after)
+    return dataclasses.replace(journal, fields=fields)
 
 
 # === The file ===
@@ -253,15 +242,16 @@ def _open(path) -> tuple[str, Tags]:
     return target, open_tags(target)
 
 
-def _replace(target: str, tags: Tags) -> None:
-    """Put a copy with these tags in the place of a file."""
+def _replace(target: str, make: Callable[[str], None]) -> None:
+    """Put a copy in the place of a file, if it holds the same sound."""
     try:
         before = os.stat(target)
         if not before.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
             raise PermissionError("it is write-protected")
-        with _copied(target) as copy:
-            tags.save(copy)
-            _check_copy(copy, tags)
+        with _beside(target) as copy:
+            make(copy)
+            if not same_sound(target, copy):
+                raise OSError("the sound of the written copy is not the same")
             shutil.copystat(target, copy)
             os.utime(copy)  # it has changed: players and backups go by the time
             with contextlib.suppress(OSError, AttributeError):
@@ -272,17 +262,76 @@ def _replace(target: str, tags: Tags) -> None:
                 raise OSError("another program changed it meanwhile")
             os.replace(copy, target)
             _sync(os.path.dirname(target))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise AudioError(
             "The tags cannot be written; the file is as it was.",
-            received=f"{target} ({error.strerror or error})",
+            received=f"{target} ({getattr(error, 'strerror', None) or error})",
             advice="Check that the file and its folder may be written, and the space.",
         ) from error
 
 
+def _write_copy(
+    target: str, changes: list[FieldChange], journal: Journal, copy: str
+) -> None:
+    """Make a copy with new fields, which notes how the first bytes come back."""
+    with _original(target, journal) as original:
+        if original is None:
+            _save_changes(target, changes, journal.text(), copy)
+            return
+        room = 512
+        for filler in _FILLERS:
+            while True:  # until the field has room for what stands in it
+                _save_changes(target, changes, filler * room, copy)
+                patch = patches.make_patch(copy, original)
+                text = dataclasses.replace(journal, patch=patch).text()
+                if len(text) + len(patches.NO_SEAL) < room:
+                    break
+                room = len(text) * 9 // 8 + 256
+            # In Ogg the seal may fall on the end of a page; then it is moved.
+            for padded in (text.ljust(room), text.rjust(room)):
+                _save_changes(target, changes, padded, copy)
+                if patches.seal(copy) and patches.fits(copy, patch, original):
+                    return
+        raise OSError("its bytes could not be brought back")
+
+
 @contextlib.contextmanager
-def _copied(target: str) -> Iterator[str]:
-    """Copy a file into its own folder; remove the copy, and those of killed runs."""
+def _original(target: str, journal: Journal) -> Iterator[str | None]:
+    """Give a file with the first bytes of a file; `None` if nobody knows them."""
+    if not open_tags(target).fields(OWN):  # never written by us
+        yield target
+    elif _is_as_left(target, journal):
+        with _beside(target) as original:
+            patches.apply_patch(target, journal.patch, original)
+            yield original
+    else:
+        yield None
+
+
+def _is_as_left(target: str, journal: Journal) -> bool:
+    return bool(journal.patch) and patches.is_sealed(target, journal.seal)
+
+
+def _save_changes(
+    target: str, changes: list[FieldChange], journal: str, copy: str
+) -> None:
+    """Make a copy with other fields, and read it again: it must say what it should."""
+    shutil.copyfile(target, copy)
+    tags = open_tags(target)
+    for change in changes:
+        if not change.kept:
+            tags.set(change.field, change.after)
+    tags.set(UNDO, [journal] if journal else [])
+    tags.save(copy)
+    again = open_tags(copy, like=tags)
+    names = {*STANDARD, *tags.fields(OWN), *again.fields(OWN)}
+    if any(again.get(name) != tags.get(name) for name in names):
+        raise OSError("the written copy does not read back as it should")
+
+
+@contextlib.contextmanager
+def _beside(target: str) -> Iterator[str]:
+    """Give a new file beside another; remove it, and those of killed runs."""
     folder, name = os.path.split(target)
     prefix = f".kmt-{hashlib.sha1(os.fsencode(name)).hexdigest()[:16]}-"
     for old in Path(folder).glob(f"{prefix}*.tmp"):
@@ -292,20 +341,10 @@ def _copied(target: str) -> Iterator[str]:
     handle, copy = tempfile.mkstemp(prefix=prefix, suffix=".tmp", dir=folder)
     os.close(handle)
     try:
-        shutil.copyfile(target, copy)
         yield copy
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(copy)
-
-
-def _check_copy(copy: str, tags: Tags) -> None:
-    """Read the copy again: it must say what it should, and last as long."""
-    again = open_tags(copy, like=tags)
-    names = {*STANDARD, *tags.fields(OWN), *again.fields(OWN)}
-    same = all(again.get(name) == tags.get(name) for name in names)
-    if not same or again.file.info.length != tags.file.info.length:
-        raise OSError("the written copy does not read back as it should")
 
 
 def _sync(path: str) -> None:

@@ -165,3 +165,14 @@ def test_presets_show_chord_recognisers():
     result = CliRunner().invoke(app, ["tag", "--demo", "--preset", "crema"])
     assert result.exit_code == 2
     assert "keras-musictag chords" in result.stderr
+
+
+def test_keys_in_the_notation_that_is_asked_for(music, expected):
+    path = music / "a.wav"
+    key = expected[path].key()
+    shown = run(path, "--key-notation", "openkey")
+    assert shown.stdout.startswith(f"{path}  {key.open_key}\n")
+    (record,) = json.loads(
+        run(path, "--key-notation", "camelot", "--format", "json").stdout
+    )
+    assert record["key"] == key.camelot

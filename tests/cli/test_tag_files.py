@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -78,6 +80,8 @@ def test_a_file_that_cannot_be_written_is_named_and_the_others_go_on(song, tmp_p
     [
         (["--overwrite"], "--overwrite without --write"),
         (["--map", "MAP"], "--map without --write"),
+        (["--key-notation", "camelot"], "No key is shown or written"),
+        (["--write", "--key-notation", "camelot"], "No key is shown or written"),
         (["--write", "--map", "MAP"], "group that the model does not have"),
         (["--write", "--map", "missing.toml"], "map of fields cannot be read"),
     ],
@@ -90,3 +94,78 @@ def test_wrong_use_is_one_message(song, tmp_path, options, message):
     assert result.exit_code == 2
     assert message in result.stderr
     assert os.stat(song).st_mtime_ns == before
+
+
+# === In a real process ===
+# A runner of tests replaces the streams, and so hides what a terminal does not show.
+
+
+def run_process(*arguments, **options):
+    program = "from keras_musictag.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", program, "tag", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        **options,
+    )
+
+
+@pytest.fixture
+def bad_files(tmp_path):
+    """Files that hold no tags or cannot be written, each with the reason."""
+    sound = 0.1 * np.sin(np.arange(64000) / 20)
+    soundfile.write(tmp_path / "tone.au", sound, 16000)
+    soundfile.write(tmp_path / "protected.flac", sound, 16000)
+    (tmp_path / "protected.flac").chmod(0o444)
+    soundfile.write(tmp_path / "streamed.wav", sound, 16000)
+    data = bytearray((tmp_path / "streamed.wav").read_bytes())
+    data[4:8] = data[40:44] = b"\xff" * 4
+    (tmp_path / "streamed.wav").write_bytes(data)
+    return {
+        tmp_path / "tone.au": "Files of this format hold no tags",
+        tmp_path / "protected.flac": "it is write-protected",
+        tmp_path / "streamed.wav": "written as a stream",
+    }
+
+
+@pytest.mark.parametrize(
+    "format",
+    ["json", *(pytest.param(f, marks=pytest.mark.slow) for f in ("table", "csv"))],
+)
+def test_a_process_says_what_it_could_not_write_and_what_it_did(
+    song, bad_files, format
+):
+    done = run_process(song.parent, "--write", "--format", format)
+    assert done.returncode == 1
+    for path, reason in bad_files.items():
+        (line,) = [x for x in done.stderr.splitlines() if x.startswith(f"{path}: ")]
+        assert reason in line
+    assert "3 of 4 files could not be tagged" in done.stderr
+    told = done.stdout if format == "table" else done.stderr
+    assert f"{song}\n" in told and "\n  genre: - -> " in told
+    assert "fields KMT_* with scores" in told
+    if format == "json":
+        assert len(json.loads(done.stdout)) == 4
+    assert kmt.tagfiles.read(song)["genre"]
+
+
+@pytest.mark.slow
+def test_a_process_of_a_file_that_is_immutable(song):
+    program = shutil.which("chattr")
+    if program is None or subprocess.run([program, "+i", song]).returncode:
+        pytest.skip("needs chattr, and a file system that knows it")
+    try:
+        done = run_process(song, "--write")
+        undone = run_process(song, "--undo")
+    finally:
+        subprocess.run([program, "-i", song], check=True)
+    assert done.returncode == 1
+    assert f"{song}: The tags cannot be written" in done.stderr
+    assert undone.returncode == 0 and "nothing changes" in undone.stdout
+
+
+def test_the_key_as_programs_of_djs_show_it(song):
+    options = ("--key", "--key-notation", "camelot")
+    shown = run(song, "--dry-run", *options)
+    key = kmt.ChordRecognizer.from_pretrained().recognize(song).key()
+    assert f"  key: - -> {key.camelot}\n" in shown.stdout

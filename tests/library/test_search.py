@@ -10,7 +10,7 @@ import pytest
 
 import keras_musictag as kmt
 from keras_musictag.errors import ConfigError
-from keras_musictag.library import Library
+from keras_musictag.library import Library, exporting
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +124,25 @@ def test_exports(found, truth, tmp_path):
         found.export(tmp_path / "x.doc")
     with pytest.raises(ConfigError, match="cannot be written"):
         found.export(tmp_path / "missing" / "x.csv")
+
+
+def test_keys_in_exports(tmp_path):
+    import pyarrow as pa
+
+    columns = {"path": ["a.mp3", "b.mp3"], "duration": [61.4, None]}
+    table = pa.table({**columns, "key": ["A:min", None]})
+    exporting.write_table(table, tmp_path / "a.csv", None, "openkey")
+    with open(tmp_path / "a.csv", newline="") as file:
+        assert [row["key"] for row in csv.DictReader(file)] == ["1m", ""]
+    exporting.write_table(table, tmp_path / "a.m3u8", None, "camelot")
+    lines = (tmp_path / "a.m3u8").read_text().splitlines()
+    assert lines[1::2] == ["#EXTINF:61,a (8A)", "#EXTINF:-1,b"]
+    exporting.write_table(table, tmp_path / "a.m3u8", None)
+    assert "8A" not in (tmp_path / "a.m3u8").read_text()
+    exporting.write_playlist(table, tmp_path, "rock", "musical")
+    assert "#EXTINF:61,a (Am)" in (tmp_path / "rock.m3u8").read_text()
+    with pytest.raises(ConfigError, match="holds no keys"):
+        exporting.write_table(pa.table(columns), tmp_path / "a.csv", None, "musical")
 
 
 def test_playlists_by_tag(found, truth, tmp_path):

@@ -72,6 +72,17 @@ def test_one_page_holds_everything():
     assert "script" not in [tag for tag, _ in page.tags]
 
 
+def test_the_key_in_the_notation_that_is_asked_for():
+    for notation, expected in (("openkey", "1m"), ("camelot", "8A"), ("musical", "Am")):
+        text = pages.song_report(
+            song(),
+            title="x",
+            chords=ChordSequence([[0, 4], [4, 6], [6, 8]], ["A:min", "D:min", "E:min"]),
+            key_notation=notation,
+        )
+        assert expected in Page(text).texts
+
+
 def test_chords_lie_where_they_sound():
     page = Page(pages.song_report(SongSummary("x", song(), chords())))
     boxes = [a for a in page.classed("chord") if "style" in a]

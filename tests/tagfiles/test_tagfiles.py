@@ -8,19 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-import keras_musictag as kmt
 from keras_musictag import tagfiles
-from keras_musictag.errors import AudioError, ConfigError, LabelError
+from keras_musictag.errors import AudioError, ConfigError
+
+sys.path.insert(0, str(Path(__file__).parent))  # the file beside this one
+import make_songs
 
 mutagen = pytest.importorskip("mutagen", reason="needs the extra `files`")
 av = pytest.importorskip("av", reason="compares the sound with PyAV")
 
-SUFFIXES = (".mp3", ".wav", ".aiff", ".flac", ".ogg", ".opus", ".m4a")
 FIELDS = {
     "genre": ["Rock", "Hip Hop"],
     "mood": ["träge"],
@@ -32,37 +34,39 @@ FIELDS = {
 # What FFmpeg calls the fields, in small letters.
 NAMES = {
     "id3": {"mood": "tmoo", "key": "tkey", "tempo": "tbpm"},
-    "vorbis": {"key": "initialkey", "tempo": "bpm"},
-    "mp4": {"key": "initialkey", "tempo": "tmpo"},
+    "named": {"key": "initialkey", "tempo": "bpm"},
+    "mp4": {"key": "initialkey"},
+    "asf": {
+        "mood": "wm/mood",
+        "key": "wm/initialkey",
+        "tempo": "wm/beatsperminute",
+    },
 }
-FAMILY = dict.fromkeys((".mp3", ".wav", ".aiff"), "id3") | {".m4a": "mp4"}
+FAMILY = dict.fromkeys((".mp3", ".wav", ".aiff", ".dsf", ".tta"), "id3") | {
+    ".m4a": "mp4",
+    ".wma": "asf",
+}
+BY_SUFFIX = {".mp3": "mp3", ".wav": "wav", ".aiff": "aiff", ".flac": "flac"}
 
 
 def make(path):
-    t = np.arange(2 * 48000) / 48000
-    y = 0.3 * np.sin(2 * np.pi * 220 * t) + 0.1 * np.sin(2 * np.pi * 555 * t)
-    if path.suffix != ".m4a":
-        kind = {"format": "OGG", "subtype": "OPUS"} if path.suffix == ".opus" else {}
-        soundfile.write(path, y, 48000, **kind)
+    if path.suffix not in BY_SUFFIX:
+        soundfile.write(path, make_songs.tone(), make_songs.RATE)
         return path
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=48000, layout="mono")
-        frame = av.AudioFrame.from_ndarray(y[None].astype("f4"), "fltp", "mono")
-        frame.sample_rate = 48000
-        for packet in [*stream.encode(frame), *stream.encode(None)]:
-            container.mux(packet)
-    return path
+    return make_songs.make_song(path.parent, BY_SUFFIX[path.suffix], path.stem)
 
 
-@pytest.fixture(params=SUFFIXES)
+@pytest.fixture(params=make_songs.KINDS)
 def song(request, tmp_path):
-    return make(tmp_path / f"song{request.param}")
+    return make_songs.make_song(tmp_path, request.param)
 
 
 def sound(path):
     """Encoded packets and decoded samples."""
     with av.open(str(path)) as container:
         packets = [bytes(p) for p in container.demux(audio=0)]
+    if path.suffix == ".ape":  # FFmpeg counts the tags to the last one
+        packets = [packet.split(b"APETAGEX")[0] for packet in packets]
     with av.open(str(path)) as container:
         samples = [f.to_ndarray() for f in container.decode(audio=0)]
     return packets, np.concatenate(samples, axis=1)
@@ -92,28 +96,34 @@ def folder_of(path):
 def test_another_reader_finds_the_fields(song):
     tagfiles.write(song, FIELDS)
     found = metadata(song)
-    names = NAMES[FAMILY.get(song.suffix, "vorbis")]
+    names = NAMES[FAMILY.get(song.suffix, "named")]
     assert found["genre"].startswith("Rock")
-    for field in ("mood", "key", "tempo", "INSTRUMENT", "KMT_ROCK"):
-        if (song.suffix, field) != (".m4a", "tempo"):  # FFmpeg does not show it
-            assert found[names.get(field, field.lower())] == FIELDS[field][0]
+    shown = ["mood", "key", "tempo", "INSTRUMENT", "KMT_ROCK"]
+    if song.suffix == ".tta":  # FFmpeg itself has written an APEv2 tag, and reads it
+        names, shown = NAMES["named"], shown[:3]
+    for field in shown:
+        assert found[names.get(field, field.lower())] == FIELDS[field][0]
     file = mutagen.File(song)
     if song.suffix == ".m4a":
         assert file["tmpo"] == [121]
-    genre = {"id3": "TCON", "mp4": "\xa9gen"}.get(FAMILY.get(song.suffix), "genre")
-    assert list(file[genre]) == FIELDS["genre"]
+    genre = {"id3": "TCON", "mp4": "\xa9gen", "asf": "WM/Genre"}
+    genre = genre.get(FAMILY.get(song.suffix), "genre")
+    assert [str(value) for value in file[genre]] == FIELDS["genre"]
     assert tagfiles.read(song) == {k: v for k, v in FIELDS.items() if k != "INSTRUMENT"}
 
 
 def test_the_sound_is_the_same_after_writing_and_after_undo(song):
-    before = sound(song)
+    before, data = sound(song), song.read_bytes()
     for act in (
         lambda: tagfiles.write(song, FIELDS),
         lambda: tagfiles.write(song, {"KMT_LONG": ["x" * 9000]}),  # no padding left
-        lambda: tagfiles.undo(song),
+        lambda: tagfiles.write(song, {"genre": ["Pop"]}, overwrite=True),
     ):
         assert act()
+        assert song.read_bytes() != data
         assert_same_sound(sound(song), before)
+    assert tagfiles.undo(song)
+    assert song.read_bytes() == data
     assert tagfiles.read(song) == {}
     assert "kmt_undo" not in metadata(song)
     assert folder_of(song) == [song.name]
@@ -121,7 +131,7 @@ def test_the_sound_is_the_same_after_writing_and_after_undo(song):
 
 def test_real_music_keeps_its_sound_and_its_other_tags(corpus, tmp_path):
     for path in sorted((corpus / "real").iterdir()):
-        if path.suffix not in SUFFIXES:
+        if path.suffix not in (".mp3", ".wav", ".flac", ".ogg"):
             continue
         song = tmp_path / path.name
         shutil.copyfile(path, song)
@@ -133,7 +143,7 @@ def test_real_music_keeps_its_sound_and_its_other_tags(corpus, tmp_path):
             k: v for k, v in told.items() if k != "genre"
         }
         tagfiles.undo(song)
-        assert metadata(song) == told
+        assert song.read_bytes() == path.read_bytes()
 
 
 def test_filled_fields_are_kept_unless_told_otherwise_and_come_back(song):
@@ -166,7 +176,8 @@ def test_undo_leaves_what_was_edited_since(song):
     if FAMILY.get(song.suffix) == "id3":
         file.tags.add(mutagen.id3.TCON(encoding=3, text=["Mine"]))
     else:
-        file["\xa9gen" if song.suffix == ".m4a" else "genre"] = ["Mine"]
+        name = {"mp4": "\xa9gen", "asf": "WM/Genre"}
+        file[name.get(FAMILY.get(song.suffix), "genre")] = ["Mine"]
     file.save()
     tagfiles.undo(song)
     assert tagfiles.read(song) == {"genre": ["Mine"]}
@@ -230,16 +241,6 @@ def test_an_old_id3_tag_keeps_its_version_and_what_it_says(tmp_path):
         assert song.read_bytes()[-128:] == end
         assert_same_sound(sound(song), before)
     assert set(found) == {"TIT2", "TYER", "TSOP", "IPLS"}
-
-
-def test_after_undo_a_file_that_had_no_tags_has_none(tmp_path):
-    for suffix in (".mp3", ".wav", ".aiff"):
-        song = make(tmp_path / f"song{suffix}")
-        before = song.read_bytes()
-        tagfiles.write(song, FIELDS)
-        assert song.read_bytes() != before
-        tagfiles.undo(song)
-        assert song.read_bytes() == before
 
 
 # === What can go wrong ===
@@ -324,7 +325,7 @@ def test_a_file_that_another_program_changes_meanwhile_is_theirs(tmp_path, monke
 
 @pytest.mark.slow
 def test_killed_in_mid_write_the_file_is_the_old_or_the_new_one(tmp_path):
-    names = [make(tmp_path / f"song{suffix}") for suffix in SUFFIXES]
+    names = [make_songs.make_song(tmp_path, kind, kind) for kind in make_songs.KINDS]
     before = {path: sound(path) for path in names}
     code = (
         "import sys; from keras_musictag import tagfiles\n"
@@ -355,72 +356,3 @@ def test_killed_in_mid_write_the_file_is_the_old_or_the_new_one(tmp_path):
     for path in names:
         tagfiles.write(path, {"genre": ["Z"]}, overwrite=True)
     assert folder_of(names[0]) == sorted(path.name for path in names)
-
-
-# === What goes where ===
-
-
-@pytest.fixture
-def taggram():
-    labels = kmt.Labels(
-        ["rock", "Hip-Hop", "pop", "calm", "piano", "hip hop"],
-        groups=["genre", "genre", "genre", "mood", "instrument", None],
-    )
-    scores = np.float32([[0.5, 0.7, 0.05, 0.2, 0.9, 0.3]])
-    return kmt.Taggram(np.zeros(1), labels, scores)
-
-
-def test_groups_labels_key_and_tempo_find_their_fields(taggram):
-    fields = tagfiles.choose_fields(taggram, key="Bb:min", tempo=99.6, preset="mine")
-    assert fields == {
-        "genre": ["Hip-Hop", "rock"],
-        "mood": ["calm"],
-        "key": ["Bbm"],
-        "tempo": ["100"],
-        "KMT_ROCK": ["0.5000"],
-        "KMT_HIP_HOP": ["0.7000"],
-        "KMT_POP": ["0.0500"],
-        "KMT_CALM": ["0.2000"],
-        "KMT_PIANO": ["0.9000"],
-        "KMT_HIP_HOP_2": ["0.3000"],
-        "KMT_PRESET": ["mine"],
-    }
-    with pytest.raises(LabelError, match="no name of a key"):
-        tagfiles.choose_fields(taggram, key="H:dur")
-
-
-def test_a_map_renames_drops_and_moves(taggram, tmp_path):
-    path = tmp_path / "map.toml"
-    path.write_text(
-        "max_labels = 2\nmin_score = 0.0\n"
-        '[fields]\ngenre = "genre"\ninstrument = "instrument"\nlabels = "mood"\n'
-        '[labels]\nrock = ""\n"Hip-Hop" = "Rap"\n'
-    )
-    fields = tagfiles.choose_fields(taggram, tagfiles.FieldMap.from_toml(path))
-    plain = {k: v for k, v in fields.items() if not k.startswith("KMT_")}
-    assert plain == {
-        "INSTRUMENT": ["piano"],
-        "genre": ["Rap", "pop"],
-        "mood": ["hip hop"],
-    }
-
-
-@pytest.mark.parametrize(
-    ("text", "match"),
-    [
-        ("[fields]\nmoood = 'mood'", "group that the model does not have.*'moood'"),
-        ("[labels]\nrok = 'Rock'", "label that the model does not have.*'rock'"),
-        ("[fields]\ngenre = 'key'", "holds no labels"),
-        ("[fields]\ngenre = 'a=b'", "cannot be called so"),
-        ("[fields]\ngenre = 1", "a text for each text"),
-        ("max_labels = 0", "max_labels"),
-        ("min_score = nan", "finite"),
-        ("feilds = 1", "Did you mean 'fields'"),
-        ("[fields", "cannot be read"),
-    ],
-)
-def test_a_bad_map_is_told(taggram, tmp_path, text, match):
-    path = tmp_path / "map.toml"
-    path.write_text(text)
-    with pytest.raises(ConfigError, match=match):
-        tagfiles.choose_fields(taggram, tagfiles.FieldMap.from_toml(path))
