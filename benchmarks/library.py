@@ -25,8 +25,9 @@ import numpy as np
 import peers
 
 import keras_musictag as kmt
-from keras_musictag.library import Analyzer, Recipe
+from keras_musictag.library.analysis import Analyzer
 from keras_musictag.library.building import run
+from keras_musictag.library.jobs import Recipe
 from keras_musictag.library.store import Store
 
 PRESETS = ("musicnn_msd", "musicnn_mtt", "vgg_msd")

@@ -299,14 +299,16 @@ def test_a_full_disk_loses_nothing_that_was_written(songs, library):
 
 
 def test_a_file_that_vanishes_in_mid_run_costs_no_other(songs, tmp_path):
-    from keras_musictag.library import Analyzer, Recipe, building, scanning, store
+    from keras_musictag.library import building, scanning, store
+    from keras_musictag.library.analysis import Analyzer
+    from keras_musictag.library.jobs import Recipe
 
     music = shutil.copytree(songs, tmp_path / "music")
     lost, *rest = good(music)[:3]
 
     def engine(analyzer, jobs):
         lost.unlink()  # it was there when the run was planned
-        yield from building.run_local(analyzer, jobs)
+        yield from analyzer.run(jobs)
 
     library = store.Store(tmp_path / "library")
     with library.locked():
