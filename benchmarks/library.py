@@ -83,7 +83,7 @@ def compare_rates(files: list[str], seconds: float, rounds: int) -> None:
     print(f"three presets at once / sum of three runs: {100 * ratio:.0f} %")
 
 
-def builder(files: list[str], analyzer: Analyzer, engine=None):
+def builder(files: list[str], analyzer: Analyzer, engine=Analyzer.run):
     """Return a function that builds a new library, its models loaded before."""
 
     def build():
