@@ -26,7 +26,8 @@ import peers
 import soundfile
 
 from keras_musictag import audio
-from keras_musictag.library import Analyzer, Job, Recipe
+from keras_musictag.library.analysis import Analyzer
+from keras_musictag.library.jobs import Job, Recipe
 from keras_musictag.library.store import Store
 
 FORMATS = ("mp3", "flac")

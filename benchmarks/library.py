@@ -25,8 +25,9 @@ import numpy as np
 import peers
 
 import keras_musictag as kmt
-from keras_musictag.library import Analyzer, Recipe
+from keras_musictag.library.analysis import Analyzer
 from keras_musictag.library.building import run
+from keras_musictag.library.jobs import Recipe
 from keras_musictag.library.store import Store
 
 PRESETS = ("musicnn_msd", "musicnn_mtt", "vgg_msd")
@@ -82,7 +83,7 @@ def compare_rates(files: list[str], seconds: float, rounds: int) -> None:
     print(f"three presets at once / sum of three runs: {100 * ratio:.0f} %")
 
 
-def builder(files: list[str], analyzer: Analyzer, engine=None):
+def builder(files: list[str], analyzer: Analyzer, engine=Analyzer.run):
     """Return a function that builds a new library, its models loaded before."""
 
     def build():

@@ -22,7 +22,9 @@ from keras_musictag.library import Library, build
 
 PROGRAM = """
 import sys
-from keras_musictag.library import Analyzer, Recipe, building, scanning, store
+from keras_musictag.library import building, scanning, store
+from keras_musictag.library.analysis import Analyzer
+from keras_musictag.library.jobs import Recipe
 library = store.Store(sys.argv[2])
 with library.locked():
     analyzer = Analyzer(Recipe(tuple(sys.argv[3].split(","))))

@@ -206,16 +206,17 @@ class TrackRecognition:
             if output.error is not None:
                 yield output.track, output.error
                 continue
-            yield (
-                output.track,
-                Chordogram(
-                    output.outputs,
-                    self.vocabulary,
-                    self.frame_period,
-                    self.boundary_shift,
-                    output.length / self.sample_rate,
-                ),
-            )
+            yield output.track, self._chordogram(output.outputs, output.length)
+
+    def _chordogram(self, outputs: dict[str, np.ndarray], samples: int) -> Chordogram:
+        """Make a chordogram of the outputs for a track of so many samples."""
+        return Chordogram(
+            outputs,
+            self.vocabulary,
+            self.frame_period,
+            self.boundary_shift,
+            samples / self.sample_rate,
+        )
 
     def _check_decoding(self, vocabulary, options: dict) -> None:
         """Say what is wrong with the decoding before any music is decoded."""

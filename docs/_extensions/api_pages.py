@@ -118,7 +118,6 @@ GROUPS = {
     "library": {
         "Build": ["build", "BuildProgress", "merge"],
         "Ask": ["Library"],
-        "Engines": ["Recipe", "Analyzer", "Analysis", "Job", "Outcome"],
     },
     "metrics": {
         "Tags": ["tagging_scores", "TaggingReport", "class_scores", "tune_thresholds"],
@@ -156,7 +155,7 @@ ALSO = {
         "models.base.PretrainedModel",
     ],
     "augmentation": ["tracks.WaveformTransform"],
-    "library": ["jobs.Spec"],
+    "library": ["jobs.Analysis"],
     "chords": ["analysis.Beats"],
 }
 CONSTANTS = {

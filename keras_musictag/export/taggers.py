@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_musictag.audio import ChunkPlan
+from keras_musictag.errors import ConfigError
 from keras_musictag.export.runtimes import open_for
 from keras_musictag.labels import Labels
 from keras_musictag.tracks.scoring import TrackScoring
@@ -81,6 +82,12 @@ class ExportedTagger(TrackScoring):
         )
 
     def _forward(self, names: tuple[str, ...]) -> Callable:
+        if names != ("scores",):
+            raise ConfigError(
+                "An exported tagger gives scores alone.",
+                received=f"outputs {list(names)}",
+                advice="Ask the Keras tagger for what its network computes inside.",
+            )
         network = self._network
         return lambda batch: network(np.asarray(batch, "float32"))
 

@@ -1,19 +1,7 @@
 """Whole collections: built once, kept as Parquet files, asked in SQL or by example."""
 
-from keras_musictag.library.analysis import Analyzer
 from keras_musictag.library.building import BuildProgress, build
-from keras_musictag.library.jobs import Analysis, Job, Outcome, Recipe
 from keras_musictag.library.merging import merge
 from keras_musictag.library.reading import Library
 
-__all__ = [
-    "Analysis",
-    "Analyzer",
-    "BuildProgress",
-    "Job",
-    "Library",
-    "Outcome",
-    "Recipe",
-    "build",
-    "merge",
-]
+__all__ = ["BuildProgress", "Library", "build", "merge"]

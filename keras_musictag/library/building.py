@@ -124,7 +124,7 @@ def build(
     import keras_musictag as kmt
 
     kmt.library.build(kmt.audio.demo_path(), "my_library")
-    found = kmt.library.Library("my_library").search("jazz > 0.2")
+    tracks = kmt.library.Library("my_library").search("jazz > 0.2")
     ```
     """
     if isinstance(presets, str):
@@ -151,7 +151,7 @@ def run(
     analyzer: Analyzer,
     paths: list[str],
     *,
-    engine: Engine | None = None,
+    engine: Engine = Analyzer.run,
     retry_failed: bool = False,
     write_seconds: float = 60.0,
     on_progress: Callable[[BuildProgress], object] | None = None,
@@ -162,9 +162,9 @@ def run(
         store: The library, locked.
         analyzer: Has the models.
         paths: Absolute paths of all tracks.
-        engine: Analyses files, `run_local` if `None`: takes the analyzer and an
-            iterable of jobs, gives an `Outcome` for each in any order. The jobs are
-            made while they are asked for, which may be in another thread.
+        engine: Analyses files: takes the analyzer and an iterable of jobs, gives an
+            `Outcome` for each in any order. The jobs are made while they are asked
+            for, which may be in another thread.
         retry_failed, write_seconds, on_progress: As in `build`.
 
     Returns:
@@ -174,12 +174,11 @@ def run(
     _check_names(analyzer.analyses)
     store.register(analyzer.analyses)
     scanner = Scanner(store, analyzer.analyses, retry_failed)
-    plan = scanner.plan(paths)
-    progress = BuildProgress(found=plan.found, todo=len(plan.pending))
+    pending = scanner.pending(paths)
+    progress = BuildProgress(found=len(paths), todo=len(pending))
     store.compact()
     writer = _Writer(store, analyzer.analyses, write_seconds)
-    jobs = scanner.jobs(plan.pending)
-    outcomes = (engine or run_local)(analyzer, jobs)
+    outcomes = engine(analyzer, scanner.jobs(pending))
     with writer, contextlib.closing(outcomes):
         for outcome in outcomes:
             writer.add(outcome)
@@ -188,21 +187,6 @@ def run(
                 on_progress(progress)
     progress.seconds = time.monotonic() - began
     return progress
-
-
-def run_local(
-    analyzer: Analyzer, jobs: Iterable[Job]
-) -> Generator[Outcome, None, None]:
-    """Analyse files in this process: the local engine.
-
-    Args:
-        analyzer: Has the models.
-        jobs: The files.
-
-    Yields:
-        An `Outcome` for each job, in any order.
-    """
-    yield from analyzer.run(jobs)
 
 
 def _count(progress: BuildProgress, outcome: Outcome, began: float) -> None:
@@ -248,15 +232,15 @@ class _Writer:
             "mtime_ns": job.mtime_ns,
             "sha256": job.sha256,
         }
-        for key, source in job.copies:
+        for analysis, source in job.copies:
             copy = {**facts, "source": source, "replaces": job.replaces}
-            self.copies[key].append(copy)
+            self.copies[analysis].append(copy)
         more = {"duration": outcome.duration, "replaces": job.replaces}
         for key, values in outcome.rows.items():
             self.rows[self.analyses[key]].append({**facts, **more, **values})
         for key, (cause, message) in outcome.errors.items():
-            what = {"analysis": key, "preset": self.analyses[key].preset}
-            self.errors.append({**facts, **what, "cause": cause, "message": message})
+            failed = {"analysis": key, "preset": self.analyses[key].preset}
+            self.errors.append({**facts, **failed, "cause": cause, "message": message})
         self.count += 1
         if self.count >= WRITE_ROWS or time.monotonic() - self.last > self.seconds:
             self.write()
@@ -283,7 +267,7 @@ def _engine(name: str, workers: int | None, address: str | None) -> Engine:
             received=f"engine={name!r}, workers={workers!r}, address={address!r}",
             advice="Use 'local' alone, or 'ray'.",
         )
-    return run_local
+    return Analyzer.run
 
 
 def _check_names(analyses: list[Analysis]) -> None:

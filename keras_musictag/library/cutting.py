@@ -2,7 +2,7 @@
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from keras_musictag.chords.analysis import BEAT_SAMPLE_RATE, find_beats
 from keras_musictag.errors import AudioError, MissingExtraError, MusicTagError
 from keras_musictag.library.jobs import Spec
 from keras_musictag.tracks import sources
+from keras_musictag.tracks.inference import Chunk
 
 # A network that sees all frames of a track at once gets so much of it at a time, and
 # beats are looked for in so much, or memory would grow with the track.
@@ -21,23 +22,41 @@ SEGMENT_SECONDS = 900
 TEMPO_SECONDS = 240
 
 
-class Event(NamedTuple):
-    """Something for analysis number `place`.
+class AnalysisChunk(NamedTuple):
+    """A chunk for one analysis; in a segment, its start counts from there."""
 
-    Either a chunk, float32 `(n,)`, that begins at sample `start`, with its `span` if a
-    network wants to know; or, without a chunk, the end of a segment of `start` samples;
-    or a finished `value`. The duration of the track in seconds is the value of place
-    -1.
-    """
-
-    place: int
-    start: int
-    chunk: np.ndarray | None = None
-    value: Any = None
-    span: tuple[int, int] | None = None
+    analysis: str
+    chunk: Chunk
 
 
-def cut(path: str, specs: Sequence[Spec]) -> Iterator[Event]:
+class SegmentEnd(NamedTuple):
+    """The end of a segment of so many samples, for one analysis."""
+
+    analysis: str
+    samples: int
+
+
+class FinishedRow(NamedTuple):
+    """What the decoding thread itself has found out: the row of one analysis."""
+
+    analysis: str
+    row: dict[str, Any]
+
+
+class Duration(NamedTuple):
+    """The length of the track; comes once, and last."""
+
+    seconds: float
+
+
+AnalysisEvent = AnalysisChunk | SegmentEnd | FinishedRow
+# How far into the track a stream is, in seconds, and what it has for its analysis.
+Step = tuple[float, AnalysisEvent | None]
+
+
+def cut_for_analyses(
+    path: str, specs: Mapping[str, Spec]
+) -> Iterator[AnalysisEvent | Duration]:
     """Decode a file once and cut it for several analyses.
 
     Memory does not depend on the length: streams of all sample rates advance
@@ -46,17 +65,17 @@ def cut(path: str, specs: Sequence[Spec]) -> Iterator[Event]:
 
     Args:
         path: The file.
-        specs: How each analysis wants it.
+        specs: How each analysis, by its id, wants it.
 
     Yields:
-        `Event`s, those of one place in order.
+        Events, those of one analysis in order; the `Duration` at the end.
 
     Raises:
         AudioError: If the file is not usable audio; whatever makes a decoder fail.
         MissingExtraError: If its decoder is not installed.
     """
     try:
-        yield from _cut(path, specs)
+        yield from _events(path, specs)
     except (MusicTagError, MissingExtraError):
         raise
     except Exception as error:  # one strange file must not end the whole run
@@ -67,53 +86,55 @@ def cut(path: str, specs: Sequence[Spec]) -> Iterator[Event]:
         ) from error
 
 
-def _cut(path: str, specs: Sequence[Spec]) -> Iterator[Event]:
-    spaced = {i for i, s in enumerate(specs) if s.plan and s.plan.n_spaced}
-    duration = _announced_seconds(path) if len(spaced) == len(specs) else None
-    if duration is not None:
-        for place, spec in enumerate(specs):
-            yield from _spaced(path, place, spec)
-        yield Event(-1, 0, value=duration)
+def _events(path: str, specs: Mapping[str, Spec]) -> Iterator[AnalysisEvent | Duration]:
+    spaced = {key: s for key, s in specs.items() if s.plan and s.plan.n_spaced}
+    streamed = {key: s for key, s in specs.items() if key not in spaced}
+    seconds = None if streamed else _announced_seconds(path)
+    if seconds is not None:
+        for analysis, spec in spaced.items():
+            yield from _spaced_chunks(path, analysis, spec)
+        yield Duration(seconds)
         return
-    for place in spaced:
-        plan, rate = specs[place].plan, specs[place].sample_rate
-        assert plan is not None
-        for chunk in sources.cut(path, rate, rate, plan):
-            yield Event(place, chunk.start, chunk.samples)
-    rate, blocks = native_blocks(path)
-    samples = 0
-
-    def counted():
-        nonlocal samples
-        for block in blocks:
-            samples += len(block)
-            yield block
-
-    streamed = [i for i in range(len(specs)) if i not in spaced]
+    for analysis, spec in spaced.items():
+        yield from _all_chunks(path, analysis, spec)
+    rate, native = native_blocks(path)
+    blocks = sources.Counted(native)
+    passing = iter(blocks)
     if streamed:
-        yield from _streamed(counted(), rate, streamed, specs)
-    for _ in counted():  # what no plan asked for counts as well
+        yield from _streamed(passing, rate, streamed)
+    for _ in passing:  # what no plan asked for counts as well
         continue
-    yield Event(-1, 0, value=samples / rate)
+    yield Duration(blocks.samples / rate)
 
 
-def _streamed(blocks, rate: int, places: list[int], specs: Sequence[Spec]):
+def _all_chunks(path: str, analysis: str, spec: Spec) -> Iterator[AnalysisChunk]:
+    assert spec.plan is not None
+    for chunk in sources.cut(path, spec.sample_rate, spec.sample_rate, spec.plan):
+        yield AnalysisChunk(analysis, chunk)
+
+
+# === Several analyses hear the same blocks ===
+
+
+def _streamed(
+    blocks: Iterator[np.ndarray], rate: int, specs: Mapping[str, Spec]
+) -> Iterator[AnalysisEvent]:
     """Let the stream that is behind go on, so that few blocks wait for it."""
-    waiting: list[tuple[float, int, Any]] = []
-    for place, copy in zip(places, _shared(blocks, len(places)), strict=True):
-        target = specs[place].sample_rate
-        resampled = audio.resample_blocks(copy, rate, target)
-        stream = STREAMS[specs[place].kind](place, specs[place], resampled)
-        heapq.heappush(waiting, (0.0, place, stream))
+    waiting: list[tuple[float, int, Iterator[Step]]] = []
+    readers = _shared(blocks, len(specs))
+    for number, (analysis, spec) in enumerate(specs.items()):
+        resampled = audio.resample_blocks(readers[number], rate, spec.sample_rate)
+        stream = STREAMS[spec.kind](analysis, spec, resampled)
+        heapq.heappush(waiting, (0.0, number, stream))
     while waiting:
-        _, place, stream = heapq.heappop(waiting)
+        _, number, stream = heapq.heappop(waiting)
         step = next(stream, None)
         if step is None:
             continue
         seconds, event = step
         if event is not None:
             yield event
-        heapq.heappush(waiting, (seconds, place, stream))
+        heapq.heappush(waiting, (seconds, number, stream))
 
 
 def _shared(blocks: Iterator[np.ndarray], count: int) -> list[Iterator[np.ndarray]]:
@@ -133,24 +154,30 @@ def _shared(blocks: Iterator[np.ndarray], count: int) -> list[Iterator[np.ndarra
     return [reader(queue) for queue in queues]
 
 
-def _tag_chunks(place: int, spec: Spec, blocks) -> Iterator[tuple[float, Event | None]]:
+def _tag_chunks(
+    analysis: str, spec: Spec, blocks: Iterable[np.ndarray]
+) -> Iterator[Step]:
     assert spec.plan is not None
-    for start, chunk in spec.plan.chunks(blocks):
+    for start, samples in spec.plan.chunks(blocks):
         end = start + spec.plan.core
-        yield end / spec.sample_rate, Event(place, start, chunk)
+        yield (
+            end / spec.sample_rate,
+            AnalysisChunk(analysis, Chunk(start, samples)),
+        )
 
 
-def _chord_chunks(place: int, spec: Spec, blocks):
+def _chord_chunks(
+    analysis: str, spec: Spec, blocks: Iterable[np.ndarray]
+) -> Iterator[Step]:
     size, begin = SEGMENT_SECONDS * spec.sample_rate, 0
     assert spec.plan is not None
     for segment in _segments(blocks, size):
         counted = sources.Counted(segment)
         for chunk in sources.cut_with_span(counted, spec.plan):
             end = begin + chunk.start + spec.plan.core
-            event = Event(place, chunk.start, chunk.samples, span=chunk.span)
-            yield end / spec.sample_rate, event
+            yield end / spec.sample_rate, AnalysisChunk(analysis, chunk)
         end = begin + counted.samples
-        yield end / spec.sample_rate, Event(place, counted.samples)
+        yield end / spec.sample_rate, SegmentEnd(analysis, counted.samples)
         begin += size
 
 
@@ -172,7 +199,7 @@ def _segments(blocks: Iterable[np.ndarray], size: int) -> Iterator[Iterator]:
         yield segment()
 
 
-def _tempo(place: int, spec: Spec, blocks):
+def _tempo(analysis: str, spec: Spec, blocks: Iterable[np.ndarray]) -> Iterator[Step]:
     kept, samples = [], 0
     for block in blocks:
         if samples < TEMPO_SECONDS * spec.sample_rate:
@@ -181,11 +208,14 @@ def _tempo(place: int, spec: Spec, blocks):
         yield samples / spec.sample_rate, None
     y = np.concatenate(kept)[: TEMPO_SECONDS * spec.sample_rate]
     tempo, times = find_beats(y, BEAT_SAMPLE_RATE)
-    known = {"tempo": tempo if len(times) > 1 else None}
-    yield samples / spec.sample_rate, Event(place, 0, value=known)
+    row = {"tempo": tempo if len(times) > 1 else None}
+    yield samples / spec.sample_rate, FinishedRow(analysis, row)
 
 
 STREAMS = {"tags": _tag_chunks, "chords": _chord_chunks, "tempo": _tempo}
+
+
+# === Equally spaced chunks, read where they lie ===
 
 
 def _announced_seconds(path: str) -> float | None:
@@ -196,8 +226,7 @@ def _announced_seconds(path: str) -> float | None:
         return samples / sound.sample_rate if samples else None
 
 
-def _spaced(path: str, place: int, spec: Spec) -> Iterator[Event]:
-    """Read equally spaced chunks, each where it lies."""
+def _spaced_chunks(path: str, analysis: str, spec: Spec) -> Iterator[AnalysisChunk]:
     plan, rate = spec.plan, spec.sample_rate
     assert plan is not None and plan.n_spaced is not None
     lengths: list[int] = []
@@ -211,17 +240,16 @@ def _spaced(path: str, place: int, spec: Spec) -> Iterator[Event]:
 
     for number in range(plan.n_spaced):
         piece = audio.excerpt(path, rate, plan.chunk_samples, begin_at(number))
-        length = lengths[-1]
-        start = int(plan.starts(length)[number])
-        if length < plan.chunk_samples or start + plan.chunk_samples > length:
+        starts = plan.starts(lengths[-1])
+        if starts[-1] + plan.chunk_samples > lengths[-1]:
             # Too short to gain anything: the plan itself knows how to fill it up.
-            whole = sources.cut(path, rate, rate, plan)
-            yield from (Event(place, chunk.start, chunk.samples) for chunk in whole)
+            yield from _all_chunks(path, analysis, spec)
             return
+        start = int(starts[number])
         missing = max(0, plan.context - start)
         if missing:  # as the plan has it at the start of a track
             piece = piece[: len(piece) - missing]
             before = piece[1 : missing + 1][::-1]
             before = before if plan.edge == "reflect" else np.zeros_like(before)
             piece = np.concatenate([before, piece])
-        yield Event(place, start, piece)
+        yield AnalysisChunk(analysis, Chunk(start, piece))

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras_musictag import audio
 from keras_musictag.checks import check_positive_int
@@ -94,6 +94,13 @@ class Analysis:
         return cls(**{**config, "labels": tuple(config["labels"])})
 
 
+class Copy(NamedTuple):
+    """A row to be written again: that of `analysis` for the same bytes at `source`."""
+
+    analysis: str
+    source: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Job:
     """A file, and which analyses are wanted of it.
@@ -104,8 +111,7 @@ class Job:
             read, or if the address does not tell.
         sha256: Hash of its content; `None` if it has not been read yet.
         wanted: The ids of the analyses to be made.
-        copies: The ids of analyses that are known of the same bytes, and the path
-            under which; their rows are written again, and nothing is analysed.
+        copies: What is known of the same bytes: written again, not analysed.
         replaces: A path whose rows this one's take the place of: a moved file.
     """
 
@@ -114,7 +120,7 @@ class Job:
     mtime_ns: int | None
     sha256: str | None
     wanted: tuple[str, ...]
-    copies: tuple[tuple[str, str], ...] = ()
+    copies: tuple[Copy, ...] = ()
     replaces: str | None = None
 
 
@@ -136,6 +142,7 @@ class Outcome:
 
     @property
     def complete(self) -> bool:
+        """Whether each analysis that was wanted has its row or its error."""
         return len(self.rows) + len(self.errors) == len(self.job.wanted)
 
 

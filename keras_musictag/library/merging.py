@@ -38,9 +38,9 @@ def merge(libraries: Iterable[str | Path], folder: str | Path) -> Path:
     ```
     """
     target = Store(folder)
-    listed = [libraries] if isinstance(libraries, (str, Path)) else list(libraries)
-    found = [Store(library) for library in listed]
-    for store in found:
+    folders = [libraries] if isinstance(libraries, (str, Path)) else list(libraries)
+    stores = [Store(library) for library in folders]
+    for store in stores:
         if not store.exists or store.folder == target.folder:
             raise ConfigError(
                 "This is no library that can be merged.",
@@ -50,16 +50,16 @@ def merge(libraries: Iterable[str | Path], folder: str | Path) -> Path:
             )
     with target.locked():
         analyses = list(target.analyses)
-        for store in found:
-            known = {(a.kind, a.name) for a in analyses}
+        for store in stores:
+            names = {(a.kind, a.name) for a in analyses}
             newer = {(a.kind, a.name): a for a in store.analyses}
             # Of two versions of a preset the later library's is the current one.
             analyses = [newer.get((a.kind, a.name), a) for a in analyses]
-            analyses += [a for k, a in newer.items() if k not in known]
+            analyses += [a for k, a in newer.items() if k not in names]
         target.register(analyses)
-        for store in found:  # before the rows: what worked elsewhere has not failed
+        for store in stores:  # before the rows: what worked elsewhere has not failed
             _copy(store, target, ERRORS, schema.errors())
-        for store in found:
+        for store in stores:
             for analysis in store.analyses:
                 _copy(store, target, analysis.id, schema.rows(analysis))
         target.compact()
@@ -71,18 +71,19 @@ def _copy(store: Store, target: Store, name: str, columns: Any) -> None:
 
     chosen = ", ".join(schema.quoted(column) for column in columns.names)
     with store.connect(store.analyses, errors=True) as connection:
-        found = connection.sql(f"SELECT {chosen} FROM {schema.quoted(name)}")
-        batches = found.to_arrow_reader(BATCH_ROWS)
-        for batch in batches:
+        rows = connection.sql(f"SELECT {chosen} FROM {schema.quoted(name)}")
+        for batch in rows.to_arrow_reader(BATCH_ROWS):
             table = pa.Table.from_batches([batch]).cast(columns)
             if not len(table):
                 continue
             sequence = target.next_sequence()
             numbers = pa.array([sequence] * len(table), pa.int64())
-            place = columns.names.index("sequence")
-            table = table.set_column(place, columns.field("sequence"), numbers)
+            table = _with_column(table, columns, "sequence", numbers)
             if "replaces" in columns.names:  # it has: the old rows are not copied
-                place = columns.names.index("replaces")
                 nothing = pa.nulls(len(table), pa.string())
-                table = table.set_column(place, columns.field("replaces"), nothing)
+                table = _with_column(table, columns, "replaces", nothing)
             target.write_part(name, table, sequence)
+
+
+def _with_column(table: Any, columns: Any, name: str, values: Any) -> Any:
+    return table.set_column(columns.names.index(name), columns.field(name), values)

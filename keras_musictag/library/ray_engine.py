@@ -115,11 +115,11 @@ class _Worker:
     def load(self, recipe: Recipe, ids: list[str], variables: dict[str, str]) -> None:
         environment.impose(variables)  # before anything imports Keras
         self.analyzer = Analyzer(recipe)
-        found = [analysis.id for analysis in self.analyzer.analyses]
-        if found != ids:
+        loaded = [analysis.id for analysis in self.analyzer.analyses]
+        if loaded != ids:
             raise ConfigError(
                 "A machine of the cluster has other models than this one.",
-                received=f"{found} there, {ids} here",
+                received=f"{loaded} there, {ids} here",
                 advice="Install the same version of keras-musictag everywhere, and "
                 "keep saved models on storage that all machines share.",
             )
@@ -304,8 +304,8 @@ class Pool:
         try:
             return self.ray.get(ref)
         except self.ray.exceptions.RayTaskError as error:
-            known = isinstance(error.cause, Exception)
-            raise error.cause if known else RuntimeError(str(error)) from error
+            raised = isinstance(error.cause, Exception)
+            raise error.cause if raised else RuntimeError(str(error)) from error
 
 
 def _shares(nodes: list[dict], workers: int | None) -> tuple[int, dict[str, Any]]:

@@ -1,25 +1,16 @@
 """`Library`: questions to what `build` has found out."""
 
-import importlib.util
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_musictag.checks import check_positive_int, did_you_mean
-from keras_musictag.errors import ConfigError, import_extra
-from keras_musictag.library import schema
+from keras_musictag.errors import ConfigError
+from keras_musictag.library import neighbours, queries, schema
 from keras_musictag.library.exporting import write_map, write_playlist, write_table
 from keras_musictag.library.jobs import Analysis
-from keras_musictag.library.scanning import absolute, as_text
 from keras_musictag.library.store import Store
-
-FACTS = ("path", "duration", "size", "mtime", "sha256")
-OF_KIND = {
-    "chords": ("key", "key_correlation", "key_margin", "chords"),
-    "tempo": ("tempo",),
-}
 
 
 class Library:
@@ -121,14 +112,15 @@ class Library:
         if limit is not None:
             limit = check_positive_int(limit, name="limit")
         if like is None:
-            return self._select(where, order, limit)
+            return queries.select(self._store, where, order, limit)
         if order is not None:
             raise ConfigError(
                 "Neighbours come in the order of their similarity.",
                 received=f"order={order!r} with like=",
                 advice="Leave `order` out.",
             )
-        return self._nearest(where, like, limit or 10, preset)
+        tracks = queries.select(self._store, where)
+        return neighbours.nearest(self._store, tracks, like, limit or 10, preset)
 
     def errors(self) -> Any:
         """Return what failed and has not worked since.
@@ -155,13 +147,8 @@ class Library:
         Raises:
             ConfigError: If there are no embeddings.
         """
-        analysis = self._embedded(preset)
-        with self._store.connect([analysis]) as connection:
-            table = connection.sql(
-                f"SELECT path, embedding FROM {schema.quoted(analysis.id)}"
-            ).to_arrow_table()
-        rows = table.column("embedding").combine_chunks().flatten().to_numpy()
-        return table.column("path").to_pylist(), rows.reshape(len(table), -1)
+        analysis = neighbours.embedding_analysis(self._store, preset)
+        return neighbours.read_embeddings(self._store, analysis)
 
     def index(self, tagger=None, preset: str | None = None):
         """Return an `EmbeddingIndex` of all tracks, to ask many times.
@@ -177,8 +164,9 @@ class Library:
         Raises:
             ConfigError: If there are no embeddings, or the tagger has other weights.
         """
-        paths, rows = self.embeddings(preset)
-        return _index(rows, paths, self._embedded(preset), tagger)
+        analysis = neighbours.embedding_analysis(self._store, preset)
+        paths, embeddings = neighbours.read_embeddings(self._store, analysis)
+        return neighbours.make_index(embeddings, paths, analysis, tagger)
 
     def map(
         self,
@@ -206,11 +194,11 @@ class Library:
                 cannot be written.
             MissingExtraError: If Jinja is not installed.
         """
-        paths, rows = self.embeddings(preset)
-        name = self._embedded(preset).name
+        paths, embeddings = self.embeddings(preset)
+        name = neighbours.embedding_analysis(self._store, preset).name
         return write_map(
             self.search(where),
-            dict(zip(paths, rows, strict=True)),
+            dict(zip(paths, embeddings, strict=True)),
             (name, self.labels[name]),
             path,
             method=method,
@@ -274,201 +262,33 @@ class Library:
         Raises:
             ConfigError: If a label is unknown or a file cannot be written.
         """
-        known = self.labels
+        taggers = self.labels
         check_positive_int(limit, name="limit")
-        name = preset or next(iter(known), "")
-        if name not in known:
+        name = preset or next(iter(taggers), "")
+        if name not in taggers:
             raise ConfigError(
                 "The library has no such tagger.",
                 received=f"preset={preset!r}",
-                advice=did_you_mean(name, list(known)),
+                advice=did_you_mean(name, list(taggers)),
             )
-        unknown = [label for label in labels or [] if label not in known[name]]
+        unknown = [label for label in labels or [] if label not in taggers[name]]
         if unknown:
             raise ConfigError(
                 "The tagger has no such label.",
                 received=repr(unknown[0]),
-                advice=did_you_mean(unknown[0], known[name]),
+                advice=did_you_mean(unknown[0], taggers[name]),
             )
         written = []
         columns = "path, duration" if key_notation is None else "*"
-        with self._connect() as connection:
-            for label in labels or known[name]:
+        with queries.connect(self._store) as connection:
+            for label in labels or taggers[name]:
                 score = f"{schema.quoted(name)}.{schema.quoted(label)}"
-                found = connection.sql(
+                best = connection.sql(
                     f"SELECT {columns} FROM tracks WHERE {score} >= "
                     f"{float(min_score)} ORDER BY {score} DESC, path LIMIT {limit}"
                 ).to_arrow_table()
-                if len(found):
+                if len(best):
                     written.append(
-                        write_playlist(found, Path(folder), label, key_notation)
+                        write_playlist(best, Path(folder), label, key_notation)
                     )
         return written
-
-    # === Inner parts ===
-
-    def _connect(self) -> Any:
-        connection = self._store.connect(self._store.analyses)
-        connection.execute(_tracks_view(self._store.analyses))
-        # From here on the user's own words are run.
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
-        return connection
-
-    def _select(self, where, order, limit) -> Any:
-        duckdb = import_extra("duckdb", "library", "A search")
-        chosen = ", ".join(_shown_columns(self._store.analyses))
-        query = f"SELECT {chosen} FROM tracks"
-        query += f"\nWHERE (\n{where}\n)" if where and where.strip() else ""
-        query += f"\nORDER BY {order or 'path'}\n"
-        query += f"LIMIT {limit}" if limit else ""
-        with self._connect() as connection:
-            try:
-                statements = connection.extract_statements(query)
-                if len(statements) != 1:
-                    raise _no_condition(where, order, "it is more than one statement")
-                return connection.sql(query).to_arrow_table()
-            except duckdb.Error as error:
-                raise _no_condition(where, order, _first_lines(error)) from error
-
-    def _nearest(self, where, like, limit: int, preset: str | None) -> Any:
-        import pyarrow as pa
-
-        analysis = self._embedded(preset)
-        allowed = self._select(where, None, None)
-        paths = set(allowed.column("path").to_pylist())
-        names, rows = self.embeddings(preset)
-        kept = [i for i, name in enumerate(names) if name in paths]
-        own = None
-        if isinstance(like, (str, os.PathLike)):
-            like = os.path.expanduser(os.fspath(like))
-            text = as_text(absolute(like))
-            own = rows[names.index(text)] if text in names else None
-        found = _neighbours(
-            rows[kept], [names[i] for i in kept], analysis, own, like, limit
-        )
-        places = {path: i for i, path in enumerate(allowed.column("path").to_pylist())}
-        result = allowed.take([places[name] for name, _ in found])
-        values = pa.array([value for _, value in found], pa.float32())
-        return result.append_column("similarity", values)
-
-    def _embedded(self, preset: str | None) -> Analysis:
-        for analysis in self._store.analyses:
-            if analysis.units and preset in (None, analysis.name, analysis.preset):
-                return analysis
-        raise ConfigError(
-            "The library holds no embeddings to compare.",
-            received=f"preset={preset!r}",
-            advice="Build it with embeddings; it then runs that preset alone.",
-        )
-
-
-def _neighbours(rows, names, analysis: Analysis, own, like, limit: int):
-    """The nearest of the rows."""
-    if not len(rows):
-        return []
-    tagger, query = None, own
-    if own is None and isinstance(like, str):
-        # Here, because it starts the backend.
-        from keras_musictag.models.tagger import MusicTagger
-
-        tagger, query = MusicTagger.from_pretrained(analysis.preset), like
-    elif own is None:
-        query = np.asarray(like)
-    return _index(rows, names, analysis, tagger).query(query, limit)
-
-
-def _index(rows, names, analysis: Analysis, tagger) -> Any:
-    """An index of the rows, by FAISS if it is installed, for files if with a tagger."""
-    from keras_musictag.insight.fingerprint import fingerprint
-    from keras_musictag.insight.similarity import EmbeddingIndex
-
-    if tagger is not None:
-        found = fingerprint(tagger, "scores")["sha256"]
-        if found != analysis.weights_sha256:
-            raise ConfigError(
-                "The preset has other weights than the library was built with.",
-                received=f"{analysis.preset}: {found[:12]}, in the library "
-                f"{analysis.weights_sha256[:12]}",
-                advice="Build the library again: only this preset is run.",
-            )
-    faiss = importlib.util.find_spec("faiss") is not None
-    engine = "faiss" if faiss else "sklearn"
-    return EmbeddingIndex(rows, names, tagger=tagger, engine=engine)
-
-
-def _no_condition(where, order, why: str) -> ConfigError:
-    given = f"{where!r}" + (f", order {order!r}" if order else "")
-    return ConfigError(
-        "The search is no condition that can be answered.",
-        received=f"{given} ({why})",
-        advice="Write it as in SQL: rock > 0.5 AND \"hip hop\" < 0.1 AND key = 'A:min'",
-    )
-
-
-def _first_lines(error: Exception) -> str:
-    return " ".join(str(error).split("\n\n")[0].split())
-
-
-# === The view of tracks ===
-
-
-def _columns(analyses: list[Analysis]) -> list[tuple[str, str]]:
-    """Expression and name of the columns that a search may name, without presets."""
-    found: list[tuple[str, str]] = []
-    taken = {name.lower() for name in FACTS}
-    for analysis in analyses:
-        table = schema.quoted(analysis.id)
-        for name in OF_KIND.get(analysis.kind, ()):
-            if name not in taken:
-                taken.add(name)
-                found.append((f"{table}.{name}", name))
-    taken |= {name for names in OF_KIND.values() for name in names}
-    taken |= {a.name.lower() for a in analyses}
-    for analysis in analyses:
-        for label in schema.column_names(analysis.labels) if _tags(analysis) else ():
-            name = label if label.lower() not in taken else f"{analysis.name}.{label}"
-            taken.add(name.lower())
-            score = f"{schema.quoted(analysis.id)}.scores.{schema.quoted(label)}"
-            found.append((score, name))
-    return found
-
-
-def _tags(analysis: Analysis) -> bool:
-    return analysis.kind == "tags"
-
-
-def _shown_columns(analyses: list[Analysis]) -> list[str]:
-    names = [*FACTS, *(name for _, name in _columns(analyses))]
-    return [schema.quoted(name) for name in names]
-
-
-def _tracks_view(analyses: list[Analysis]) -> str:
-    """The SQL of the view `tracks`: all analyses of a track in one row."""
-    facts = " UNION ALL ".join(
-        f"SELECT path, duration, size, mtime_ns, sha256, sequence "
-        f"FROM {schema.quoted(a.id)}"
-        for a in analyses
-    )
-    columns = ["t.path", "t.duration", "t.size", "t.mtime", "t.sha256"]
-    columns += [
-        f"{value} AS {schema.quoted(name)}" for value, name in _columns(analyses)
-    ]
-    columns += [
-        f"{schema.quoted(a.id)}.scores AS {schema.quoted(a.name)}"
-        for a in analyses
-        if _tags(a)
-    ]
-    joins = "".join(
-        f" LEFT JOIN {schema.quoted(a.id)} ON {schema.quoted(a.id)}.path = t.path"
-        for a in analyses
-    )
-    return f"""
-        CREATE VIEW tracks AS
-        WITH facts AS ({facts}), t AS (
-            SELECT path, max(duration) AS duration, arg_max(size, sequence) AS size,
-                make_timestamp(arg_max(mtime_ns, sequence) // 1000) AS mtime,
-                arg_max(sha256, sequence) AS sha256
-            FROM facts GROUP BY path
-        ) SELECT {", ".join(columns)} FROM t{joins}
-    """

@@ -1,17 +1,17 @@
 """Which files a run is about, and what of them is still to be done."""
 
-import dataclasses
 import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from keras_musictag import audio
 from keras_musictag.data.tables import read_rows
 from keras_musictag.errors import ConfigError
-from keras_musictag.library.jobs import Analysis, Job
-from keras_musictag.library.places import content_hash, expand, is_address, state
+from keras_musictag.library.addresses import content_hash, expand, is_address, state
+from keras_musictag.library.jobs import Analysis, Copy, Job
 from keras_musictag.library.store import Store
 
 TABLES, LISTS = {".csv", ".tsv"}, {".txt", ".m3u", ".m3u8"}
@@ -33,8 +33,8 @@ def find_tracks(sources: str | Path | Iterable[str | Path]) -> list[str]:
     listed = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     paths: dict[str, None] = {}
     for source in listed:
-        found = expand(source) if is_address(source) else _files(Path(source))
-        paths.update(dict.fromkeys(map(absolute, found)))
+        files = expand(source) if is_address(source) else _files(Path(source))
+        paths.update(dict.fromkeys(map(absolute, files)))
     if not paths:
         raise ConfigError(
             "There are no tracks.",
@@ -112,11 +112,11 @@ def in_shard(paths: list[str], shard: str | None) -> list[str]:
             advice="Write '1/4' to '4/4' for four shards.",
         )
 
-    def place(path: str) -> int:
+    def shard_of(path: str) -> int:
         digest = hashlib.sha256(os.fsencode(path)).digest()
         return int.from_bytes(digest[:8], "big") % count
 
-    return [path for path in paths if place(path) == number - 1]
+    return [path for path in paths if shard_of(path) == number - 1]
 
 
 def as_text(path: str) -> str:
@@ -124,17 +124,12 @@ def as_text(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-@dataclasses.dataclass
-class Plan:
-    """What is to be done, found without opening a file.
+class FileState(NamedTuple):
+    """A file with its size and time of change in ns, each `None` if unknown."""
 
-    Attributes:
-        pending: Path, size and time of change of each file that may need work.
-        found: How many files there are.
-    """
-
-    pending: list[tuple[str, int | None, int | None]]
-    found: int
+    path: str
+    size: int | None
+    mtime_ns: int | None
 
 
 class Scanner:
@@ -147,53 +142,49 @@ class Scanner:
     """
 
     def __init__(self, store: Store, analyses: list[Analysis], retry_failed: bool):
-        self.known = {a.id: store.known(a) for a in analyses}
-        self.failed = {} if retry_failed else store.known_errors()
+        self.analysed = {a.id: store.analysed(a) for a in analyses}
+        self.failed = {} if retry_failed else store.failed()
         self.by_hash = {
             key: {sha: path for path, (_, _, sha) in tracks.items() if sha}
-            for key, tracks in self.known.items()
+            for key, tracks in self.analysed.items()
         }
         self.sizes = {
-            size for tracks in self.known.values() for size, _, _ in tracks.values()
+            size for tracks in self.analysed.values() for size, _, _ in tracks.values()
         }
 
-    def plan(self, paths: Iterable[str]) -> Plan:
-        """Leave out the files that have not changed since they were analysed."""
-        pending, found = [], 0
-        for path in paths:
-            found += 1
-            size, time = state(path)
-            if self._missing(as_text(path), size, time):
-                pending.append((path, size, time))
-        return Plan(pending, found)
+    def pending(self, paths: Iterable[str]) -> list[FileState]:
+        """Return the files that are new or have changed, without opening one."""
+        files = (FileState(path, *state(path)) for path in paths)
+        return [file for file in files if self._missing(file)]
 
-    def jobs(self, pending: list) -> Iterator[Job]:
-        """Yield what is new of the pending files, as `plan` gives them.
+    def jobs(self, pending: Iterable[FileState]) -> Iterator[Job]:
+        """Yield what is to be done about pending files.
 
         A file whose size is that of a known one is read, to compare their hashes: what
         is known of the same bytes is copied. Of the others whoever analyses them finds
         the hash.
         """
-        for path, size, time in pending:
-            text = as_text(path)
-            sha256 = content_hash(path) if size in self.sizes else None
+        for file in pending:
+            text = as_text(file.path)
+            sha256 = content_hash(file.path) if file.size in self.sizes else None
             wanted, copies, replaces = [], [], None
-            for key in self._missing(text, size, time):
+            for key in self._missing(file):
                 source = self._same(key, text, sha256)
                 if source is None:
                     wanted.append(key)
                     continue
-                copies.append((key, source))
-                gone = source != text and state(source)[0] is None
-                replaces = source if gone else None
-            yield Job(path, size, time, sha256, tuple(wanted), tuple(copies), replaces)
+                copies.append(Copy(key, source))
+                if source != text and state(source)[0] is None:
+                    replaces = source  # the file was moved
+            yield Job(*file, sha256, tuple(wanted), tuple(copies), replaces)
 
-    def _missing(self, text: str, size, time) -> list[str]:
+    def _missing(self, file: FileState) -> list[str]:
+        """The ids of analyses that have neither a row nor an error of this state."""
+        text, now = as_text(file.path), (file.size, file.mtime_ns)
         missing = []
-        for key, tracks in self.known.items():
-            known = tracks.get(text)
-            failed = self.failed.get((text, key), ())
-            if (known is None or known[:2] != (size, time)) and failed != (size, time):
+        for key, tracks in self.analysed.items():
+            size_and_time = tracks[text][:2] if text in tracks else None
+            if now not in (size_and_time, self.failed.get((text, key))):
                 missing.append(key)
         return missing
 
@@ -201,7 +192,7 @@ class Scanner:
         """The path of a row that holds the same bytes; the file's own if it can."""
         if sha256 is None:
             return None
-        known = self.known[key].get(text)
-        if known is not None and known[2] == sha256:
+        own = self.analysed[key].get(text)
+        if own is not None and own[2] == sha256:
             return text
         return self.by_hash[key].get(sha256)

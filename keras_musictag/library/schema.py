@@ -120,12 +120,12 @@ def current_rows(name: str) -> str:
     return f"""
         CREATE VIEW {quoted(name)} AS
         WITH writes AS (
-            SELECT path, 2 * sequence + 1 AS place FROM {table}
+            SELECT path, 2 * sequence + 1 AS number FROM {table}
             UNION ALL
             SELECT replaces, 2 * sequence FROM {table} WHERE replaces IS NOT NULL
-        ), latest AS (SELECT path, max(place) AS place FROM writes GROUP BY path)
+        ), latest AS (SELECT path, max(number) AS number FROM writes GROUP BY path)
         SELECT r.* FROM {table} r JOIN latest l
-        ON r.path = l.path AND 2 * r.sequence + 1 = l.place
+        ON r.path = l.path AND 2 * r.sequence + 1 = l.number
         QUALIFY row_number() OVER (PARTITION BY r.path) = 1
     """
 
@@ -136,18 +136,18 @@ def current_errors(analyses: list[str]) -> str:
     Args:
         analyses: Ids, whose views `current_rows` has made.
     """
-    known = " UNION ALL ".join(
+    worked = " UNION ALL ".join(
         f"SELECT path, sequence, {_literal(name)} AS analysis FROM {quoted(name)}"
         for name in analyses
     )
-    known = known or "SELECT NULL AS path, 0 AS sequence, NULL AS analysis"
+    worked = worked or "SELECT NULL AS path, 0 AS sequence, NULL AS analysis"
     ids = ", ".join(_literal(name) for name in analyses) or "NULL"
     return f"""
         CREATE VIEW errors AS
         SELECT e.* FROM "all:errors" e
-        LEFT JOIN ({known}) k ON k.path = e.path AND k.analysis = e.analysis
-            AND k.sequence >= e.sequence
-        WHERE k.path IS NULL AND e.analysis IN ({ids})
+        LEFT JOIN ({worked}) w ON w.path = e.path AND w.analysis = e.analysis
+            AND w.sequence >= e.sequence
+        WHERE w.path IS NULL AND e.analysis IN ({ids})
         QUALIFY row_number() OVER (
             PARTITION BY e.path, e.analysis ORDER BY e.sequence DESC) = 1
     """

@@ -155,15 +155,15 @@ class Store:
             "sequence": sequence,
             "written": now,
         }
-        for analysis, found in rows.items():
-            if not found:
+        for analysis, values in rows.items():
+            if not values:
                 continue
             facts = {
                 **common,
                 "preset": analysis.preset,
                 "weights_sha256": analysis.weights_sha256,
             }
-            ready = [schema.to_row(analysis, {**row, **facts}) for row in found]
+            ready = [schema.to_row(analysis, {**row, **facts}) for row in values]
             table = pa.Table.from_pylist(ready, schema=schema.rows(analysis))
             self.write_part(analysis.id, table, sequence)
         if errors:
@@ -271,21 +271,23 @@ class Store:
             connection.execute(schema.current_errors([a.id for a in self.analyses]))
         return connection
 
-    def known(self, analysis: Analysis) -> dict[str, tuple[int, int, str]]:
+    def analysed(self, analysis: Analysis) -> dict[str, tuple[int, int, str]]:
         """Return size, time of change and hash of each track that has a row."""
         with self.connect([analysis]) as connection:
-            found = connection.execute(
+            files = connection.execute(
                 f"SELECT path, size, mtime_ns, sha256 FROM {schema.quoted(analysis.id)}"
             )
-            return {path: (size, time, sha) for path, size, time, sha in _rows(found)}
+            return {path: (size, time, sha) for path, size, time, sha in _rows(files)}
 
-    def known_errors(self) -> dict[tuple[str, str], tuple[int | None, int | None]]:
+    def failed(self) -> dict[tuple[str, str], tuple[int | None, int | None]]:
         """Return size and time of change by path and analysis of what failed."""
         with self.connect(self.analyses, errors=True) as connection:
-            found = connection.execute(
+            failed = connection.execute(
                 "SELECT path, analysis, size, mtime_ns FROM errors"
             )
-            return {(path, key): (size, time) for path, key, size, time in _rows(found)}
+            return {
+                (path, key): (size, time) for path, key, size, time in _rows(failed)
+            }
 
     def copy_rows(self, analysis: Analysis, copies: list[dict]) -> None:
         """Write rows that are known under another path or time again.
@@ -310,7 +312,7 @@ class Store:
             # Of all rows: at that path there may be another file by now, with a row
             # of its own.
             rows = schema.quoted(f"all:{analysis.id}")
-            found = connection.sql(
+            copied = connection.sql(
                 "SELECT c.path, c.size, c.mtime_ns, c.replaces, "
                 f"{sequence}::BIGINT AS sequence, {chosen} "
                 f"FROM {rows} r JOIN copies c "
@@ -318,12 +320,12 @@ class Store:
                 "QUALIFY row_number() OVER "
                 "(PARTITION BY c.path ORDER BY r.sequence DESC) = 1"
             ).to_arrow_table()
-        table = found.select(columns.names).cast(columns)
+        table = copied.select(columns.names).cast(columns)
         self.write_part(analysis.id, table, sequence)
 
 
-def _rows(found) -> Iterator[tuple]:
-    while batch := found.fetchmany(10000):
+def _rows(answer) -> Iterator[tuple]:
+    while batch := answer.fetchmany(10000):
         yield from batch
 
 

@@ -18,7 +18,7 @@ from keras_musictag.errors import LabelError
 from keras_musictag.models import whole_track
 from keras_musictag.models.base import PretrainedModel, dtype_scope
 from keras_musictag.models.fitting import chord_training
-from keras_musictag.models.whole_track import WholeTrack, named
+from keras_musictag.models.whole_track import Segment, WholeTrack, named
 from keras_musictag.recognition import TrackRecognition
 from keras_musictag.tracks.inference import TrackOutput
 
@@ -122,6 +122,17 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
         return super()._build(config, labels, problem_type, source)
 
     # === What a track sounds like ===
+
+    def segment(self) -> Segment:
+        """Begin a track, or a piece of a long one, that a program cuts itself.
+
+        For programs that decode a track once for several models.
+
+        Returns:
+            A `Segment`: `add` takes the chunks of `whole_track.plan`, each with its
+            span, and `chordogram` ends it.
+        """
+        return Segment(self.whole_track, self._chordogram)
 
     def _run(self, tracks: Iterable, sample_rate: int) -> Iterator[TrackOutput]:
         return self.whole_track.run(tracks, sample_rate)

@@ -1,6 +1,6 @@
 """Whole tracks: magnitudes block by block, then a network over all frames at once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_musictag import audio
 from keras_musictag.chords import Vocabulary
-from keras_musictag.chords.chordogram import CHORD, silent_outputs
+from keras_musictag.chords.chordogram import CHORD, Chordogram, silent_outputs
 from keras_musictag.layers.compression import compress
 from keras_musictag.recognition import check_length
 from keras_musictag.tracks import sources
@@ -185,6 +185,46 @@ class WholeTrack:
             name: np.asarray(value, dtype="float32")[0, :frames]
             for name, value in outputs.items()
         }
+
+
+class Segment:
+    """A track, or a piece of a long one, whose chunks come from elsewhere.
+
+    It keeps the magnitudes of its frames, not the samples.
+
+    Args:
+        whole_track: Runs the two steps.
+        to_chordogram: Makes a `Chordogram` of outputs and a length in samples.
+    """
+
+    def __init__(
+        self,
+        whole_track: WholeTrack,
+        to_chordogram: Callable[[dict[str, np.ndarray], int], Chordogram],
+    ):
+        self.whole_track, self.to_chordogram = whole_track, to_chordogram
+        self.blocks: list[np.ndarray] = []
+
+    def add(self, chunk: Chunk) -> None:
+        """Take the next chunk of `WholeTrack.plan`, with its span."""
+        self.blocks.append(self.whole_track.block_magnitudes(chunk))
+
+    def chordogram(self, samples: int) -> Chordogram:
+        """Compute the probabilities once all chunks are there.
+
+        Args:
+            samples: Length of the segment.
+
+        Returns:
+            The `Chordogram`, its times counted from the start of the segment.
+
+        Raises:
+            AudioError: If the segment is shorter than one frame.
+        """
+        whole = self.whole_track
+        check_length(samples, whole.hop_length, whole.sample_rate)
+        magnitudes = np.concatenate(self.blocks)[: samples // whole.hop_length]
+        return self.to_chordogram(whole.outputs(magnitudes), samples)
 
 
 def named(outputs) -> dict:

@@ -8,7 +8,12 @@ from keras_musictag import audio
 from keras_musictag.checks import check_positive_int
 from keras_musictag.labels import Labels
 from keras_musictag.tracks import sources
-from keras_musictag.tracks.inference import TrackError, TrackOutput, score_tracks
+from keras_musictag.tracks.inference import (
+    MeanBatcher,
+    TrackError,
+    TrackOutput,
+    score_tracks,
+)
 from keras_musictag.tracks.taggram import Taggram, frame_rows, over_chunks
 
 BATCH_SIZE = 16
@@ -210,6 +215,32 @@ class TrackScoring:
             rows = scores.reshape(len(offsets), -1)
             for offset, row in zip(offsets, rows, strict=True):
                 yield (start + offset) / self.sample_rate, row
+
+    def mean_batcher(
+        self, outputs: Iterable[str] = ("scores",), batch_size: int | None = None
+    ) -> MeanBatcher:
+        """Score chunks that a program cuts itself, batches filled across tracks.
+
+        For programs that decode a track once for several models. Unlike `predict` it
+        needs the chunks as `chunking` has them, one at a time.
+
+        Args:
+            outputs: What to compute: `"scores"`, and any of the `endpoints` of a Keras
+                tagger.
+            batch_size: Chunks per forward pass; 16 if `None`.
+
+        Returns:
+            A `MeanBatcher`: `add` takes a chunk, `close` ends a track, `flush` scores
+            what waits for a full batch. `finished` yields tracks with the mean over
+            their chunks and frames, float32 `(units,)` by the name of the output.
+
+        Raises:
+            ConfigError: If there is no such output.
+        """
+        size = BATCH_SIZE if batch_size is None else batch_size
+        size = check_positive_int(size, name="batch_size")
+        forward = self._forward(tuple(outputs))
+        return MeanBatcher(forward, size, self._wants_few_shapes())
 
     # === Inner parts ===
 

@@ -19,6 +19,8 @@ from keras_musictag.errors import (
     MissingExtraError,
     PresetError,
 )
+from keras_musictag.tracks import sources
+from keras_musictag.tracks.inference import End
 
 for package in ("onnx", "tf2onnx", "onnxruntime", "ai_edge_litert", "tensorflow"):
     pytest.importorskip(package)
@@ -126,6 +128,21 @@ def test_the_methods_mean_the_same(tagger, exported, tmp_path):
     with pytest.warns(AudioWarning, match="nowhere"):
         scores = light.predict([demo, str(tmp_path / "nowhere.wav")])
     assert np.isnan(scores[1]).all() and not np.isnan(scores[0]).any()
+
+
+def test_chunks_that_a_program_cuts_itself(tagger, exported):
+    light = kmt.OnnxTagger(exported["onnx"])
+    batcher, demo = light.mean_batcher(batch_size=3), kmt.audio.demo_path()
+    rate = light.sample_rate
+    for chunk in sources.cut(demo, rate, rate, light.chunking):
+        batcher.add(0, chunk)
+    batcher.close(End(0, demo, None, None))
+    batcher.flush()
+    (means,) = batcher.finished()
+    scores = means.outputs["scores"]
+    np.testing.assert_allclose(scores, tagger.predict(demo)[0], atol=1e-4)
+    with pytest.raises(ConfigError, match="scores alone"):
+        light.mean_batcher(("scores", "penultimate"))
 
 
 def test_the_network_says_what_it_is(tagger, exported):

@@ -15,6 +15,10 @@ import soundfile
 import keras_musictag as kmt
 from keras_musictag.errors import AudioError, ConfigError, PresetError
 from keras_musictag.library import Library, build, merge
+from keras_musictag.library.addresses import content_hash
+from keras_musictag.library.jobs import Analysis
+from keras_musictag.library.scanning import Scanner
+from keras_musictag.library.store import Store
 
 
 def scores(folder, preset="musicnn_mtt"):
@@ -117,6 +121,27 @@ def test_files_that_change_names_keep_their_own_scores(songs, tmp_path, write_se
     for number, row in enumerate(expected, 1):
         np.testing.assert_allclose(rows[str(album / f"{number}.wav")], row, atol=1e-4)
     assert build(album, folder, "musicnn_mtt").todo == 0
+
+
+def test_a_moved_file_takes_the_place_of_its_rows_in_each_analysis(tmp_path):
+    """One analysis knows it by its old path, the next by that of a twin still there."""
+    old, twin, new = (tmp_path / f"{name}.wav" for name in ("old", "twin", "new"))
+    shutil.copy(kmt.audio.demo_path(), twin)
+    shutil.copy(twin, new)
+    sha256 = content_hash(str(new))
+    first, second = (Analysis("tempo", name, name, name) for name in ("a", "b"))
+    library = Store(tmp_path / "library")
+    with library.locked():
+        library.register([first, second])
+        row = {"size": new.stat().st_size, "mtime_ns": 1, "sha256": sha256}
+        library.write(
+            {first: [{**row, "path": str(old)}], second: [{**row, "path": str(twin)}]}
+        )
+        scanner = Scanner(library, [first, second], retry_failed=False)
+        (job,) = scanner.jobs(scanner.pending([str(new)]))
+    assert job.sha256 == sha256 and job.wanted == ()
+    assert job.copies == ((first.id, str(old)), (second.id, str(twin)))
+    assert job.replaces == str(old)
 
 
 @pytest.mark.slow
@@ -298,14 +323,16 @@ def test_a_full_disk_loses_nothing_that_was_written(songs, library):
 
 
 def test_a_file_that_vanishes_in_mid_run_costs_no_other(songs, tmp_path):
-    from keras_musictag.library import Analyzer, Recipe, building, scanning, store
+    from keras_musictag.library import building, scanning, store
+    from keras_musictag.library.analysis import Analyzer
+    from keras_musictag.library.jobs import Recipe
 
     music = shutil.copytree(songs, tmp_path / "music")
     lost, *rest = good(music)[:3]
 
     def engine(analyzer, jobs):
         lost.unlink()  # it was there when the run was planned
-        yield from building.run_local(analyzer, jobs)
+        yield from analyzer.run(jobs)
 
     library = store.Store(tmp_path / "library")
     with library.locked():

@@ -7,50 +7,67 @@ import pytest
 import soundfile
 
 from keras_musictag import audio
-from keras_musictag.library.cutting import SEGMENT_SECONDS, cut
+from keras_musictag.library.cutting import (
+    SEGMENT_SECONDS,
+    AnalysisChunk,
+    Duration,
+    SegmentEnd,
+    cut_for_analyses,
+)
 from keras_musictag.library.jobs import Spec
 from keras_musictag.tracks import sources
 
-PLANS = [
-    Spec("tags", 16000, audio.ChunkPlan(48128, 47872, context=256, edge="reflect")),
-    Spec("tags", 22050, audio.ChunkPlan(200000, 90000, tail="overlap")),
-    Spec("tags", 8000, audio.ChunkPlan(4000, 4000, tail="pad")),
-]
+SPECS = {
+    "reflected": Spec(
+        "tags", 16000, audio.ChunkPlan(48128, 47872, 256, edge="reflect")
+    ),
+    "overlapping": Spec("tags", 22050, audio.ChunkPlan(200000, 90000, tail="overlap")),
+    "padded": Spec("tags", 8000, audio.ChunkPlan(4000, 4000, tail="pad")),
+}
+
+
+def noise(path, samples):
+    y = np.random.default_rng(0).normal(0, 0.1, samples).astype("float32")
+    soundfile.write(path, y, 11025, subtype="FLOAT")
+    return str(path)
 
 
 @pytest.fixture
 def clip(tmp_path):
-    y = np.random.default_rng(0).normal(0, 0.1, 40 * 11025).astype("float32")
-    soundfile.write(tmp_path / "clip.wav", y, 11025, subtype="FLOAT")
-    return str(tmp_path / "clip.wav")
+    return noise(tmp_path / "clip.wav", 40 * 11025)
 
 
-def by_place(events):
-    found = {}
-    for event in events:
-        found.setdefault(event.place, []).append(event)
-    return found
+def assert_chunks_are_those_of_each_alone(path, specs, tolerance):
+    *events, last = cut_for_analyses(path, specs)
+    assert isinstance(last, Duration)
+    assert last.seconds == pytest.approx(soundfile.info(path).duration)
+    assert all(isinstance(event, AnalysisChunk) for event in events)
+    for analysis, spec in specs.items():
+        chunks = [event.chunk for event in events if event.analysis == analysis]
+        alone = list(sources.cut(path, spec.sample_rate, spec.sample_rate, spec.plan))
+        assert [c.start for c in chunks] == [c.start for c in alone]
+        for chunk, expected in zip(chunks, alone, strict=True):
+            np.testing.assert_allclose(chunk.samples, expected.samples, atol=tolerance)
 
 
 def test_several_plans_together_are_each_alone(clip):
-    found = by_place(cut(clip, PLANS))
-    assert found.pop(-1)[0].value == pytest.approx(40)
-    for place, spec in enumerate(PLANS):
-        alone = list(sources.cut(clip, spec.sample_rate, spec.sample_rate, spec.plan))
-        assert [e.start for e in found[place]] == [chunk.start for chunk in alone]
-        for event, chunk in zip(found[place], alone, strict=True):
-            np.testing.assert_allclose(event.chunk, chunk.samples, atol=1e-6)
+    assert_chunks_are_those_of_each_alone(clip, SPECS, 1e-6)
 
 
 @pytest.mark.parametrize("n", [1, 3, 8])
 def test_spaced_chunks_are_read_where_they_lie(clip, n):
-    specs = [Spec(s.kind, s.sample_rate, s.plan.spaced(n)) for s in PLANS]
-    found = by_place(cut(clip, specs))
-    for place, spec in enumerate(specs):
-        alone = list(sources.cut(clip, spec.sample_rate, spec.sample_rate, spec.plan))
-        assert [e.start for e in found[place]] == [chunk.start for chunk in alone]
-        for event, chunk in zip(found[place], alone, strict=True):
-            np.testing.assert_allclose(event.chunk, chunk.samples, atol=2e-6)
+    specs = {
+        key: Spec(s.kind, s.sample_rate, s.plan.spaced(n)) for key, s in SPECS.items()
+    }
+    assert_chunks_are_those_of_each_alone(clip, specs, 2e-6)
+
+
+def test_spaced_chunks_whose_context_reaches_beyond_the_end_come_once(tmp_path):
+    """Of a track that is hardly longer than a chunk, the last one alone does."""
+    path = noise(tmp_path / "short.wav", round(3.05 * 11025))
+    spec = SPECS["reflected"]
+    spaced = {"spaced": Spec(spec.kind, spec.sample_rate, spec.plan.spaced(8))}
+    assert_chunks_are_those_of_each_alone(path, spaced, 2e-6)
 
 
 def test_memory_does_not_grow_with_the_track(tmp_path):
@@ -64,9 +81,9 @@ def test_memory_does_not_grow_with_the_track(tmp_path):
         chords = Spec("chords", 8000, audio.ChunkPlan(70000, 60000, 5000, tail="pad"))
         tracemalloc.start()
         ends = [
-            event.start
-            for event in cut(str(path), [*PLANS, chords])
-            if event.place == 3 and event.chunk is None
+            event.samples
+            for event in cut_for_analyses(str(path), {**SPECS, "chords": chords})
+            if isinstance(event, SegmentEnd)
         ]
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()

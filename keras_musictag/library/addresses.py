@@ -44,9 +44,9 @@ def expand(address: str) -> list[str]:
     try:
         system, path = _opened(address)
         if any(c in path for c in "*?[") and not system.exists(path):
-            found = system.glob(path)
+            inside = system.glob(path)
         elif system.isdir(path):
-            found = system.find(path)
+            inside = system.find(path)
         else:
             return [_named(address, system, path)]
     except ImportError as error:  # it names the package, such as s3fs
@@ -59,8 +59,8 @@ def expand(address: str) -> list[str]:
             received=f"{address}: {type(error).__name__}: {error}",
             advice="Check it, and the credentials that fsspec needs for it.",
         ) from error
-    known = SOUNDFILE_SUFFIXES | AV_SUFFIXES
-    files = [file for file in found if PurePosixPath(file).suffix.lower() in known]
+    suffixes = SOUNDFILE_SUFFIXES | AV_SUFFIXES
+    files = [file for file in inside if PurePosixPath(file).suffix.lower() in suffixes]
     if not files:
         raise AudioError(
             "There are no audio files at the address.",
@@ -74,10 +74,10 @@ def state(path: str) -> tuple[int | None, int | None]:
     """Return size and time of change in ns of a file, each `None` if unknown."""
     if not is_address(path):
         try:
-            found = os.stat(path)
+            file = os.stat(path)
         except (OSError, ValueError):  # missing: decoding will say so
             return None, None
-        return found.st_size, found.st_mtime_ns
+        return file.st_size, file.st_mtime_ns
     try:
         system, inner = _opened(path)
         size = system.info(inner)["size"]
@@ -152,9 +152,9 @@ def _reading(path: str) -> Iterator[Any]:
 
 
 def _named(address: str, system: Any, path: str) -> str:
-    """The address of a path that was found at another one; of a local file its path."""
+    """The address of a path that lies at another one; of a local file its path."""
     chain = CHAIN + address.split(CHAIN, 1)[1] if CHAIN in address else ""
     name = system.unstrip_protocol(path)
     if not chain and name.startswith("file://"):
-        return system._strip_protocol(name)
+        return path
     return name + chain

@@ -1,0 +1,221 @@
+"""From what the decoding thread hands over to rows: one scorer for each analysis.
+
+Models are used as any program may use them, by their public methods.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_musictag import environment
+from keras_musictag.chords.analysis import BEAT_SAMPLE_RATE
+from keras_musictag.chords.sequence import ChordSequence
+from keras_musictag.library.cutting import (
+    AnalysisChunk,
+    AnalysisEvent,
+    FinishedRow,
+    SegmentEnd,
+)
+from keras_musictag.library.jobs import Analysis, Recipe, Spec
+from keras_musictag.tracks.inference import TRACK_ERRORS, End, TrackError
+
+EMBEDDING = "penultimate"
+
+
+class ScorerResult(NamedTuple):
+    """The row of the track at `position`, or what is wrong with it."""
+
+    position: int
+    row: dict[str, Any]
+    error: TrackError | None
+
+
+class Scorer:
+    """Finds out one thing about tracks; all of it runs in the thread of the models.
+
+    Attributes:
+        analysis: What it finds out.
+        spec: How it wants tracks to be cut.
+    """
+
+    analysis: Analysis
+    spec: Spec
+
+    def __init__(self):
+        self.done: list[ScorerResult] = []
+
+    def take(self, position: int, event: AnalysisEvent) -> None:
+        """Take what a track was cut into."""
+        raise NotImplementedError
+
+    def close(self, end: End) -> None:
+        """Take the end of a track, or what is wrong with it."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Score what waits for other tracks; of most scorers, nothing does."""
+
+    def results(self) -> Iterator[ScorerResult]:
+        """Yield the tracks that are finished, each once."""
+        done, self.done = self.done, []
+        yield from done
+
+
+class TagScorer(Scorer):
+    """Scores and embedding of tracks by one tagger.
+
+    Args:
+        preset: The tagger.
+        recipe: Whether to keep embeddings, how many chunks, how large a batch.
+    """
+
+    def __init__(self, preset: str, recipe: Recipe):
+        super().__init__()
+        # Here, because it starts the backend.
+        environment.quiet_tensorflow()
+        from keras_musictag.insight.fingerprint import fingerprint
+        from keras_musictag.models.tagger import MusicTagger
+
+        tagger = MusicTagger.from_pretrained(preset)
+        plan = tagger.chunking
+        plan = plan if recipe.chunks is None else plan.spaced(recipe.chunks)
+        self.spec = Spec("tags", tagger.sample_rate, plan)
+        self.analysis = Analysis(
+            "tags",
+            short_name(preset),
+            preset,
+            fingerprint(tagger, "scores")["sha256"],
+            tuple(tagger.labels),
+            tagger.backbone.output.shape[-1] if recipe.embeddings else None,
+            recipe.chunks,
+        )
+        outputs = ("scores", EMBEDDING) if recipe.embeddings else ("scores",)
+        self.batcher = tagger.mean_batcher(outputs, recipe.batch_size)
+
+    def take(self, position: int, event: AnalysisEvent) -> None:
+        """Take a chunk; a full batch is scored."""
+        assert isinstance(event, AnalysisChunk)
+        self.batcher.add(position, event.chunk)
+
+    def close(self, end: End) -> None:
+        """Take the end of a track."""
+        self.batcher.close(end)
+
+    def flush(self) -> None:
+        """Score what waits for a full batch."""
+        self.batcher.flush()
+
+    def results(self) -> Iterator[ScorerResult]:
+        """Yield the tracks of which all chunks are scored, in order."""
+        for output in self.batcher.finished():
+            means = output.outputs
+            row = {"scores": means.get("scores"), "embedding": means.get(EMBEDDING)}
+            yield ScorerResult(output.position, row, output.error)
+
+
+class ChordScorer(Scorer):
+    """Chords and key of tracks by one recogniser, segment by segment.
+
+    Args:
+        preset: The recogniser.
+    """
+
+    def __init__(self, preset: str):
+        super().__init__()
+        environment.quiet_tensorflow()
+        from keras_musictag.insight.fingerprint import fingerprint
+        from keras_musictag.models.recognizer import ChordRecognizer
+
+        model = ChordRecognizer.from_pretrained(preset)
+        self.spec = Spec("chords", model.sample_rate, model.whole_track.plan)
+        sha256 = fingerprint(model, "scores")["sha256"]
+        labels = tuple(model.vocabulary.labels)
+        self.analysis = Analysis("chords", short_name(preset), preset, sha256, labels)
+        self.model = model
+        self.open: dict[int, _SegmentedTrack] = {}
+
+    def take(self, position: int, event: AnalysisEvent) -> None:
+        """Take a chunk of a segment, or its end."""
+        track = self.open.get(position)
+        if track is None:
+            track = self.open[position] = _SegmentedTrack(self.model)
+        if track.error is not None:
+            return
+        if isinstance(event, AnalysisChunk):
+            track.segment.add(event.chunk)
+            return
+        assert isinstance(event, SegmentEnd)
+        try:
+            track.end_segment(event.samples)
+        except TRACK_ERRORS as error:
+            track.error = error
+
+    def close(self, end: End) -> None:
+        """Take the end of a track: its segments become one sequence."""
+        track = self.open.pop(end.position, None) or _SegmentedTrack(self.model)
+        error = end.error or track.error
+        row = {} if error else track.row()
+        self.done.append(ScorerResult(end.position, row, error))
+
+
+class _SegmentedTrack:
+    """A track that is not finished: the chords of its segments so far."""
+
+    def __init__(self, model):
+        self.model, self.segment = model, model.segment()
+        self.chords: list[tuple[float, float, str, float]] = []
+        self.seconds = 0.0
+        self.error: TrackError | None = None
+
+    def end_segment(self, samples: int) -> None:
+        begin, segment = self.seconds, self.segment
+        self.seconds += samples / self.model.sample_rate
+        self.segment = self.model.segment()
+        if begin > 0 and samples < self.model.hop_length:
+            return  # a long track may end with less than a frame
+        for start, end, label, confidence in segment.chordogram(samples).decode():
+            self.chords.append((begin + start, begin + end, label, confidence))
+
+    def row(self) -> dict[str, Any]:
+        starts, ends, labels, confidences = zip(*self.chords, strict=True)
+        intervals = np.stack([starts, ends], axis=1)
+        sequence = ChordSequence(intervals, labels, confidences, self.seconds).merged()
+        key = sequence.key()
+        return {
+            "key": key and key.label,
+            "key_correlation": key and key.correlation,
+            "key_margin": key and key.margin,
+            "chords": [
+                {"start": start, "end": end, "label": label, "confidence": confidence}
+                for start, end, label, confidence in sequence
+            ],
+        }
+
+
+class TempoScorer(Scorer):
+    """The tempo of tracks, which the decoding thread finds."""
+
+    spec = Spec("tempo", BEAT_SAMPLE_RATE)
+    analysis = Analysis("tempo", "find_beats", "find_beats", "find_beats-1")
+
+    def __init__(self):
+        super().__init__()
+        self.rows: dict[int, dict[str, Any]] = {}
+
+    def take(self, position: int, event: AnalysisEvent) -> None:
+        """Take the finished row."""
+        assert isinstance(event, FinishedRow)
+        self.rows[position] = event.row
+
+    def close(self, end: End) -> None:
+        """Take the end of a track."""
+        row = {} if end.error else self.rows[end.position]
+        self.rows.pop(end.position, None)
+        self.done.append(ScorerResult(end.position, row, end.error))
+
+
+def short_name(preset: str) -> str:
+    """Return the name of a preset, of a folder or of a repository, without the rest."""
+    return Path(preset.removeprefix("hf://")).name or preset
