@@ -13,7 +13,7 @@ from keras_musictag.audio.arrays import (
     resample,
     resampled_length,
 )
-from keras_musictag.audio.decoders import SoundFileDecoder, open_sound
+from keras_musictag.audio.decoders import open_sound
 from keras_musictag.audio.files import load
 
 # Neighbouring samples, at the lower of the two rates, that the resampler hears:
@@ -55,7 +55,7 @@ def excerpt(
     rate = check_sample_rate(sample_rate)
     y = None
     with open_sound(Path(path)) as sound:
-        length = sound.announced_length() if isinstance(sound, SoundFileDecoder) else 0
+        length = sound.known_length()
         if length:
             size = length
             if sound.sample_rate != rate:

@@ -22,9 +22,9 @@ from keras_musictag.audio.arrays import (
 from keras_musictag.audio.decoders import (
     AV_SUFFIXES,
     SOUNDFILE_SUFFIXES,
-    check_source,
     open_sound,
 )
+from keras_musictag.audio.inputs import check_source
 from keras_musictag.errors import AudioError, AudioWarning, ConfigError
 
 _BLOCK_SECONDS = 10.0

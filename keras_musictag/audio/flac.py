@@ -1,0 +1,167 @@
+"""FLAC: where a stream begins, and where it goes on behind damage."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from keras_musictag.audio.pieces import Pieces, opened, read_at
+from keras_musictag.audio.segments import Layout, Segment
+from keras_musictag.audio.tag_sizes import behind_tags
+
+_WINDOW = 2**20
+_HEADER = 16  # bytes: the longest header of a frame
+_STREAM = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
+_START = re.compile(rb"\xff[\xf8\xf9][\x10-\xff]|" + _STREAM.pattern)
+_MOST_LOST = 2**25  # samples: a number further on is no frame's
+
+
+class _Stream(NamedTuple):
+    """What the STREAMINFO block tells."""
+
+    head: bytes  # a file's head with it alone, of unknown length
+    block_size: int
+    sample_rate: int
+    channels: int
+    total: int | None
+
+
+def layout(file: Any, head: bytes) -> Layout | None:
+    """Lay out a FLAC file, or give `None` if it is none.
+
+    Args:
+        file: Path or binary file object.
+        head: Its first bytes.
+    """
+    begin = behind_tags(head, 0)
+    if begin >= len(head):  # a large picture in the tag
+        head, start = read_at(file, begin, 64), 0
+    else:
+        start = head.find(b"fLaC", begin)
+        head, begin = head[start:], start
+    stream = _stream(head) if start >= 0 else None
+    if stream is None:
+        return None
+    with opened(file) as source:
+        size = source.seek(0, 2)
+        source.seek(max(0, size - 128))
+        tagged = source.read(3) == b"TAG"
+    # libsndfile skips a tag, but no rubbish.
+    whole = begin == 0 or behind_tags(head, 0) == begin
+    whole = whole and (stream.total is not None or not tagged)
+    first = _segment(file, begin, size - 128 * tagged, stream)
+    if whole:
+        first.file = file
+    return Layout([first], announced=stream.total)
+
+
+def _segment(file: Any, begin: int, size: int, stream: _Stream) -> Segment:
+    resume = _Resume(file, begin + 42, stream, 0)
+    source = Pieces(file, [(begin, size - begin)])
+    return Segment(source, count=stream.total, resume=resume)
+
+
+def _stream(head: bytes) -> _Stream | None:
+    if len(head) < 42 or not head.startswith(b"fLaC"):
+        return None
+    numbers = int.from_bytes(head[18:26], "big")
+    sample_rate, channels = numbers >> 44, (numbers >> 41 & 7) + 1
+    total = numbers & (1 << 36) - 1
+    if not sample_rate:
+        return None
+    kept = numbers >> 36 << 36
+    alone = b"fLaC\x80\x00\x00\x22" + head[8:18] + kept.to_bytes(8, "big") + bytes(16)
+    block_size = int.from_bytes(head[8:10], "big")
+    return _Stream(alone, block_size, sample_rate, channels, total or None)
+
+
+class _Resume:
+    """Finds where a stream goes on, or another one begins, behind damage."""
+
+    def __init__(self, file: Any, offset: int, stream: _Stream, first: int):
+        self.file, self.offset = file, offset
+        self.stream, self.first = stream, first
+
+    def __call__(self, decoded: int) -> Segment | None:
+        expected, total = self.first + decoded, self.stream.total
+        # Of a stream that is all there only another one can follow: found sooner.
+        pattern = _STREAM if total is not None and expected >= total else _START
+        with opened(self.file) as source:
+            size = source.seek(0, 2)
+            for offset, found in _starts(source, self.offset, self.stream, pattern):
+                if isinstance(found, _Stream):
+                    segment = _segment(self.file, offset, size, found)
+                    segment.gap = max(0, (total or 0) - expected)
+                    return segment
+                if expected <= found < (total or expected + _MOST_LOST):
+                    pieces = Pieces(
+                        self.file, [self.stream.head, (offset, size - offset)]
+                    )
+                    resume = _Resume(self.file, offset + 1, self.stream, found)
+                    count = None if total is None else total - found
+                    return Segment(pieces, 0, count, found - expected, resume)
+        return None
+
+
+def _starts(
+    source: Any, offset: int, stream: _Stream, pattern: re.Pattern
+) -> Iterator[tuple[int, int | _Stream]]:
+    """Yield the offsets of frames with their first sample, and of new streams."""
+    while True:
+        source.seek(offset)
+        data = source.read(_WINDOW)
+        ends = len(data) < _WINDOW
+        last = len(data) if ends else len(data) - 64
+        for match in pattern.finditer(data, 0, last):
+            begin = match.start()
+            if data[begin] == 0x66:
+                found: Any = _stream(data[begin : begin + 64])
+            else:
+                found = _first_sample(data[begin : begin + _HEADER], stream)
+            if found is not None:
+                yield offset + begin, found
+        if ends:
+            return
+        offset += last
+
+
+def _first_sample(header: bytes, stream: _Stream) -> int | None:
+    """Give the number of the first sample of a frame, if this is its header."""
+    if len(header) < 6 or header[3] & 1 or header[3] >> 4 > 10:
+        return None
+    size_code, rate_code, layout_code = header[2] >> 4, header[2] & 15, header[3] >> 4
+    channels = layout_code + 1 if layout_code < 8 else 2
+    if channels != stream.channels or rate_code == 15:
+        return None
+    number, at = _coded_number(header, 4)
+    if number is None:
+        return None
+    at += {6: 1, 7: 2}.get(size_code, 0)
+    at += {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
+    if at >= len(header) or _crc8(header[:at]) != header[at]:
+        return None
+    return number if header[1] & 1 else number * stream.block_size
+
+
+def _coded_number(data: bytes, at: int) -> tuple[int | None, int]:
+    """Read a number in the extended UTF-8 of FLAC."""
+    lead = data[at]
+    if lead < 0x80:
+        return lead, at + 1
+    more = 8 - (lead ^ 0xFF).bit_length() - 1
+    if not 1 <= more <= 6 or at + more >= len(data):
+        return None, at
+    number = lead & (0x3F >> more)
+    for byte in data[at + 1 : at + 1 + more]:
+        if byte >> 6 != 2:
+            return None, at
+        number = number << 6 | byte & 0x3F
+    return number, at + 1 + more
+
+
+def _crc8(data: bytes) -> int:
+    value = 0
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = value << 1 & 0xFF ^ (7 if value & 0x80 else 0)
+    return value

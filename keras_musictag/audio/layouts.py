@@ -1,0 +1,96 @@
+"""How each kind of file is laid out, found from its bytes without decoding."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from keras_musictag.audio import containers, flac, mpeg, ogg
+from keras_musictag.audio.pieces import Pieces, opened, read_at
+from keras_musictag.audio.segments import Layout, Segment
+from keras_musictag.audio.tag_sizes import behind_tags
+
+_HEAD = 2**16
+_MPEG_SUFFIXES = (".mp1", ".mp2", ".mp3", ".mpga")
+# Files that are something else, whatever their suffix: MP4, Matroska, ASF, AU, MPEG
+# program and transport streams.
+_OTHERS = re.compile(
+    rb"....ftyp|\x1aE\xdf\xa3|0&\xb2u\x8ef\xcf\x11|\.snd|\0\0\x01\xba|G.{187}G.{187}G",
+    re.DOTALL,
+)
+
+
+def lay_out(name: str, file: Any, compensate_delay: bool = False) -> Layout:
+    """Find how to read a file.
+
+    Args:
+        name: Its name; the suffix matters where rubbish comes first.
+        file: Path or binary file object.
+        compensate_delay: Whether to leave out the encoder's and decoder's delay of an
+            MP3 that does not tell it.
+
+    Returns:
+        A `Layout`; of unknown kinds the file as it is.
+    """
+    head = read_at(file, 0, _HEAD)
+    suffix = Path(name).suffix.lower()
+    family = containers.layout(file, head)
+    if family is not None:
+        return family
+    found = None
+    if head[:4] == b"OggS" or suffix in (".ogg", ".oga", ".opus"):
+        found = ogg.layout(file, head)
+    elif head[:4] == b"fLaC" or suffix == ".flac" or head[:3] == b"ID3":
+        found = flac.layout(file, head)
+    if found is None and not _OTHERS.match(head):
+        found = _mpeg_layout(file, head, suffix in _MPEG_SUFFIXES, compensate_delay)
+    return found or Layout([Segment(file)])
+
+
+def _mpeg_layout(
+    file: Any, head: bytes, named: bool, compensate_delay: bool
+) -> Layout | None:
+    with opened(file) as source:
+        if not named:  # only what begins with frames
+            begin = behind_tags(head, 0)
+            source.seek(begin)
+            start = source.read(2)
+            if len(start) < 2 or start[0] != 255 or start[1] < 0xE2:
+                return None
+        survey = mpeg.survey(source)
+    if not survey.runs:
+        return None
+    if not named and survey.offsets[0] > behind_tags(head, 0):
+        return None
+    layout = Layout([], survey.losses(), survey=survey)
+    for runs in survey.formats():
+        samples = sum(run.stop - run.first for run in runs)
+        samples *= runs[0].format.frame_samples
+        pieces, zeros = survey.pieces(runs, runs[0].first, runs[-1].stop)
+        segment = Segment(Pieces(file, pieces, zeros), count=samples)
+        layout.segments.append(segment)
+    _trim(layout, survey, compensate_delay)
+    return layout
+
+
+def _trim(layout: Layout, survey: mpeg.Survey, compensate_delay: bool) -> None:
+    """Leave out the samples that the encoder put before and behind the sound."""
+    first, form = layout.segments[0], survey.runs[0].format
+    total, info = first.count or 0, survey.info
+    frames = total // form.frame_samples
+    if info is None or info.delay is None:
+        if compensate_delay and form.layer == 3:
+            first.lead = min(total, mpeg.ENCODER_DELAY + mpeg.DECODER_DELAY)
+    else:
+        first.lead = min(total, info.delay + mpeg.DECODER_DELAY)
+    first.count = total - first.lead
+    if info is None or info.frames is None:
+        return
+    told = info.frames * form.frame_samples
+    if info.delay is not None:
+        after = max(0, info.padding - mpeg.DECODER_DELAY)
+        told -= first.lead + after
+        if info.frames == frames:
+            first.count = max(0, first.count - after)
+    whole = info.size is not None and info.size <= survey.sound_bytes + mpeg.LARGEST_FRAME
+    if told > 0 and len(layout.segments) == 1 and not whole:
+        layout.announced = max(told, first.count)

@@ -1,0 +1,135 @@
+"""OGG: chained streams, and pages that are missing."""
+
+import dataclasses
+import zlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from keras_musictag.audio.pieces import Pieces, opened
+from keras_musictag.audio.segments import Layout, Segment
+
+_WINDOW = 2**20
+_LONGEST = 65307  # bytes of a page
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+class _Page(NamedTuple):
+    offset: int
+    size: int
+    flags: int
+    position: int  # samples at its end; -1: none ends in it
+    serial: int
+    number: int
+    whole: bool
+
+    @property
+    def begins(self) -> bool:
+        return bool(self.flags & 2)
+
+
+@dataclasses.dataclass
+class _Link:
+    """One of the streams that a file has one after the other."""
+
+    begin: int
+    end: int
+    ended: bool = False  # a page says that it is the last one
+
+
+def layout(file: Any, head: bytes) -> Layout | None:
+    """Lay out an OGG file, or give `None` if it is none.
+
+    Args:
+        file: Path or binary file object.
+        head: Its first bytes.
+    """
+    if head.find(b"OggS") < 0:
+        return None
+    with opened(file) as source:
+        links = _links(source)
+        size = source.seek(0, 2)
+    if not links:
+        return None
+    if len(links) == 1 and links[0].begin == 0:
+        segments = [Segment(file)]
+    else:
+        ends = [link.begin for link in links[1:]] + [size]
+        ranges = [(link.begin, end - link.begin) for link, end in zip(links, ends, strict=True)]
+        segments = [Segment(Pieces(file, [piece])) for piece in ranges]
+    for segment, link in zip(segments, links, strict=True):
+        segment.holes = _Holes(file, link.begin, link.end)
+    return Layout(segments, open_ended=not all(link.ended for link in links))
+
+
+def _links(source: Any) -> list[_Link]:
+    links: list[_Link] = []
+    starting, serials = False, set()
+    for page in _pages(source):
+        if page.begins and not starting:
+            links.append(_Link(page.offset, 0))
+            serials = set()
+        if not links:
+            continue  # rubbish: a page of a stream whose start is missing
+        starting = page.begins
+        if starting:
+            serials.add(page.serial)
+        link = links[-1]
+        link.end = page.offset + page.size
+        if page.serial in serials and page.whole:
+            link.ended = bool(page.flags & 4)
+    return links
+
+
+def _pages(source: Any, begin: int = 0, check: bool = False) -> Iterator[_Page]:
+    """Yield the pages from an offset on; if `check`, only those without damage."""
+    size, base, data, offset = source.seek(0, 2), 0, b"", begin
+    while offset + 27 <= size:
+        if not (base <= offset and min(size, offset + _LONGEST) <= base + len(data)):
+            source.seek(offset)
+            base, data = offset, source.read(_WINDOW)
+            if len(data) < 27:
+                return
+        at = offset - base
+        if data[at : at + 5] != b"OggS\0":
+            following = data.find(b"OggS\0", at + 1)
+            offset = base + (following if following > 0 else max(at + 1, len(data) - 4))
+            continue
+        count = data[at + 26]
+        length = 27 + count + sum(data[at + 27 : at + 27 + count])
+        page = data[at : at + length]
+        whole = len(page) == length
+        if not check or (whole and _checksum(page) == page[22:26]):
+            numbers = (int.from_bytes(page[i : i + 4], "little") for i in (14, 18))
+            position = int.from_bytes(page[6:14], "little", signed=True)
+            yield _Page(offset, length, page[5], position, *numbers, whole)
+        elif data.find(b"OggS\0", at + 1, at + length) > 0:  # its length is wrong
+            length = data.find(b"OggS\0", at + 1) - at
+        offset += length
+
+
+def _checksum(page: bytes) -> bytes:
+    # OGG counts from the other end of each byte than zlib, and begins with 0.
+    data = (page[:22] + bytes(4) + page[26:]).translate(_REVERSED)
+    value = zlib.crc32(data, 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{value:032b}"[::-1], 2).to_bytes(4, "little")
+
+
+class _Holes:
+    """Finds where pages of a stream are missing."""
+
+    def __init__(self, file: Any, begin: int, end: int):
+        self.file, self.begin, self.end = file, begin, end
+
+    def __call__(self) -> list[tuple[int, int]]:
+        """Give the sample before each hole, and how many pages it lacks."""
+        holes, before = [], None
+        with opened(self.file) as source:
+            for page in _pages(source, self.begin, check=True):
+                if page.offset >= self.end:
+                    break
+                if before is not None and page.serial == before.serial:
+                    lacking = page.number - before.number - 1
+                    if lacking > 0:
+                        holes.append((max(0, before.position), lacking))
+                before = page
+        return holes
