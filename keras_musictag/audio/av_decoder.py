@@ -81,7 +81,7 @@ class AvDecoder:
             for packet in self._container.demux(self._stream):
                 try:
                     frames = packet.decode()
-                except av.InvalidDataError:  # go on with the next packet
+                except av.FFmpegError:  # go on with the next packet
                     seconds = float((packet.duration or 0) * (packet.time_base or 0))
                     self._damaged |= bool(packet.size)
                     if seconds:

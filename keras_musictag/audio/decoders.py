@@ -68,7 +68,11 @@ def open_sound(
     try:
         if suffix != ".raw":  # no header: libsndfile would believe anything
             layout = lay_out(name, file, compensate_delay)
-            return SoundFileDecoder(name, file, layout)
+            sound = SoundFileDecoder(name, file, layout)
+            if sound.kind[0] == "MP3" and layout.survey is None:
+                layout = lay_out(name, file, compensate_delay, is_mpeg=True)
+                sound = SoundFileDecoder(name, file, layout)
+            return sound
     except soundfile.LibsndfileError as error:
         cause = error.error_string.strip().rstrip(".")
     else:

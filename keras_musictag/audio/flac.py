@@ -12,6 +12,7 @@ _WINDOW = 2**20
 _HEADER = 16  # bytes: the longest header of a frame
 _STREAM = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 _START = re.compile(rb"\xff[\xf8\xf9][\x10-\xff]|" + _STREAM.pattern)
+_MOST_AHEAD = 2**18
 _MOST_LOST = 2**25  # samples: a number further on is no frame's
 
 
@@ -47,15 +48,16 @@ def layout(file: Any, head: bytes) -> Layout | None:
         tagged = source.read(3) == b"TAG"
     # libsndfile skips a tag, but no rubbish.
     whole = begin == 0 or behind_tags(head, 0) == begin
-    whole = whole and (stream.total is not None or not tagged)
     first = _segment(file, begin, size - 128 * tagged, stream)
-    if whole:
-        first.file = file
+    if whole:  # with a tag before it, which libsndfile skips
+        first.resume.origin = 0
+        first.file = Pieces(file, [(0, size - 128 * tagged)])
     return Layout([first], announced=stream.total)
 
 
 def _segment(file: Any, begin: int, size: int, stream: _Stream) -> Segment:
     resume = _Resume(file, begin + 42, stream, 0)
+    resume.origin = begin
     source = Pieces(file, [(begin, size - begin)])
     return Segment(source, count=stream.total, resume=resume)
 
@@ -80,30 +82,62 @@ class _Resume:
     def __init__(self, file: Any, offset: int, stream: _Stream, first: int):
         self.file, self.offset = file, offset
         self.stream, self.first = stream, first
+        self.origin = 0
 
-    def __call__(self, decoded: int) -> Segment | None:
+    def __call__(self, decoded: int, consumed: int) -> Segment | None:
+        """Find what follows.
+
+        Args:
+            decoded: Samples before the damage, or before the end.
+            consumed: Bytes of the segment that were read until then.
+        """
         expected, total = self.first + decoded, self.stream.total
-        # Of a stream that is all there only another one can follow: found sooner.
-        pattern = _STREAM if total is not None and expected >= total else _START
+        complete = total is not None and expected >= total
+        # The decoder reads some bytes ahead; a frame is not longer than this.
+        begin = max(self.offset, self.origin + consumed - _MOST_AHEAD)
         with opened(self.file) as source:
             size = source.seek(0, 2)
-            for offset, found in _starts(source, self.offset, self.stream, pattern):
+            starts = _starts(source, begin, self.stream)
+            if complete:
+                return self._more(starts, size, expected)
+            for offset, found in starts:
                 if isinstance(found, _Stream):
                     segment = _segment(self.file, offset, size, found)
-                    segment.gap = max(0, (total or 0) - expected)
+                    segment.gap = (total or expected) - expected
                     return segment
                 if expected <= found < (total or expected + _MOST_LOST):
-                    pieces = Pieces(
-                        self.file, [self.stream.head, (offset, size - offset)]
-                    )
-                    resume = _Resume(self.file, offset + 1, self.stream, found)
-                    count = None if total is None else total - found
-                    return Segment(pieces, 0, count, found - expected, resume)
+                    segment = self._from(offset, found, size, total)
+                    segment.gap = found - expected
+                    return segment
         return None
+
+    def _more(self, starts: Iterator, size: int, end: int) -> Segment | None:
+        """Find sound behind the announced end: a stream, or frames, also repeated."""
+        last, candidate = -1, None
+        for offset, found in starts:
+            if isinstance(found, _Stream):
+                return _segment(self.file, offset, size, found)
+            if candidate is not None and found == candidate[1] + self.stream.block_size:
+                segment = self._from(*candidate, size, None)
+                if candidate[1] + self.stream.block_size > end > candidate[1]:
+                    segment.lead = end - candidate[1]  # it is decoded so far
+                return segment
+            # One header may be chance: only the next one shows that it is a frame.
+            more = found <= last or found + self.stream.block_size > end
+            candidate = (offset, found) if more else None
+            last = max(last, found)
+        return None
+
+    def _from(self, offset: int, first: int, size: int, total: int | None) -> Segment:
+        stream = self.stream._replace(total=total)
+        pieces = Pieces(self.file, [stream.head, (offset, size - offset)])
+        resume = _Resume(self.file, offset + 1, stream, first)
+        resume.origin = offset - len(stream.head)
+        return Segment(pieces, count=total and total - first, resume=resume)
 
 
 def _starts(
-    source: Any, offset: int, stream: _Stream, pattern: re.Pattern
+    source: Any, offset: int, stream: _Stream
 ) -> Iterator[tuple[int, int | _Stream]]:
     """Yield the offsets of frames with their first sample, and of new streams."""
     while True:
@@ -111,7 +145,7 @@ def _starts(
         data = source.read(_WINDOW)
         ends = len(data) < _WINDOW
         last = len(data) if ends else len(data) - 64
-        for match in pattern.finditer(data, 0, last):
+        for match in _START.finditer(data, 0, last):
             begin = match.start()
             if data[begin] == 0x66:
                 found: Any = _stream(data[begin : begin + 64])

@@ -10,6 +10,7 @@ from keras_musictag.audio.segments import Layout, Segment
 from keras_musictag.audio.tag_sizes import behind_tags
 
 _HEAD = 2**16
+_OGG_SUFFIXES = (".oga", ".ogg", ".opus")
 _MPEG_SUFFIXES = (".mp1", ".mp2", ".mp3", ".mpga")
 # Files that are something else, whatever their suffix: MP4, Matroska, ASF, AU, MPEG
 # program and transport streams.
@@ -19,7 +20,9 @@ _OTHERS = re.compile(
 )
 
 
-def lay_out(name: str, file: Any, compensate_delay: bool = False) -> Layout:
+def lay_out(
+    name: str, file: Any, compensate_delay: bool = False, is_mpeg: bool = False
+) -> Layout:
     """Find how to read a file.
 
     Args:
@@ -27,22 +30,23 @@ def lay_out(name: str, file: Any, compensate_delay: bool = False) -> Layout:
         file: Path or binary file object.
         compensate_delay: Whether to leave out the encoder's and decoder's delay of an
             MP3 that does not tell it.
+        is_mpeg: Whether it is MPEG audio, whatever it begins with.
 
     Returns:
         A `Layout`; of unknown kinds the file as it is.
     """
     head = read_at(file, 0, _HEAD)
     suffix = Path(name).suffix.lower()
-    family = containers.layout(file, head)
+    family = None if is_mpeg else containers.layout(file, head)
     if family is not None:
         return family
-    found = None
-    if head[:4] == b"OggS" or suffix in (".ogg", ".oga", ".opus"):
+    found, named = None, is_mpeg or suffix in _MPEG_SUFFIXES
+    if not is_mpeg and (head[:4] == b"OggS" or suffix in _OGG_SUFFIXES):
         found = ogg.layout(file, head)
-    elif head[:4] == b"fLaC" or suffix == ".flac" or head[:3] == b"ID3":
+    elif not is_mpeg and (head[:3] in (b"fLa", b"ID3") or suffix == ".flac"):
         found = flac.layout(file, head)
     if found is None and not _OTHERS.match(head):
-        found = _mpeg_layout(file, head, suffix in _MPEG_SUFFIXES, compensate_delay)
+        found = _mpeg_layout(file, head, named, compensate_delay)
     return found or Layout([Segment(file)])
 
 

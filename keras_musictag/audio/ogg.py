@@ -34,6 +34,7 @@ class _Link:
     begin: int
     end: int
     ended: bool = False  # a page says that it is the last one
+    broken: bool = False  # pages are missing, or come again
 
 
 def layout(file: Any, head: bytes) -> Layout | None:
@@ -58,16 +59,18 @@ def layout(file: Any, head: bytes) -> Layout | None:
         segments = [Segment(Pieces(file, [piece])) for piece in ranges]
     for segment, link in zip(segments, links, strict=True):
         segment.holes = _Holes(file, link.begin, link.end)
-    return Layout(segments, open_ended=not all(link.ended for link in links))
+    open_ended = not all(link.ended for link in links)
+    damaged = any(link.broken for link in links)
+    return Layout(segments, open_ended=open_ended, damaged=damaged)
 
 
 def _links(source: Any) -> list[_Link]:
     links: list[_Link] = []
-    starting, serials = False, set()
+    starting, serials, numbers = False, set(), {}
     for page in _pages(source):
         if page.begins and not starting:
             links.append(_Link(page.offset, 0))
-            serials = set()
+            serials, numbers = set(), {}
         if not links:
             continue  # rubbish: a page of a stream whose start is missing
         starting = page.begins
@@ -77,6 +80,8 @@ def _links(source: Any) -> list[_Link]:
         link.end = page.offset + page.size
         if page.serial in serials and page.whole:
             link.ended = bool(page.flags & 4)
+            link.broken |= numbers.get(page.serial, page.number) != page.number
+            numbers[page.serial] = page.number + 1
     return links
 
 

@@ -23,8 +23,8 @@ class Segment:
         lead: Samples at its start that are no part of the sound.
         count: Samples of sound behind them; `None`: all there are.
         gap: Samples of silence before it, in place of sound that is lost.
-        resume: Takes the number of samples decoded before damage, and gives the
-            segment behind it, or `None`.
+        resume: Takes the number of samples decoded before damage and of bytes read
+            by then, and gives the segment behind it, or `None`.
         holes: Gives the sample before each hole, and a weight: how much lacks.
     """
 
@@ -32,7 +32,7 @@ class Segment:
     lead: int = 0
     count: int | None = None
     gap: int = 0
-    resume: Callable[[int], "Segment | None"] | None = None
+    resume: Callable[[int, int], "Segment | None"] | None = None
     holes: Callable[[], list[tuple[int, int]]] | None = None
 
 
@@ -46,6 +46,7 @@ class Layout:
         announced: Samples per channel that a header counts.
         share: The announced length of the samples over those that are there.
         open_ended: Whether the end of the file is missing.
+        damaged: Whether something is missing or comes again.
         survey: The frames of an MPEG file.
     """
 
@@ -54,6 +55,7 @@ class Layout:
     announced: int | None = None
     share: float = 1.0
     open_ended: bool = False
+    damaged: bool = False
     survey: Any = None
 
 

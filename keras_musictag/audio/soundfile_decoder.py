@@ -74,7 +74,9 @@ class SoundFileDecoder:
 
     def known_length(self) -> int | None:
         """Give the samples per channel of a file without damage, if known."""
-        if len(self._layout.segments) > 1 or self.losses or self._layout.share > 1:
+        layout = self._layout
+        several = len(layout.segments) > 1 or layout.share > 1
+        if several or self.losses or layout.damaged:
             return None
         if self._is_mpeg:
             count = self._layout.segments[0].count
@@ -130,10 +132,10 @@ class SoundFileDecoder:
             for block in self._conformed(reading):
                 decoded += len(block)
                 yield block
-            following = segment.resume(reading.decoded) if reading.stopped else None
+            following = reading.following()
             if following is not None:
                 waiting.appendleft(following)
-                if following.gap:
+                if following.gap or reading.decoded != reading.expected:
                     lost = following.gap / self.sample_rate
                     self.losses.append(Loss(decoded / self.sample_rate, lost))
             else:
@@ -171,7 +173,7 @@ class SoundFileDecoder:
             missing = self.announced - decoded / self.sample_rate - seconds
             if missing > (_TOLERANCE if self._is_mpeg else 0.5 / self.sample_rate):
                 self.losses.append(Loss(self.announced - missing, missing))
-        self.truncated = bool(self._cut or self.losses)
+        self.truncated = bool(self._cut or self._layout.damaged or self.losses)
 
 
 class _Reading:
@@ -181,7 +183,6 @@ class _Reading:
         decoded: Samples so far.
         expected: Samples there should be, if known.
         damaged: Whether the decoder failed.
-        stopped: Whether more may follow behind the place where it ended.
     """
 
     def __init__(self, segment: Segment, file: Any, size: int):
@@ -189,13 +190,12 @@ class _Reading:
 
         self.segment, self.size = segment, size
         self.decoded, self.expected = 0, segment.count
-        self.damaged = self.stopped = False
+        self.damaged = False
         self.sample_rate = self.channels = 0
         try:
             self._file = _open(segment) if file is None else file
         except soundfile.LibsndfileError:
             self._file, self.damaged = None, True
-            self.stopped = segment.resume is not None
             return
         self.sample_rate, self.channels = self._file.samplerate, self._file.channels
         self.loose = self._file.format != "FLAC"
@@ -228,9 +228,12 @@ class _Reading:
                 break
         self._file.close()
         self.damaged = failed
-        short = failed or self.decoded != self.expected
-        on_edge = self.decoded % self.size == 0  # nothing behind it was asked for
-        self.stopped = self.segment.resume is not None and (short or on_edge)
+
+    def following(self) -> Segment | None:
+        """Find where the sound goes on behind damage, or behind its end."""
+        if self.segment.resume is None:
+            return None
+        return self.segment.resume(self.decoded, self.segment.file.tell())
 
 
 def _open(segment: Segment) -> Any:
