@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_musictag.audio import adts
+from keras_musictag.audio import adts, ogg
 from keras_musictag.audio.arrays import pcm_to_float
 from keras_musictag.audio.pieces import opened
 from keras_musictag.audio.segments import Loss, conformed
@@ -130,7 +130,9 @@ class AvDecoder:
         if self._container.format.name == "aac":
             with opened(self._source) as source:
                 self.losses += adts.losses(source)
-        elif self._damaged:
+        elif self._container.format.name == "ogg":
+            self.losses += ogg.losses(self._source, self.sample_rate)
+        if self._damaged and not self.losses:
             self.losses += self._gaps
         missing = (self.announced or 0) - decoded
         known = sum(loss.seconds for loss in self.losses)

@@ -58,6 +58,8 @@ def layout(file: Any, head: bytes) -> Layout | None:
         file: Path or binary file object.
         head: Its first bytes.
     """
+    if head[:4] == b".snd":
+        return _au_layout(file, head)
     family, plain = _family(head), Layout([Segment(file)])
     if family is None:
         return None
@@ -81,6 +83,20 @@ def layout(file: Any, head: bytes) -> Layout | None:
                 return plain  # it has no sound
             return _patched(file, head, family, chunk, available, 0)
     return plain
+
+
+def _au_layout(file: Any, head: bytes) -> Layout:
+    """AU has no chunks: what follows the header is sound."""
+    begin, told = (int.from_bytes(head[n : n + 4], "big") for n in (4, 8))
+    with opened(file) as source:
+        available = source.seek(0, 2) - begin
+        source.seek(begin + told)
+        tagged = behind_tags(source.read(2**16), 0)
+    if abs(told - available) <= 16 or available <= 0 or tagged or told >= STREAMED:
+        return Layout([Segment(file)])
+    before = head[:8] + available.to_bytes(4, "big") + head[12:begin]
+    pieces: list[Piece] = [before, (begin, available)]
+    return Layout([Segment(Pieces(file, pieces))], share=max(1, told / available))
 
 
 def _sound_chunk(source: Any, size: int, family: _Family) -> _Chunk | None:

@@ -203,7 +203,7 @@ def _warn_of_losses(sound: Any, decoded: float) -> None:
         rest = sum(loss.seconds for loss in losses[_MOST_TOLD:])
         told = told[:_MOST_TOLD]
         told.append(f"{rest:.2f} s at {len(losses) - _MOST_TOLD} more places")
-    missing = ", ".join(told) or "the end, of unknown length"
+    missing = ", ".join(told) or "a part, of unknown length"
     warnings.warn(
         f"The audio file is cut short or damaged. Received: {sound.name}, "
         f"{decoded:.2f}{whole} s decoded; missing: {missing}. "

@@ -19,7 +19,8 @@ _MOST_LOST = 2**25  # samples: a number further on is no frame's
 class _Stream(NamedTuple):
     """What the STREAMINFO block tells."""
 
-    head: bytes  # a file's head with it alone, of unknown length
+    told: bytes  # the head of the file
+    head: bytes  # the same without other blocks, and of unknown length
     block_size: int
     sample_rate: int
     channels: int
@@ -45,21 +46,34 @@ def layout(file: Any, head: bytes) -> Layout | None:
     with opened(file) as source:
         size = source.seek(0, 2)
         source.seek(max(0, size - 128))
-        tagged = source.read(3) == b"TAG"
-    # libsndfile skips a tag, but no rubbish.
-    whole = begin == 0 or behind_tags(head, 0) == begin
-    first = _segment(file, begin, size - 128 * tagged, stream)
-    if whole:  # with a tag before it, which libsndfile skips
-        first.resume.origin = 0
-        first.file = Pieces(file, [(0, size - 128 * tagged)])
-    return Layout([first], announced=stream.total)
+        size -= 128 * (source.read(3) == b"TAG")
+        too_small = _goes_on(source, begin, size, stream)
+    if too_small:  # or libsndfile would stop there
+        stream = stream._replace(total=None)
+    return Layout([_segment(file, begin, size, stream)], announced=stream.total)
+
+
+def _goes_on(source: Any, begin: int, size: int, stream: _Stream) -> bool:
+    """Whether the last frames are behind the announced end."""
+    before = None
+    tail = max(begin + 42, size - _MOST_AHEAD // 4)
+    for _, found in _starts(source, tail, stream):
+        if isinstance(found, _Stream):
+            break
+        if before is not None and found == before + stream.block_size:
+            if found >= (stream.total or found + 1):
+                return True
+        before = found
+    return False
 
 
 def _segment(file: Any, begin: int, size: int, stream: _Stream) -> Segment:
+    """Read a stream from its mark on: tags before it are left out."""
     resume = _Resume(file, begin + 42, stream, 0)
     resume.origin = begin
-    source = Pieces(file, [(begin, size - begin)])
-    return Segment(source, count=stream.total, resume=resume)
+    head = stream.told if stream.total else stream.told[:21] + stream.head[21:42]
+    pieces = [head, (begin + 42, size - begin - 42)]
+    return Segment(Pieces(file, pieces), count=stream.total, resume=resume)
 
 
 def _stream(head: bytes) -> _Stream | None:
@@ -73,7 +87,7 @@ def _stream(head: bytes) -> _Stream | None:
     kept = numbers >> 36 << 36
     alone = b"fLaC\x80\x00\x00\x22" + head[8:18] + kept.to_bytes(8, "big") + bytes(16)
     block_size = int.from_bytes(head[8:10], "big")
-    return _Stream(alone, block_size, sample_rate, channels, total or None)
+    return _Stream(head[:42], alone, block_size, sample_rate, channels, total or None)
 
 
 class _Resume:

@@ -12,10 +12,10 @@ from keras_musictag.audio.tag_sizes import behind_tags
 _HEAD = 2**16
 _OGG_SUFFIXES = (".oga", ".ogg", ".opus")
 _MPEG_SUFFIXES = (".mp1", ".mp2", ".mp3", ".mpga")
-# Files that are something else, whatever their suffix: MP4, Matroska, ASF, AU, MPEG
+# Files that are something else, whatever their suffix: MP4, Matroska, ASF, MPEG
 # program and transport streams.
 _OTHERS = re.compile(
-    rb"....ftyp|\x1aE\xdf\xa3|0&\xb2u\x8ef\xcf\x11|\.snd|\0\0\x01\xba|G.{187}G.{187}G",
+    rb"....ftyp|\x1aE\xdf\xa3|0&\xb2u\x8ef\xcf\x11|\0\0\x01\xba|G.{187}G.{187}G",
     re.DOTALL,
 )
 
@@ -71,6 +71,8 @@ def _mpeg_layout(
         samples *= runs[0].format.frame_samples
         pieces, zeros = survey.pieces(runs, runs[0].first, runs[-1].stop)
         segment = Segment(Pieces(file, pieces, zeros), count=samples)
+        if layout.segments and survey.headed(runs):  # FFmpeg: a frame of silence
+            segment.gap = runs[0].format.frame_samples
         layout.segments.append(segment)
     _trim(layout, survey, compensate_delay)
     return layout

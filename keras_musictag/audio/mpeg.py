@@ -151,6 +151,12 @@ class Survey:
         """Give the number of a frame among those that hold sound."""
         return sum(min(run.stop, frame) - run.first for run in self.runs if run.first < frame)
 
+    def headed(self, runs: list[Run]) -> bool:
+        """Whether a frame without sound before these runs was left out."""
+        index = self.runs.index(runs[0])
+        before = self.runs[index - 1].stop if index else 0
+        return runs[0].first > before
+
     @property
     def sound_bytes(self) -> int:
         """Bytes of all frames."""

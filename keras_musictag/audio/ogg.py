@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from keras_musictag.audio.pieces import Pieces, opened
-from keras_musictag.audio.segments import Layout, Segment
+from keras_musictag.audio.segments import Layout, Loss, Segment
 
 _WINDOW = 2**20
 _LONGEST = 65307  # bytes of a page
@@ -51,17 +51,51 @@ def layout(file: Any, head: bytes) -> Layout | None:
         size = source.seek(0, 2)
     if not links:
         return None
-    if len(links) == 1 and links[0].begin == 0:
+    damaged = any(link.broken for link in links)
+    if len(links) == 1 and links[0].begin == 0 and not damaged:
         segments = [Segment(file)]
     else:
-        ends = [link.begin for link in links[1:]] + [size]
-        ranges = [(link.begin, end - link.begin) for link, end in zip(links, ends, strict=True)]
-        segments = [Segment(Pieces(file, [piece])) for piece in ranges]
+        segments = []
+        for link in links:
+            ranges = [(link.begin, link.end - link.begin)]
+            if link.broken:  # a decoder would lose the page behind a hole as well
+                ranges = _good_ranges(file, link)
+            segments.append(Segment(Pieces(file, ranges)))
     for segment, link in zip(segments, links, strict=True):
         segment.holes = _Holes(file, link.begin, link.end)
     open_ended = not all(link.ended for link in links)
-    damaged = any(link.broken for link in links)
     return Layout(segments, open_ended=open_ended, damaged=damaged)
+
+
+def _good_ranges(file: Any, link: _Link) -> list[tuple[int, int]]:
+    """Give the bytes of the pages without damage."""
+    ranges: list[tuple[int, int]] = []
+    with opened(file) as source:
+        for page in _pages(source, link.begin, check=True):
+            if page.offset >= link.end:
+                break
+            if ranges and sum(ranges[-1]) == page.offset:
+                ranges[-1] = ranges[-1][0], ranges[-1][1] + page.size
+            else:
+                ranges.append((page.offset, page.size))
+    return ranges
+
+
+def losses(file: Any, sample_rate: int) -> list[Loss]:
+    """Find the holes of a file that another decoder reads.
+
+    Args:
+        file: Path or binary file object.
+        sample_rate: Of its positions, in Hz.
+    """
+    with opened(file) as source:
+        links = _links(source)
+    found = []
+    for link in links:
+        for sample, lacking, span in _Holes(file, link.begin, link.end).spans():
+            lost = span * lacking / (lacking + 1)
+            found.append(Loss(sample / sample_rate, lost / sample_rate))
+    return found
 
 
 def _links(source: Any) -> list[_Link]:
@@ -127,14 +161,18 @@ class _Holes:
 
     def __call__(self) -> list[tuple[int, int]]:
         """Give the sample before each hole, and how many pages it lacks."""
-        holes, before = [], None
+        return [(sample, lacking) for sample, lacking, _ in self.spans()]
+
+    def spans(self) -> list[tuple[int, int, int]]:
+        """Give also the samples from the page before a hole to the end of the next."""
+        holes, before = [], {}
         with opened(self.file) as source:
             for page in _pages(source, self.begin, check=True):
                 if page.offset >= self.end:
                     break
-                if before is not None and page.serial == before.serial:
-                    lacking = page.number - before.number - 1
-                    if lacking > 0:
-                        holes.append((max(0, before.position), lacking))
-                before = page
+                number, position = before.get(page.serial, (page.number - 1, 0))
+                lacking, span = page.number - number - 1, page.position - position
+                if 0 < lacking < 2**16:
+                    holes.append((position, lacking, max(0, span)))
+                before[page.serial] = page.number, max(position, page.position)
         return holes

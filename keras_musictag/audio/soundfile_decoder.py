@@ -50,6 +50,8 @@ class SoundFileDecoder:
         known = self._frames is not None
         self.announced = self._frames / self.sample_rate if known else None
         self._cut = cut
+        exact = self.exact_length() is not None or self._file.format == "FLAC"
+        self._slack = 0.5 / self.sample_rate if exact else _TOLERANCE
 
     def _count_frames(self, cut: bool) -> int | None:
         if self._layout.announced is not None:
@@ -171,7 +173,7 @@ class SoundFileDecoder:
         seconds = sum(loss.seconds for loss in self.losses)
         if self.announced is not None:
             missing = self.announced - decoded / self.sample_rate - seconds
-            if missing > (_TOLERANCE if self._is_mpeg else 0.5 / self.sample_rate):
+            if missing > self._slack:
                 self.losses.append(Loss(self.announced - missing, missing))
         self.truncated = bool(self._cut or self._layout.damaged or self.losses)
 
