@@ -1,116 +1,41 @@
 """Seconds kept and lost of damaged and odd files, beside what FFmpeg gets from them.
 
-    python benchmarks/damaged_sound.py            # a table for the docs
-    python benchmarks/damaged_sound.py --keep in  # leave the files in a folder
+    python -m benchmarks.damaged_sound            # a table for the docs
+    python -m benchmarks.damaged_sound --keep in  # leave the files in a folder
 
 Every file is made here, with soundfile and PyAV, from twelve seconds of bursts.
 """
 
 import argparse
-import contextlib
-import io
 import re
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
-import soundfile
 
+from benchmarks.sound_files import (
+    APE,
+    ID3V1,
+    LYRICS,
+    RATE,
+    SECONDS,
+    bursts,
+    by_av,
+    by_soundfile,
+    ffmpeg_seconds,
+    flipped,
+    hole,
+    id3v2,
+    inserted,
+    mp3,
+    sized,
+)
 from keras_musictag import audio
 from keras_musictag.errors import AudioError, AudioWarning
 
-RATE = 44100
-SECONDS = 12
 Case = tuple[str, str, bytes, float]  # name, suffix, content, true seconds
-
-
-def bursts(seconds: float = SECONDS, rate: int = RATE, channels: int = 2, seed: int = 0):
-    """Give noise that comes and goes over a tone, `(samples, channels)`."""
-    n = int(seconds * rate)
-    t = np.arange(n) / rate
-    noise = np.random.default_rng(seed).normal(0, 0.2, n) * ((2 * t) % 1 < 0.3)
-    y = noise + 0.1 * np.sin(2 * np.pi * 440 * t)
-    return np.stack([y * 0.8**c for c in range(channels)], axis=1).astype("float32")
-
-
-def by_soundfile(y, rate: int, file_format: str, **options) -> bytes:
-    """Encode with soundfile."""
-    file = io.BytesIO()
-    soundfile.write(file, y, rate, format=file_format, **options)
-    return file.getvalue()
-
-
-def by_av(y, rate: int, codec: str, container: str, bit_rate=128_000, **options) -> bytes:
-    """Encode with PyAV."""
-    file = io.BytesIO()
-    layout = {1: "mono", 2: "stereo", 6: "5.1"}[y.shape[1]]
-    muxer = {key: str(value) for key, value in options.items()}
-    with av.open(file, "w", format=container, options=muxer) as out:
-        stream = out.add_stream(codec, rate=rate, layout=layout)
-        if bit_rate:
-            stream.bit_rate = bit_rate
-        context = stream.codec_context
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(y.T), "fltp", layout)
-        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
-        context.open(strict=False)
-        resampler = av.AudioResampler(
-            context.format.name, layout, rate, frame_size=context.frame_size or 1024
-        )
-        for piece in [*resampler.resample(frame), *resampler.resample(None), None]:
-            out.mux(stream.encode(piece))
-    return file.getvalue()
-
-
-def mp3(seconds=SECONDS, rate=RATE, channels=2, bit_rate=128_000, xing=0, seed=0):
-    """Encode MP3, without a header frame unless `xing`."""
-    y = bursts(seconds, rate, channels, seed)
-    bare = {"write_xing": xing, "id3v2_version": 0}
-    return by_av(y, rate, "libmp3lame", "mp3", bit_rate, **bare)
-
-
-def id3v2(size: int = 3000) -> bytes:
-    """Give a tag with a picture of so many bytes, which look like frames at times."""
-    picture = b"\xff\xfb\x90\x64" * (size // 4)
-    lengths = bytes(size >> shift & 127 for shift in (21, 14, 7, 0))
-    return b"ID3\x03\0\0" + lengths + picture[:size].ljust(size, b"\0")
-
-
-ID3V1 = b"TAG" + b"A title".ljust(125, b"\0")
-APE = b"APETAGEX" + (2000).to_bytes(4, "little") + (1040).to_bytes(4, "little")
-APE += (1).to_bytes(4, "little") + (0xA0000000).to_bytes(4, "little") + bytes(8)
-APE += b"x" * 1008 + APE[:20] + (0x80000000).to_bytes(4, "little") + bytes(8)
-LYRICS = b"LYRICSBEGININD0000200" + b"LYR00010la la la l" + b"000039LYRICS200"
-
-
-def hole(data: bytes, at: float, size: int, fill: bytes = b"") -> bytes:
-    """Take bytes out, or put others in their place."""
-    begin = int(len(data) * at)
-    return data[:begin] + fill * size + data[begin + size :]
-
-
-def inserted(data: bytes, at: float, more: bytes) -> bytes:
-    """Put bytes in between."""
-    begin = int(len(data) * at)
-    return data[:begin] + more + data[begin:]
-
-
-def flipped(data: bytes, *places: float) -> bytes:
-    """Invert a byte at some places."""
-    out = bytearray(data)
-    for at in places:
-        out[int(len(out) * at)] ^= 0xFF
-    return bytes(out)
-
-
-def sized(data: bytes, mark: bytes, value: int, width=4, order="little", skip=0) -> bytes:
-    """Write another size behind a mark."""
-    at = data.index(mark) + len(mark) + skip
-    value %= 256**width
-    return data[:at] + value.to_bytes(width, order) + data[at + width :]
 
 
 def mp3_cases() -> Iterator[Case]:
@@ -123,13 +48,23 @@ def mp3_cases() -> Iterator[Case]:
     yield "variable rate, no header: quiet start", ".mp3", low + loud, SECONDS
     yield "two joined", ".mp3", half + other, SECONDS
     yield "two joined, tag between", ".mp3", half + id3v2() + other, SECONDS
-    yield "two joined, ID3v1 and ID3v2 between", ".mp3", half + ID3V1 + id3v2() + other, 12
+    yield (
+        "two joined, ID3v1 and ID3v2 between",
+        ".mp3",
+        half + ID3V1 + id3v2() + other,
+        12,
+    )
     yield "joined, other bit rate", ".mp3", half + mp3(6, bit_rate=64_000), SECONDS
     yield "joined, other sample rate", ".mp3", half + mp3(6, 48000, xing=1), SECONDS
     yield "joined, half the sample rate", ".mp3", half + mp3(6, 22050), SECONDS
     yield "joined, mono then stereo", ".mp3", mp3(6, channels=1) + mp3(6), SECONDS
     yield "joined, stereo then mono", ".mp3", half + mp3(6, channels=1, xing=1), SECONDS
-    yield "tags at both ends", ".mp3", id3v2(70_000) + bare + LYRICS + APE + ID3V1, SECONDS
+    yield (
+        "tags at both ends",
+        ".mp3",
+        id3v2(70_000) + bare + LYRICS + APE + ID3V1,
+        SECONDS,
+    )
     yield "APE tag and ID3v1 behind", ".mp3", info + APE + ID3V1, SECONDS
     yield "zeros at the start", ".mp3", bytes(5000) + bare, SECONDS
     yield "rubbish at the start", ".mp3", noise + info, SECONDS
@@ -180,7 +115,12 @@ def flac_cases() -> Iterator[Case]:
     yield "1000 bytes lost", ".flac", hole(whole, 0.5, 1000), SECONDS
     yield "100 kB lost", ".flac", hole(whole, 0.5, 100_000), SECONDS
     yield "10 kB blank", ".flac", hole(whole, 0.5, 10_000, b"\0"), SECONDS
-    yield "rubbish inside", ".flac", inserted(whole, 0.5, bytes(range(256)) * 20), SECONDS
+    yield (
+        "rubbish inside",
+        ".flac",
+        inserted(whole, 0.5, bytes(range(256)) * 20),
+        SECONDS,
+    )
     yield "rubbish at the start", ".flac", bytes(1000) + whole, SECONDS
     yield "ID3v2 before, ID3v1 behind", ".flac", id3v2() + whole + ID3V1, SECONDS
     yield "APE tag behind", ".flac", whole + APE, SECONDS
@@ -194,7 +134,12 @@ def flac_cases() -> Iterator[Case]:
         yield f"length {name}", ".flac", head + whole[26:], SECONDS
         if not total:
             yield "length unknown, ID3v1", ".flac", head + whole[26:] + ID3V1, SECONDS
-            yield "length unknown, a byte wrong", ".flac", flipped(head + whole[26:], 0.5), 12
+            yield (
+                "length unknown, a byte wrong",
+                ".flac",
+                flipped(head + whole[26:], 0.5),
+                12,
+            )
 
 
 def ogg_cases() -> Iterator[Case]:
@@ -231,12 +176,22 @@ def chunk_cases() -> Iterator[Case]:
     y, more = bursts(), b"LIST\x1a\0\0\0INFOISFT\x0e\0\0\0Lavf62.3.100\0\0"
     wav = by_soundfile(y, RATE, "WAV", subtype="PCM_16")
     size = len(wav) - 44
-    for name, told in (("0", 0), ("unknown", -1), ("2^31 - 1", 2**31 - 1), ("too large", size * 2)):
+    for name, told in (
+        ("0", 0),
+        ("unknown", -1),
+        ("2^31 - 1", 2**31 - 1),
+        ("too large", size * 2),
+    ):
         wrong = sized(sized(wav, b"data", told), b"RIFF", told)
         yield f"WAV, size {name}", ".wav", wrong, SECONDS
     yield "WAV, size too small", ".wav", sized(wav, b"data", 1000), SECONDS
     yield "WAV, only RIFF size 0", ".wav", sized(wav, b"RIFF", 0), SECONDS
-    yield "WAV, size 0, 24 bit", ".wav", sized(by_soundfile(y, RATE, "WAV", subtype="PCM_24"), b"data", 0), SECONDS
+    yield (
+        "WAV, size 0, 24 bit",
+        ".wav",
+        sized(by_soundfile(y, RATE, "WAV", subtype="PCM_24"), b"data", 0),
+        SECONDS,
+    )
     yield "WAV, ID3v1 behind", ".wav", wav + ID3V1, SECONDS
     yield "WAV, LIST behind", ".wav", wav + more, SECONDS
     yield "WAV, zeros behind", ".wav", wav + bytes(512), SECONDS
@@ -247,23 +202,63 @@ def chunk_cases() -> Iterator[Case]:
     rf64 = by_soundfile(y, RATE, "RF64", subtype="PCM_16")
     yield "RF64, size 0", ".wav", sized(rf64, b"ds64", 0, 8, skip=12), SECONDS
     yield "RF64, size unknown", ".rf64", sized(rf64, b"ds64", -1, 8, skip=12), SECONDS
-    yield "RF64, size too large", ".rf64", sized(rf64, b"ds64", 2**40, 8, skip=12), SECONDS
+    yield (
+        "RF64, size too large",
+        ".rf64",
+        sized(rf64, b"ds64", 2**40, 8, skip=12),
+        SECONDS,
+    )
     aiff = by_soundfile(y, RATE, "AIFF", subtype="PCM_16")
-    for name, told in (("0", 0), ("unknown", -1), ("too large", size * 2), ("too small", 1000)):
-        yield f"AIFF, size {name}", ".aiff", sized(aiff, b"SSND", told, order="big"), SECONDS
-    yield "AIFF, frames 0", ".aiff", sized(aiff, b"COMM", 0, order="big", skip=6), SECONDS
+    for name, told in (
+        ("0", 0),
+        ("unknown", -1),
+        ("too large", size * 2),
+        ("too small", 1000),
+    ):
+        yield (
+            f"AIFF, size {name}",
+            ".aiff",
+            sized(aiff, b"SSND", told, order="big"),
+            SECONDS,
+        )
+    yield (
+        "AIFF, frames 0",
+        ".aiff",
+        sized(aiff, b"COMM", 0, order="big", skip=6),
+        SECONDS,
+    )
     none = sized(sized(aiff, b"SSND", 0, order="big"), b"COMM", 0, order="big", skip=6)
     yield "AIFF, size and frames 0", ".aiff", none, SECONDS
     w64 = by_soundfile(y, RATE, "W64", subtype="PCM_16")
     end = bytes.fromhex("f3acd3118cd100c04f8edb8a")
-    for name, told in (("0", 0), ("unknown", -1), ("too large", size * 2), ("too small", 1000)):
+    for name, told in (
+        ("0", 0),
+        ("unknown", -1),
+        ("too large", size * 2),
+        ("too small", 1000),
+    ):
         yield f"W64, size {name}", ".w64", sized(w64, b"data" + end, told, 8), SECONDS
     caf = by_soundfile(y, RATE, "CAF", subtype="PCM_16")
-    for name, told in (("0", 0), ("unknown", -1), ("too large", size * 2), ("too small", 1000)):
+    for name, told in (
+        ("0", 0),
+        ("unknown", -1),
+        ("too large", size * 2),
+        ("too small", 1000),
+    ):
         yield f"CAF, size {name}", ".caf", sized(caf, b"data", told, 8, "big"), SECONDS
     au = by_soundfile(y, RATE, "AU", subtype="PCM_16")
-    for name, told in (("0", 0), ("unknown", -1), ("too large", size * 2), ("too small", 1000)):
-        yield f"AU, size {name}", ".au", sized(au, b".snd", told, order="big", skip=4), SECONDS
+    for name, told in (
+        ("0", 0),
+        ("unknown", -1),
+        ("too large", size * 2),
+        ("too small", 1000),
+    ):
+        yield (
+            f"AU, size {name}",
+            ".au",
+            sized(au, b".snd", told, order="big", skip=4),
+            SECONDS,
+        )
     floats = by_soundfile(y, RATE, "WAV", subtype="FLOAT")
     yield "WAV, float, size 0", ".wav", sized(floats, b"data", 0), SECONDS
 
@@ -282,11 +277,23 @@ def av_cases() -> Iterator[Case]:
     yield "AAC, joined", ".aac", half + half, SECONDS
     yield "AAC, joined, other rate, channels", ".aac", half + low, SECONDS
     yield "AAC, cut", ".aac", aac[: len(aac) // 2], SECONDS / 2
-    m4a = by_av(bursts(), RATE, "aac", "mp4", movflags="frag_keyframe+empty_moov", frag_duration=10**6)
+    m4a = by_av(
+        bursts(),
+        RATE,
+        "aac",
+        "mp4",
+        movflags="frag_keyframe+empty_moov",
+        frag_duration=10**6,
+    )
     yield "M4A, in fragments", ".m4a", m4a, SECONDS
     yield "M4A, in fragments, cut", ".m4a", m4a[: len(m4a) // 2], SECONDS / 2
     mka = by_av(bursts(), RATE, "aac", "matroska")
-    yield "Matroska, 3000 bytes blank", ".mka", hole(mka, 0.5, 3000, b"\0"), SECONDS - 0.2
+    yield (
+        "Matroska, 3000 bytes blank",
+        ".mka",
+        hole(mka, 0.5, 3000, b"\0"),
+        SECONDS - 0.2,
+    )
     yield "Matroska, cut", ".mka", mka[: len(mka) // 2], SECONDS / 2
 
 
@@ -297,17 +304,6 @@ GROUPS: dict[str, Callable[[], Iterator[Case]]] = {
     "chunks": chunk_cases,
     "FFmpeg": av_cases,
 }
-
-
-def ffmpeg_seconds(path: Path) -> float:
-    """Count what FFmpeg decodes of the first stream."""
-    seconds = 0.0
-    with contextlib.suppress(av.FFmpegError, IndexError), av.open(str(path)) as container:
-        for packet in container.demux(container.streams.audio[0]):
-            with contextlib.suppress(av.FFmpegError):
-                for frame in packet.decode():
-                    seconds += frame.samples / frame.sample_rate
-    return seconds
 
 
 def measure(path: Path) -> tuple[float, float, int, str]:

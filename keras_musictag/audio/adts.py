@@ -51,7 +51,7 @@ def losses(source: Any) -> list[Loss]:
 
 
 def _frame(data: bytes, at: int) -> tuple[int, float]:
-    """Give the bytes and the seconds of the frame at a place, zeros if none is there."""
+    """Give the bytes and the seconds of the frame at a place, zeros if none is."""
     head = data[at : at + 7]
     if len(head) < 7 or head[0] != 255 or head[1] & 0xF6 != 0xF0:
         return 0, 0.0

@@ -89,7 +89,9 @@ class AvDecoder:
                     continue
                 for frame in frames:
                     if frame.time is not None:
-                        lost = frame.time - (frame.time if expected is None else expected)
+                        lost = frame.time - (
+                            frame.time if expected is None else expected
+                        )
                         if lost > _GAP:
                             self._gaps.append(Loss(self._decoded, lost))
                         expected = frame.time + frame.samples / frame.sample_rate

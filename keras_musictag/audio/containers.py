@@ -79,7 +79,9 @@ def layout(file: Any, head: bytes) -> Layout | None:
             missing = 0 if unknown else told - available
             return _patched(file, head, family, chunk, available, missing)
         if told < available - 16 and not _chunks_follow(source, ends, size, family):
-            if told <= family.skipped and _chunks_follow(source, chunk.begin, size, family):
+            if told <= family.skipped and _chunks_follow(
+                source, chunk.begin, size, family
+            ):
                 return plain  # it has no sound
             return _patched(file, head, family, chunk, available, 0)
     return plain
@@ -160,7 +162,8 @@ def _patched(
     else:
         most = 256**family.size_bytes - 1
         before[at : at + family.size_bytes] = min(told, most).to_bytes(
-            family.size_bytes, family.order  # type: ignore
+            family.size_bytes,
+            family.order,  # type: ignore
         )
         if family.first == 12:
             whole = min(end - 8, most).to_bytes(4, family.order)  # type: ignore

@@ -33,7 +33,8 @@ def excerpt(
 
     WAV, AIFF, FLAC and MP3 are decoded only where the piece lies (MP3 from some
     frames before on, which the right values need); OGG up to its end; all of other
-    and of damaged files. The values are those of `load(path, sample_rate)`, within 1e-6 if the rate changes.
+    and of damaged files. The values are those of `load(path, sample_rate)`, within
+    1e-6 if the rate changes.
 
     Args:
         path: An audio file.

@@ -1,7 +1,8 @@
 """FLAC: where a stream begins, and where it goes on behind damage."""
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from keras_musictag.audio.pieces import Pieces, opened, read_at
@@ -60,9 +61,9 @@ def _goes_on(source: Any, begin: int, size: int, stream: _Stream) -> bool:
     for _, found in _starts(source, tail, stream):
         if isinstance(found, _Stream):
             break
-        if before is not None and found == before + stream.block_size:
-            if found >= (stream.total or found + 1):
-                return True
+        follows = before is not None and found == before + stream.block_size
+        if follows and found >= (stream.total or found + 1):
+            return True
         before = found
     return False
 
@@ -119,11 +120,21 @@ class _Resume:
                     segment = _segment(self.file, offset, size, found)
                     segment.gap = (total or expected) - expected
                     return segment
-                if expected <= found < (total or expected + _MOST_LOST):
+                within = expected <= found < (total or expected + _MOST_LOST)
+                if within and self._is_whole(source, offset, size):
                     segment = self._from(offset, found, size, total)
                     segment.gap = found - expected
                     return segment
         return None
+
+    def _is_whole(self, source: Any, offset: int, size: int) -> bool:
+        """Whether the checksum of a frame is right: a decoder gives others as noise."""
+        ends = (end for end, _ in _starts(source, offset + 1, self.stream))
+        for end in itertools.chain(itertools.islice(ends, 3), [size]):
+            source.seek(offset)
+            if end - offset < _MOST_AHEAD and not _crc16(source.read(end - offset)):
+                return True
+        return False
 
     def _more(self, starts: Iterator, size: int, end: int) -> Segment | None:
         """Find sound behind the announced end: a stream, or frames, also repeated."""
@@ -206,10 +217,22 @@ def _coded_number(data: bytes, at: int) -> tuple[int | None, int]:
     return number, at + 1 + more
 
 
-def _crc8(data: bytes) -> int:
-    value = 0
-    for byte in data:
-        value ^= byte
+def _crc(bits: int, polynomial: int) -> Callable[[bytes], int]:
+    """Make a function that gives the checksum of so many bits."""
+    most, top, table = (1 << bits) - 1, 1 << bits - 1, []
+    for value in range(256):
+        value <<= bits - 8
         for _ in range(8):
-            value = value << 1 & 0xFF ^ (7 if value & 0x80 else 0)
-    return value
+            value = value << 1 & most ^ (polynomial if value & top else 0)
+        table.append(value)
+
+    def checksum(data: bytes) -> int:
+        value = 0
+        for byte in data:
+            value = value << 8 & most ^ table[value >> bits - 8 ^ byte]
+        return value
+
+    return checksum
+
+
+_crc8, _crc16 = _crc(8, 0x07), _crc(16, 0x8005)

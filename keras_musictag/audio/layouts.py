@@ -5,6 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from keras_musictag.audio import containers, flac, mpeg, ogg
+from keras_musictag.audio.mpeg_headers import (
+    DECODER_DELAY,
+    ENCODER_DELAY,
+    LARGEST_FRAME,
+)
 from keras_musictag.audio.pieces import Pieces, opened, read_at
 from keras_musictag.audio.segments import Layout, Segment
 from keras_musictag.audio.tag_sizes import behind_tags
@@ -45,7 +50,7 @@ def lay_out(
         found = ogg.layout(file, head)
     elif not is_mpeg and (head[:3] in (b"fLa", b"ID3") or suffix == ".flac"):
         found = flac.layout(file, head)
-    if found is None and not _OTHERS.match(head):
+    if found is None and (is_mpeg or not _OTHERS.match(head)):
         found = _mpeg_layout(file, head, named, compensate_delay)
     return found or Layout([Segment(file)])
 
@@ -85,18 +90,18 @@ def _trim(layout: Layout, survey: mpeg.Survey, compensate_delay: bool) -> None:
     frames = total // form.frame_samples
     if info is None or info.delay is None:
         if compensate_delay and form.layer == 3:
-            first.lead = min(total, mpeg.ENCODER_DELAY + mpeg.DECODER_DELAY)
+            first.lead = min(total, ENCODER_DELAY + DECODER_DELAY)
     else:
-        first.lead = min(total, info.delay + mpeg.DECODER_DELAY)
+        first.lead = min(total, info.delay + DECODER_DELAY)
     first.count = total - first.lead
     if info is None or info.frames is None:
         return
     told = info.frames * form.frame_samples
     if info.delay is not None:
-        after = max(0, info.padding - mpeg.DECODER_DELAY)
+        after = max(0, info.padding - DECODER_DELAY)
         told -= first.lead + after
         if info.frames == frames:
             first.count = max(0, first.count - after)
-    whole = info.size is not None and info.size <= survey.sound_bytes + mpeg.LARGEST_FRAME
+    whole = info.size is not None and info.size <= survey.sound_bytes + LARGEST_FRAME
     if told > 0 and len(layout.segments) == 1 and not whole:
         layout.announced = max(told, first.count)

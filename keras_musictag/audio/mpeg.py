@@ -11,6 +11,17 @@ from array import array
 from bisect import bisect_right
 from typing import Any
 
+from keras_musictag.audio.mpeg_headers import (
+    KINDS,
+    LARGEST_FRAME,
+    MOST_INFO,
+    SIZES,
+    SMALLEST_FRAME,
+    Format,
+    Info,
+    read_format,
+    read_info,
+)
 from keras_musictag.audio.pieces import Piece
 from keras_musictag.audio.segments import Loss
 from keras_musictag.audio.tag_sizes import tag_size
@@ -19,83 +30,7 @@ _WINDOW = 2**20
 _AHEAD = 2**15  # bytes in sight of a header: a few of the largest frames
 # Padding of a disk's clusters is no loss; more than that may have been sound.
 _MOST_PADDING = 2**15
-_SMALLEST_FRAME = 24
-LARGEST_FRAME = 2881
-_MOST_INFO = 200  # bytes of a frame that are read for what it tells
 _HEADER = re.compile(rb"\xff[\xe2-\xff][\x00-\xef]")
-# Sample rate, in the order of the two bits; halved and quartered by the version.
-_RATES = (44100, 48000, 32000)
-_BIT_RATES = {
-    (1, 1): range(32, 449, 32),
-    (1, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
-    (1, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    (2, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
-    (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-}
-# Samples that the filter banks of every decoder are late by.
-DECODER_DELAY = 529
-# Samples that LAME, and what follows it, puts before the sound.
-ENCODER_DELAY = 576
-
-
-@dataclasses.dataclass(frozen=True)
-class Format:
-    """What the headers of one stream have in common."""
-
-    version: float  # 1, 2 or 2.5
-    layer: int
-    sample_rate: int
-    channels: int
-
-    @property
-    def frame_samples(self) -> int:
-        """Samples per channel in a frame."""
-        if self.layer == 1:
-            return 384
-        return 576 if self.layer == 3 and self.version > 1 else 1152
-
-    @property
-    def side_bytes(self) -> int:
-        """Bytes between the header and the main data of layer III."""
-        if self.version == 1:
-            return 17 if self.channels == 1 else 32
-        return 9 if self.channels == 1 else 17
-
-
-def _format(first: int, second: int, third: int) -> Format | None:
-    """Read the last three bytes of a header."""
-    version = {0: 2.5, 2: 2.0, 3: 1.0}.get(first >> 3 & 3)
-    layer, rate = 4 - (first >> 1 & 3), second >> 2 & 3
-    if first < 0xE0 or version is None or layer == 4 or rate == 3 or second >= 0xF0:
-        return None
-    sample_rate = _RATES[rate] >> int(version > 1) + int(version > 2)
-    return Format(version, layer, sample_rate, 1 if third >= 0xC0 else 2)
-
-
-def _tables() -> tuple[list[int], list[int]]:
-    """Give the kind (0: no header) and the size of a frame by bytes 1 and 2."""
-    kinds, sizes = [0] * 65536, [0] * 65536
-    for key in range(0xE000, 65536):
-        form = _format(key >> 8, key & 255, 0)
-        if form is None:
-            continue
-        kinds[key] = key & 0x1E0C
-        index = (key >> 4 & 15) - 1
-        if index < 0:
-            continue  # free format: the size is the distance to the next header
-        version = 1 if form.version == 1 else 2
-        rates = _BIT_RATES[version, min(form.layer, 2 if version == 2 else 3)]
-        padding = key >> 1 & 1
-        bits = rates[index] * 1000
-        if form.layer == 1:
-            sizes[key] = (12 * bits // form.sample_rate + padding) * 4
-        else:
-            samples = form.frame_samples // 8
-            sizes[key] = samples * bits // form.sample_rate + padding
-    return kinds, sizes
-
-
-_KINDS, _SIZES = _tables()
 
 
 @dataclasses.dataclass
@@ -107,16 +42,6 @@ class Run:
     stop: int  # index behind its last frame
     end: int  # offset of the byte behind it
     missing: int = 0  # bytes that its last frame lacks
-
-
-@dataclasses.dataclass
-class Info:
-    """What the header frame of Xing, LAME or Fraunhofer tells."""
-
-    frames: int | None
-    size: int | None  # bytes of the stream
-    delay: int | None  # samples before the sound, without the decoder's own
-    padding: int = 0  # samples after the sound
 
 
 @dataclasses.dataclass
@@ -149,7 +74,9 @@ class Survey:
 
     def position(self, frame: int) -> int:
         """Give the number of a frame among those that hold sound."""
-        return sum(min(run.stop, frame) - run.first for run in self.runs if run.first < frame)
+        return sum(
+            min(run.stop, frame) - run.first for run in self.runs if run.first < frame
+        )
 
     def headed(self, runs: list[Run]) -> bool:
         """Whether a frame without sound before these runs was left out."""
@@ -242,7 +169,7 @@ class _Walker:
         self.file = file
         self.size = file.seek(0, 2)
         self.base, self.data = 0, b""
-        self.sizes = _SIZES
+        self.sizes = SIZES
         self.offsets = array("q")
         self.runs: list[Run] = []
         self.damage: list[tuple[int, int]] = []
@@ -257,7 +184,9 @@ class _Walker:
             begin = resumed if self._starts(resumed) else None
             if begin is None:
                 # A frame that lacks bytes reaches into the next one.
-                begin = self._search(self.offsets[-1] + 4 if resumed == end else resumed)
+                begin = self._search(
+                    self.offsets[-1] + 4 if resumed == end else resumed
+                )
                 if begin is not None:
                     self._note(resumed, begin)
         silent = self.size - self._behind_tags(end)
@@ -269,7 +198,7 @@ class _Walker:
             self.runs[-1].end = begin
             self.runs[-1].missing = expected - begin
             self.damage.append((len(self.offsets) - 1, expected - begin))
-        elif begin - expected >= _SMALLEST_FRAME:
+        elif begin - expected >= SMALLEST_FRAME:
             self.damage.append((len(self.offsets), begin - expected))
 
     def _see(self, offset: int, ahead: int = _AHEAD) -> int:
@@ -283,8 +212,8 @@ class _Walker:
     def _run(self, begin: int) -> int:
         """Walk as far as each frame ends where the next one begins."""
         index = self._see(begin)
-        data, base, kinds, sizes = self.data, self.base, _KINDS, self.sizes
-        form = _format(data[index + 1], data[index + 2], data[index + 3])
+        data, base, kinds, sizes = self.data, self.base, KINDS, self.sizes
+        form = read_format(data[index + 1], data[index + 2], data[index + 3])
         assert form is not None
         kind, mono = kinds[data[index + 1] << 8 | data[index + 2]], form.channels == 1
         first, limit = len(self.offsets), len(data) - 4
@@ -344,7 +273,7 @@ class _Walker:
         data, before = self.data, self.runs[-1].format if self.runs else None
         if len(data) - index < 4 or data[index] != 255:
             return False
-        form, count = _format(*data[index + 1 : index + 4]), 0
+        form, count = read_format(*data[index + 1 : index + 4]), 0
         if form is None:
             return False
         self._learn_free_size(index)
@@ -355,7 +284,7 @@ class _Walker:
             if rest <= 0 or (rest < 4 and count) or tag_size(data[index : index + 32]):
                 # The last frame of a stream has no other one behind it.
                 return count > 1 or form == before
-            if len(header) < 4 or header[0] != 255 or _format(*header[1:]) != form:
+            if len(header) < 4 or header[0] != 255 or read_format(*header[1:]) != form:
                 return False
             size = self.sizes[header[1] << 8 | header[2]]
             if not size:
@@ -371,10 +300,13 @@ class _Walker:
         key = data[index + 1] << 8 | data[index + 2]
         if key & 0xF0 or self.sizes[key]:
             return
-        header = re.compile(re.escape(data[index : index + 2]) + b"[%s]" % re.escape(
-            bytes([key & 0xFD, key & 0xFF | 2])
-        ))
-        following = header.search(data, index + _SMALLEST_FRAME, index + 2 * LARGEST_FRAME)
+        header = re.compile(
+            re.escape(data[index : index + 2])
+            + b"[%s]" % re.escape(bytes([key & 0xFD, key & 0xFF | 2]))
+        )
+        following = header.search(
+            data, index + SMALLEST_FRAME, index + 2 * LARGEST_FRAME
+        )
         if following is None:
             return
         unit = 4 if key >> 9 & 3 == 3 else 1
@@ -393,33 +325,9 @@ class _Walker:
         for run in self.runs:
             if run.format != before:
                 self.file.seek(self.offsets[run.first])
-                info = _read_info(self.file.read(_MOST_INFO), run.format)
+                info = read_info(self.file.read(MOST_INFO), run.format)
                 first = info if run.first == 0 else first
                 run.first += info is not None
             before = run.format
         self.runs = [run for run in self.runs if run.first < run.stop]
         return first
-
-
-def _read_info(frame: bytes, form: Format) -> Info | None:
-    """Read a frame that holds no sound but a count of frames, or give `None`."""
-    if form.layer != 3:
-        return None
-    if frame[36:40] == b"VBRI":
-        size, frames = (int.from_bytes(frame[n : n + 4], "big") for n in (46, 50))
-        return Info(frames or None, size or None, None)
-    begin = 4 + form.side_bytes
-    if frame[begin : begin + 4] not in (b"Xing", b"Info") or any(frame[6:begin]):
-        return None
-    flags, at = int.from_bytes(frame[begin + 4 : begin + 8], "big"), begin + 8
-    numbers = []
-    for flag in (1, 2):
-        told = int.from_bytes(frame[at : at + 4], "big") if flags & flag else 0
-        at += 4 if flags & flag else 0
-        numbers.append(told or None)
-    at += (100 if flags & 4 else 0) + (4 if flags & 8 else 0)
-    delay, padding = None, 0
-    if len(frame) >= at + 24 and frame[at]:
-        both = int.from_bytes(frame[at + 21 : at + 24], "big")
-        delay, padding = both >> 12, both & 4095
-    return Info(numbers[0], numbers[1], delay, padding)

@@ -48,7 +48,6 @@ def layout(file: Any, head: bytes) -> Layout | None:
         return None
     with opened(file) as source:
         links = _links(source)
-        size = source.seek(0, 2)
     if not links:
         return None
     damaged = any(link.broken for link in links)

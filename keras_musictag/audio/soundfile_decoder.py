@@ -192,7 +192,7 @@ class _Reading:
 
         self.segment, self.size = segment, size
         self.decoded, self.expected = 0, segment.count
-        self.damaged = False
+        self.damaged, self.loose = False, True
         self.sample_rate = self.channels = 0
         try:
             self._file = _open(segment) if file is None else file
