@@ -7,8 +7,8 @@ from keras_musictag.audio.segments import Loss
 from keras_musictag.audio.tag_sizes import tag_size
 
 _HEADER = re.compile(rb"\xff[\xf0\xf1\xf8\xf9]")
-_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025)
-_RATES += (8000, 7350)
+_RATES = [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025]
+_RATES += [8000, 7350]
 _SMALLEST_FRAME = 8
 _WINDOW = 2**20
 _AHEAD = 2**15

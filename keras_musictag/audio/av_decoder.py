@@ -34,7 +34,8 @@ class AvDecoder:
         self.name, self.kind = name, ("", "")
         self.truncated: bool | None = None
         self.losses: list[Loss] = []
-        self._source, self._gaps, self._damaged = file, [], False
+        self._source, self._damaged = file, False
+        self._gaps: list[Loss] = []
         if not isinstance(file, str):
             file.seek(0)
         try:
@@ -123,7 +124,7 @@ class AvDecoder:
         frames = itertools.chain([self._first], self._frames)
         own = self.sample_rate, self.channels
         for found, group in itertools.groupby(frames, key=_rate_and_channels):
-            blocks = (self._samples(frame) for frame in group)
+            blocks: Iterator[np.ndarray] = map(self._samples, group)
             if found != own:
                 blocks = conformed(blocks, found[0], *own)
             yield from blocks

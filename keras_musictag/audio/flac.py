@@ -73,8 +73,8 @@ def _segment(file: Any, begin: int, size: int, stream: _Stream) -> Segment:
     resume = _Resume(file, begin + 42, stream, 0)
     resume.origin = begin
     head = stream.told if stream.total else stream.told[:21] + stream.head[21:42]
-    pieces = [head, (begin + 42, size - begin - 42)]
-    return Segment(Pieces(file, pieces), count=stream.total, resume=resume)
+    rest = begin + 42, size - begin - 42
+    return Segment(Pieces(file, [head, rest]), count=stream.total, resume=resume)
 
 
 def _stream(head: bytes) -> _Stream | None:

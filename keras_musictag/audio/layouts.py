@@ -11,7 +11,7 @@ from keras_musictag.audio.mpeg_headers import (
     LARGEST_FRAME,
 )
 from keras_musictag.audio.pieces import Pieces, opened, read_at
-from keras_musictag.audio.segments import Layout, Segment
+from keras_musictag.audio.segments import Layout, Loss, Segment
 from keras_musictag.audio.tag_sizes import behind_tags
 
 _HEAD = 2**16
@@ -105,3 +105,8 @@ def _trim(layout: Layout, survey: mpeg.Survey, compensate_delay: bool) -> None:
     whole = info.size is not None and info.size <= survey.sound_bytes + LARGEST_FRAME
     if told > 0 and len(layout.segments) == 1 and not whole:
         layout.announced = max(told, first.count)
+        missing = (layout.announced - first.count) / form.sample_rate
+        if survey.ends_whole and missing:  # not at the end, but in the holes
+            known = sum(loss.seconds for loss in layout.losses)
+            scale = max(1.0, missing / known) if known else 1.0
+            layout.losses = [Loss(at, scale * lost) for at, lost in layout.losses]

@@ -53,6 +53,7 @@ class Survey:
     info: Info | None
     damage: list[tuple[int, int]]  # index of a frame, bytes that are no sound there
     silent_bytes: int  # behind the last frame, without tags
+    ends_whole: bool  # whether the last frame is all there
 
     def formats(self) -> list[list[Run]]:
         """Give runs of the same format that follow each other together."""
@@ -191,7 +192,14 @@ class _Walker:
                     self._note(resumed, begin)
         silent = self.size - self._behind_tags(end)
         info = self._take_out_info()
-        return Survey(self.offsets, self.runs, info, self.damage, max(0, silent))
+        return Survey(
+            self.offsets,
+            self.runs,
+            info,
+            self.damage,
+            max(0, silent),
+            silent < SMALLEST_FRAME,
+        )
 
     def _note(self, expected: int, begin: int) -> None:
         if begin < expected:

@@ -99,7 +99,9 @@ def losses(file: Any, sample_rate: int) -> list[Loss]:
 
 def _links(source: Any) -> list[_Link]:
     links: list[_Link] = []
-    starting, serials, numbers = False, set(), {}
+    starting = False
+    serials: set[int] = set()
+    numbers: dict[int, int] = {}  # that the next page of a stream should have
     for page in _pages(source):
         if page.begins and not starting:
             links.append(_Link(page.offset, 0))
@@ -137,9 +139,11 @@ def _pages(source: Any, begin: int = 0, check: bool = False) -> Iterator[_Page]:
         page = data[at : at + length]
         whole = len(page) == length
         if not check or (whole and _checksum(page) == page[22:26]):
-            numbers = (int.from_bytes(page[i : i + 4], "little") for i in (14, 18))
+            serial, number = (
+                int.from_bytes(page[i : i + 4], "little") for i in (14, 18)
+            )
             position = int.from_bytes(page[6:14], "little", signed=True)
-            yield _Page(offset, length, page[5], position, *numbers, whole)
+            yield _Page(offset, length, page[5], position, serial, number, whole)
         elif data.find(b"OggS\0", at + 1, at + length) > 0:  # its length is wrong
             length = data.find(b"OggS\0", at + 1) - at
         offset += length
@@ -164,7 +168,7 @@ class _Holes:
 
     def spans(self) -> list[tuple[int, int, int]]:
         """Give also the samples from the page before a hole to the end of the next."""
-        holes, before = [], {}
+        holes, before = [], dict[int, tuple[int, int]]()
         with opened(self.file) as source:
             for page in _pages(source, self.begin, check=True):
                 if page.offset >= self.end:

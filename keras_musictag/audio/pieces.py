@@ -53,7 +53,9 @@ class Pieces(io.RawIOBase):
         sizes = (len(p) if isinstance(p, bytes) else p[1] for p in self._pieces)
         self._starts = list(itertools.accumulate(sizes, initial=0))
         self._size = self._starts[-1] + zeros
-        self._position = 0
+        self._position = self._index = 0
+        self._low = self._high = 0  # where the piece of that index begins and ends
+        self._offset = -1  # in the file, where the next bytes come from
 
     def readable(self) -> bool:
         return True
@@ -70,28 +72,36 @@ class Pieces(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer) -> int:
-        view = memoryview(buffer).cast("B")
-        count = 0
+        view, count = memoryview(buffer).cast("B"), 0
         while count < len(view) and self._position < self._size:
-            if self._position >= self._starts[-1]:
-                most = min(len(view) - count, self._size - self._position)
-                view[count : count + most] = bytes(most)
-                count, self._position = count + most, self._position + most
+            read = self._read_piece(view[count:])
+            if not read:  # the file shrank
                 break
-            index = bisect.bisect_right(self._starts, self._position) - 1
-            piece, begin = self._pieces[index], self._position - self._starts[index]
-            most = min(len(view) - count, self._starts[index + 1] - self._position)
-            if isinstance(piece, bytes):
-                data = piece[begin : begin + most]
-            else:
-                self._file.seek(piece[0] + begin)
-                data = self._file.read(most)
-            if not data:  # the file shrank
-                break
-            view[count : count + len(data)] = data
-            count += len(data)
-            self._position += len(data)
+            count, self._position = count + read, self._position + read
         return count
+
+    def _read_piece(self, view: memoryview) -> int:
+        """Fill a buffer as far as the piece goes that the position lies in."""
+        position = self._position
+        if position >= self._starts[-1]:
+            most = min(len(view), self._size - position)
+            view[:most] = bytes(most)
+            return most
+        if not self._low <= position < self._high:
+            self._index = bisect.bisect_right(self._starts, position) - 1
+            self._low, self._high = self._starts[self._index : self._index + 2]
+        piece, begin = self._pieces[self._index], position - self._low
+        most = min(len(view), self._high - position)
+        if isinstance(piece, bytes):
+            view[:most] = piece[begin : begin + most]
+            return most
+        offset = piece[0] + begin
+        if not self._owned or offset != self._offset:  # others may move it
+            self._file.seek(offset)
+        data = self._file.read(most)
+        view[: len(data)] = data
+        self._offset = offset + len(data)
+        return len(data)
 
     def close(self) -> None:
         if self._owned and not self.closed:

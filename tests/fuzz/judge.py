@@ -1,5 +1,6 @@
 """The second judge: PyAV decodes the same file, and must not hear more in silence."""
 
+import time
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ from keras_musictag.errors import AudioWarning
 
 SILENT_LOSS = 0.1  # seconds that may be missing without a word
 MUTED = 0.2  # seconds of zeros where PyAV has sound
+PATIENCE = 3.0  # seconds that PyAV may take; what it has by then is compared
 
 
 class SilentLossError(Exception):
@@ -20,11 +22,13 @@ def heard(path):
     """Decode with PyAV: samples of the first stream's mean channel, and seconds."""
     import av
 
-    pieces, seconds, rate = [], 0.0, None
+    pieces, seconds, rate, began = [], 0.0, None, time.monotonic()
     try:
         with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
             stream = container.streams.audio[0]
             for packet in container.demux(stream):
+                if time.monotonic() - began > PATIENCE:
+                    break
                 try:
                     frames = packet.decode()
                 except av.FFmpegError:
