@@ -13,7 +13,7 @@ from keras_musictag.audio.arrays import (
     resample,
     resampled_length,
 )
-from keras_musictag.audio.decoders import SoundFileDecoder, open_sound
+from keras_musictag.audio.decoders import open_sound
 from keras_musictag.audio.files import load
 
 # Neighbouring samples, at the lower of the two rates, that the resampler hears:
@@ -26,12 +26,15 @@ def excerpt(
     sample_rate: int,
     samples: int,
     start: Callable[[int], int],
+    *,
+    compensate_delay: bool = False,
 ) -> np.ndarray:
     """Read a piece of an audio file.
 
-    WAV, AIFF and FLAC are decoded only where the piece lies; OGG, and MP3 with a
-    frame count, up to its end; all of other and of damaged files. The values are
-    those of `load(path, sample_rate)`, within 1e-6 if the rate changes.
+    WAV, AIFF, FLAC and MP3 are decoded only where the piece lies (MP3 from some
+    frames before on, which the right values need); OGG up to its end; all of other
+    and of damaged files. The values are those of `load(path, sample_rate)`, within
+    1e-6 if the rate changes.
 
     Args:
         path: An audio file.
@@ -39,6 +42,7 @@ def excerpt(
         samples: Length of the piece at that rate; zeros fill up what is shorter.
         start: Takes the length of the track in samples at `sample_rate`, gives the
             first sample of the piece.
+        compensate_delay: As in `load`.
 
     Returns:
         float32 array `(samples,)`.
@@ -54,15 +58,15 @@ def excerpt(
     """
     rate = check_sample_rate(sample_rate)
     y = None
-    with open_sound(Path(path)) as sound:
-        length = sound.announced_length() if isinstance(sound, SoundFileDecoder) else 0
+    with open_sound(Path(path), compensate_delay=compensate_delay) as sound:
+        length = sound.known_length()
         if length:
             size = length
             if sound.sample_rate != rate:
                 size = resampled_length(length, sound.sample_rate, rate)
             y = _decode(sound, length, rate, start(size), samples)
     if y is None:
-        whole, _ = load(path, rate)
+        whole, _ = load(path, rate, compensate_delay=compensate_delay)
         begin = start(len(whole))
         y = whole[begin : begin + samples]
     return np.pad(y, (0, samples - len(y)))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_musictag import audio
-from keras_musictag.audio.decoders import SoundFileDecoder, open_sound
+from keras_musictag.audio.decoders import open_sound
 from keras_musictag.audio.files import native_blocks
 from keras_musictag.chords.analysis import BEAT_SAMPLE_RATE, find_beats
 from keras_musictag.errors import AudioError, MissingExtraError, MusicTagError
@@ -220,9 +220,7 @@ STREAMS = {"tags": _tag_chunks, "chords": _chord_chunks, "tempo": _tempo}
 
 def _announced_seconds(path: str) -> float | None:
     with open_sound(path) as sound:
-        if not isinstance(sound, SoundFileDecoder):
-            return None
-        samples = sound.announced_length()
+        samples = sound.known_length()
         return samples / sound.sample_rate if samples else None
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from keras_musictag.audio.decoders import check_source
+from keras_musictag.audio.inputs import check_source
 from keras_musictag.errors import AudioError, ConfigError
 from keras_musictag.tagfiles import patches
 from keras_musictag.tagfiles.fields import OWN, STANDARD, check_field

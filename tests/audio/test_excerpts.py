@@ -89,6 +89,57 @@ def test_excerpts_of_every_format(tmp_path, suffix, options):
     check(path, 16000, atol=TOLERANCE)
 
 
+def gated(seconds, rate, channels=2):
+    """Bursts of noise between silence: a frame takes bits from many before it."""
+    chance = np.random.default_rng(1)
+    n = int(seconds * rate)
+    gate = np.repeat(chance.choice([0.0, 0.0, 1.0], 100), math.ceil(n / 100))[:n]
+    return chance.standard_normal((n, channels)) * 0.1 * gate[:, None]
+
+
+PLACES = [
+    ("wav", 44100, {}),
+    ("flac", 44100, {}),
+    ("ogg", 44100, {"subtype": "VORBIS"}),
+    ("ogg", 48000, {"subtype": "OPUS"}),
+    ("mp3", 44100, {"bitrate_mode": "CONSTANT"}),
+    ("mp3", 44100, {"bitrate_mode": "VARIABLE", "compression_level": 0.2}),
+    ("mp3", 44100, {"bitrate_mode": "AVERAGE", "compression_level": 0.2}),
+    ("mp3", 22050, {"bitrate_mode": "VARIABLE"}),
+    ("mp3", 8000, {"bitrate_mode": "AVERAGE"}),
+]
+
+
+@pytest.mark.parametrize(("suffix", "rate", "options"), PLACES)
+def test_200_random_places_are_those_of_a_straight_read(
+    tmp_path, suffix, rate, options
+):
+    path = tmp_path / f"a.{suffix}"
+    missing = options.keys() - inspect.signature(soundfile.write).parameters.keys()
+    if missing:
+        pytest.skip(f"this soundfile cannot write with {', '.join(missing)}")
+    # OGG is decoded up to the place.
+    soundfile.write(path, gated(4 if suffix == "ogg" else 20, rate), rate, **options)
+    y = whole(path, rate)
+    for place in np.random.default_rng(2).integers(0, len(y) - 2048, 200):
+        piece = audio.excerpt(path, rate, 2048, lambda n, at=place: at)
+        np.testing.assert_allclose(piece, y[place : place + 2048], rtol=0, atol=1e-7)
+
+
+def test_mp3_without_a_header_is_cut_where_the_place_is(tmp_path):
+    pytest.importorskip("av", reason="it writes MP3 without a header")
+    from benchmarks.sound_files import bursts, mp3
+
+    loud, low = mp3(0.5, bit_rate=320_000), mp3(10, bit_rate=64_000)
+    path = tmp_path / "a.mp3"
+    path.write_bytes(bytes(3000) + loud + low + bytes(4096))
+    y, rate = audio.load(path)
+    assert len(y) / rate > len(bursts(10)) / rate + 0.5
+    for place in np.random.default_rng(2).integers(0, len(y) - 2048, 50):
+        piece = audio.excerpt(path, rate, 2048, lambda n, at=place: at)
+        np.testing.assert_allclose(piece, y[place : place + 2048], rtol=0, atol=1e-7)
+
+
 @pytest.mark.parametrize(("own", "rate"), [(8000, 44100), (11025, 16000), (96000, 7)])
 def test_unusual_ratios_of_rates(tmp_path, own, rate):
     path = tmp_path / "a.wav"

@@ -34,25 +34,26 @@ class Outcome:
     """How one input ended."""
 
     index: int
-    end: str  # result, error, foreign, crash, hang or memory
+    end: str  # result, error, loss, foreign, crash, hang or memory
     seconds: float
     mebibytes: float
     what: str
 
 
-def run(start: int, count: int, corpus: Path):
+def run(start: int, count: int, corpus: Path, only: str | None = None):
     """Yield the outcome of each input, in order."""
     index, stop = start, start + count
     while index < stop:
-        for outcome in _worker_outcomes(index, stop, corpus):
+        for outcome in _worker_outcomes(index, stop, corpus, only):
             yield outcome
             index = outcome.index + 1
 
 
-def _worker_outcomes(start, stop, corpus):
+def _worker_outcomes(start, stop, corpus, only):
     """The outcomes of one worker, until it is done or has to be replaced."""
     command = [sys.executable, "-m", "tests.fuzz.campaign", "--work"]
     command += ["--start", str(start), "--count", str(stop - start)]
+    command += ["--only", only] if only else []
     environment = {**os.environ, "KMT_SHARED": str(corpus.parent)}
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     with subprocess.Popen(
@@ -98,11 +99,12 @@ def _worker_outcomes(start, stop, corpus):
 # === In the worker ===
 
 
-def work(start: int, count: int, corpus: Path) -> None:
+def work(start: int, count: int, corpus: Path, only: str | None) -> None:
     """Try inputs one after the other; print a line for each."""
     from tests.fuzz import kinds
 
     warnings.simplefilter("ignore")
+    chosen = [kind for kind in kinds.KINDS if only in (None, kind.__name__)]
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # nothing else may print there
     with tempfile.TemporaryDirectory() as folder:
@@ -113,7 +115,7 @@ def work(start: int, count: int, corpus: Path) -> None:
         for index in range(start, start + count):
             place.mkdir()
             chance = random.Random(index)
-            what, act = chance.choice(kinds.KINDS)(seeds, chance, place)
+            what, act = chance.choice(chosen)(seeds, chance, place)
             end, cause, seconds, size = _try(act)
             print(
                 index,
@@ -131,6 +133,7 @@ def work(start: int, count: int, corpus: Path) -> None:
 
 def _try(act):
     from keras_musictag.errors import MusicTagError
+    from tests.fuzz.judge import SilentLossError
 
     before, began = _reset_peak(), time.perf_counter()
     end, cause = "result", ""
@@ -138,6 +141,8 @@ def _try(act):
         act()
     except MusicTagError as error:
         end, cause = "error", type(error).__name__
+    except SilentLossError as error:
+        end, cause = "loss", str(error)
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         end = "foreign"
@@ -175,7 +180,7 @@ def summary(outcomes) -> str:
     kinds: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
     for outcome in outcomes:
         kinds[outcome.what.split(" ")[0]][outcome.end] += 1
-    ends = ("result", "error", "foreign", "crash", "hang", "memory")
+    ends = ("result", "error", "loss", "foreign", "crash", "hang", "memory")
     lines = ["what       inputs " + " ".join(f"{end:>8}" for end in ends)]
     for kind, counts in sorted(kinds.items()):
         numbers = " ".join(f"{counts[end]:8}" for end in ends)
@@ -193,16 +198,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--start", type=int, default=0)
     parser.add_argument("--count", type=int, default=500)
+    parser.add_argument("--only", help="other inputs: of this kind alone, e.g. audio")
     parser.add_argument("--log", type=Path, help="write the outcome of each input")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     corpus = Path(os.environ.get("KMT_SHARED", ROOT.parent / "shared")) / "corpus"
     if chosen.work:
-        work(chosen.start, chosen.count, corpus)
+        work(chosen.start, chosen.count, corpus, chosen.only)
         return
     began, outcomes = time.perf_counter(), []
     with open(chosen.log or os.devnull, "w") as log:
-        for outcome in run(chosen.start, chosen.count, corpus):
+        for outcome in run(chosen.start, chosen.count, corpus, chosen.only):
             outcomes.append(outcome)
             print(*dataclasses.astuple(outcome), sep="\t", file=log, flush=True)
             if outcome.end not in GOOD:

@@ -16,6 +16,7 @@ import keras_musictag as kmt
 from keras_musictag import presets, tagfiles
 from keras_musictag.cli import arguments
 from keras_musictag.presets import records
+from tests.fuzz import judge
 from tests.fuzz.mutations import damaged, damaged_json, damaged_text
 
 EXCERPT = 40_000  # bytes of real music, from its start
@@ -154,8 +155,8 @@ def audio(seeds: Seeds, chance: random.Random, folder: Path) -> Trial:
     path.write_bytes(damaged(data, chance, other))
     act = chance.choice(("load", "blocks", "duration", "tags"))
     return f"{act} {suffix}", {
-        "load": lambda: kmt.audio.load(path),
-        "blocks": lambda: [len(block) for block in kmt.audio.blocks(path, 16000)],
+        "load": lambda: judge.judge(path, lambda: judge.load(path)),
+        "blocks": lambda: judge.judge(path, lambda: judge.stream(path)),
         "duration": lambda: kmt.audio.duration(path),
         "tags": lambda: _tags(path),
     }[act]

@@ -1,0 +1,160 @@
+"""What FFmpeg reads through PyAV: M4A, WMA, the sound of videos and more."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from keras_musictag.audio import adts, ogg
+from keras_musictag.audio.arrays import pcm_to_float
+from keras_musictag.audio.inputs import Decoder
+from keras_musictag.audio.pieces import rewound
+from keras_musictag.audio.segments import Loss, conformed
+
+# Lengths that these containers announce are measured, not estimated.
+_EXACT = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "asf")
+_TOLERANCE = 0.25  # seconds: encoder delay and padding stay below it
+_GAP = 0.1  # seconds between the times of two frames that are no jitter
+
+
+class NotDecodable(Exception):
+    """PyAV found no audio in a file."""
+
+
+class AvDecoder(Decoder):
+    """A file that PyAV (FFmpeg) reads: the sound of a container or a video.
+
+    It has the attributes of `SoundFileDecoder`. Of several streams of sound it reads
+    the first one that is marked as default: of stems, that is the mix.
+    """
+
+    def __init__(self, name: str, file: Any):
+        import av
+
+        self.name, self.kind = name, ("", "")
+        self.truncated: bool | None = None
+        self.losses: list[Loss] = []
+        self._source, self._damaged = file, False
+        self._gaps: list[Loss] = []
+        file.seek(0)
+        try:
+            # Local only: a playlist must not make us fetch anything.
+            self._container = av.open(file, options={"protocol_whitelist": "file"})
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise NotDecodable(getattr(error, "strerror", None) or error) from error
+        streams = self._container.streams.audio
+        if not streams:
+            self._container.close()
+            raise NotDecodable("it has no sound")
+        self._stream = next((s for s in streams if _is_default(s)), streams[0])
+        self._decoded = 0.0  # seconds
+        self._frames = self._decode()
+        self._first = next(self._frames, None)
+        if self._first is None:
+            self._container.close()
+            raise NotDecodable("no sound can be decoded")
+        self.sample_rate = self._first.sample_rate
+        self.channels = self._first.layout.nb_channels
+        self.announced = self._announced()
+
+    def close(self) -> None:
+        self._frames.close()
+        self._container.close()
+
+    def _announced(self) -> float | None:
+        if self._container.format.name not in _EXACT:
+            return None
+        if self._stream.duration:
+            return float(self._stream.duration * self._stream.time_base)
+        # The whole container may outlast its sound if it has pictures.
+        whole = self._container.duration
+        return whole / 1e6 if whole and not self._container.streams.video else None
+
+    def _decode(self):
+        import av
+
+        expected = None
+        try:
+            for packet in self._container.demux(self._stream):
+                try:
+                    frames = packet.decode()
+                except av.FFmpegError:  # go on with the next packet
+                    seconds = float((packet.duration or 0) * (packet.time_base or 0))
+                    self._damaged |= bool(packet.size)
+                    if seconds:
+                        self._gaps.append(Loss(self._decoded, seconds))
+                    continue
+                for frame in frames:
+                    if frame.time is not None:
+                        lost = frame.time - (
+                            frame.time if expected is None else expected
+                        )
+                        if lost > _GAP:
+                            self._gaps.append(Loss(self._decoded, lost))
+                        expected = frame.time + frame.samples / frame.sample_rate
+                    self._decoded += frame.samples / frame.sample_rate
+                    yield frame
+        except av.FFmpegError:
+            self._damaged = True
+
+    def exact_length(self) -> None:
+        """Give `None`: containers do not know their length to the sample."""
+
+    def known_length(self) -> None:
+        """Give `None`: see `exact_length`."""
+
+    def blocks(self, size: int) -> Iterator[np.ndarray]:
+        """Decode float32 blocks of shape `(n, channels)`, `n` about `size`."""
+        held, count, decoded = [], 0, 0
+        for block in self._conformed():
+            held.append(block)
+            count, decoded = count + len(block), decoded + len(block)
+            if count >= size:
+                yield np.concatenate(held)
+                held, count = [], 0
+        if held:
+            yield np.concatenate(held)
+        self._conclude(decoded / self.sample_rate)
+
+    def _conformed(self) -> Iterator[np.ndarray]:
+        frames = itertools.chain([self._first], self._frames)
+        own = self.sample_rate, self.channels
+        for found, group in itertools.groupby(frames, key=_rate_and_channels):
+            blocks: Iterator[np.ndarray] = map(self._samples, group)
+            if found != own:
+                blocks = conformed(blocks, found[0], *own)
+            yield from blocks
+
+    def _conclude(self, decoded: float) -> None:
+        if self._container.format.name == "aac":
+            with rewound(self._source) as source:
+                self.losses += adts.losses(source)
+        elif self._container.format.name == "ogg":
+            self.losses += ogg.losses(self._source, self.sample_rate)
+        if self._damaged and not self.losses:
+            self.losses += self._gaps
+        missing = (self.announced or 0) - decoded
+        known = sum(loss.seconds for loss in self.losses)
+        if missing > known + _TOLERANCE:
+            gaps = [] if self.losses else self._gaps
+            known += sum(loss.seconds for loss in gaps)
+            self.losses += gaps
+            if missing > known + _TOLERANCE:
+                self.losses.append(Loss(decoded + known, missing - known))
+        self.truncated = self._damaged or bool(self.losses)
+
+    def _samples(self, frame: Any) -> np.ndarray:
+        samples = frame.to_ndarray()
+        if frame.format.is_planar:
+            samples = samples.T
+        samples = samples.reshape(-1, frame.layout.nb_channels)
+        return pcm_to_float(samples, name=self.name)
+
+
+def _is_default(stream: Any) -> bool:
+    return "default" in str(getattr(stream, "disposition", "")).lower()
+
+
+def _rate_and_channels(frame: Any) -> tuple[int, int]:
+    return frame.sample_rate, frame.layout.nb_channels
