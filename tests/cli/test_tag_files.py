@@ -103,7 +103,7 @@ def test_wrong_use_is_one_message(song, tmp_path, options, message):
 def run_process(*arguments, **options):
     program = "from keras_musictag.cli import main; main()"
     return subprocess.run(
-        [sys.executable, "-c", program, "tag", *map(str, arguments)],
+        [sys.executable, "-c", program, *map(str, arguments)],
         capture_output=True,
         text=True,
         **options,
@@ -135,7 +135,7 @@ def bad_files(tmp_path):
 def test_a_process_says_what_it_could_not_write_and_what_it_did(
     song, bad_files, format
 ):
-    done = run_process(song.parent, "--write", "--format", format)
+    done = run_process("tag", song.parent, "--write", "--format", format)
     assert done.returncode == 1
     for path, reason in bad_files.items():
         (line,) = [x for x in done.stderr.splitlines() if x.startswith(f"{path}: ")]
@@ -155,8 +155,8 @@ def test_a_process_of_a_file_that_is_immutable(song):
     if program is None or subprocess.run([program, "+i", song]).returncode:
         pytest.skip("needs chattr, and a file system that knows it")
     try:
-        done = run_process(song, "--write")
-        undone = run_process(song, "--undo")
+        done = run_process("tag", song, "--write")
+        undone = run_process("untag", song)
     finally:
         subprocess.run([program, "-i", song], check=True)
     assert done.returncode == 1
