@@ -25,24 +25,6 @@ def pytest_xdist_setupnodes():
     subprocess.run([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Put tests that share a fixture of their module or folder into one process.
-
-    Two processes would both load, trace or export what it holds. Tests that are an
-    `xdist_group` of their own stay one.
-    """
-    for item in items:
-        fixtures = [found[-1] for found in item._fixtureinfo.name2fixturedefs.values()]
-        homes = [
-            fixture.baseid
-            for fixture in fixtures
-            if fixture.scope in ("module", "session") and "/" in fixture.baseid
-        ]
-        if homes and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(min(homes, key=len)))
-
-
 @contextlib.contextmanager
 def _skipped_without_shared_data():
     """Skip what asks for a reference that is not in the bundled part."""

@@ -26,14 +26,7 @@ SMALL = {
 }
 
 
-# One process builds, traces and compiles an architecture, for all of its tests.
-BY_NAME = [
-    pytest.param(name, marks=pytest.mark.xdist_group(f"contract of {name}"))
-    for name in NAMES
-]
-
-
-@pytest.fixture(scope="module", params=BY_NAME)
+@pytest.fixture(scope="module", params=NAMES)
 def model(request):
     keras.utils.set_random_seed(0)
     return registry()[request.param](LABELS, **SMALL.get(request.param, {}))
