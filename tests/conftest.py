@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+# One core for each process: with more threads PyTorch's and scikit-learn's spin while
+# they wait for one another, and take twice the time.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # The Hub's client reads it when it is imported: no test asks the real Hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
