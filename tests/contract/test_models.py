@@ -148,15 +148,27 @@ def test_one_sample_is_enough(model):
     assert np.isfinite(scores).all()
 
 
-def test_endpoints_have_features(model, chunks):
-    features = model.embed(
-        chunks[0], layer=model.endpoints, aggregate=None, tail="drop"
+def test_endpoints_are_what_the_layers_compute(model, chunks):
+    features, others = (
+        model.embed(chunk, layer=model.endpoints, aggregate=None, tail="drop")
+        for chunk in chunks[:2]
     )
-    assert "penultimate" in features
+    assert list(features) == model.endpoints
+    assert model.endpoints[-2:] == ["penultimate", "scores"]
     for name, value in features.items():
-        assert value.shape[0] == 1, name
+        assert value.shape == others[name].shape and value.shape[0] == 1, name
         assert np.isfinite(value).all(), name
-    assert features["penultimate"].ndim == 2
+        assert not np.array_equal(value, others[name]), f"{name} hears nothing"
+    plan = model.chunking.replace(tail="drop")
+    (piece,) = (piece for _, piece in plan.chunks([chunks[0]]))
+    embedding = model.backbone(model.frontend(piece[None]), training=False)
+    embedding = keras.ops.convert_to_numpy(embedding)
+    tolerance = 1e-4 * max(1.0, np.abs(embedding).max())
+    np.testing.assert_allclose(features["penultimate"], embedding, atol=tolerance)
+    scores = scores_of(model, piece[None])
+    np.testing.assert_allclose(features["scores"], scores, atol=1e-5)
+    again = keras.ops.convert_to_numpy(model.head(features["penultimate"]))
+    np.testing.assert_allclose(again, scores, atol=1e-5)
 
 
 def test_every_part_learns(model, chunks):

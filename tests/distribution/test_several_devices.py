@@ -16,13 +16,7 @@ TRAININGS = ["crops", "short batch", "short batch of tf.data", "files", "rates"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-BACKENDS = [
-    pytest.param(name, marks=pytest.mark.xdist_group(f"devices of {name}"))
-    for name in ("tensorflow", "jax")
-]
-
-
-@pytest.fixture(scope="module", params=BACKENDS)
+@pytest.fixture(scope="module", params=["tensorflow", "jax"])
 def folder(request, tmp_path_factory):
     pytest.importorskip(request.param)
     path = tmp_path_factory.mktemp(request.param)

@@ -21,7 +21,6 @@ for package in ("onnx", "tf2onnx", "onnxruntime", "tensorflow"):
     pytest.importorskip(package)
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("web page"),
     pytest.mark.skipif(shutil.which("npm") is None, reason="needs npm (Node.js)"),
     pytest.mark.skipif(
         keras.backend.backend() != "tensorflow", reason="the page is the same on each"

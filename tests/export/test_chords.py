@@ -16,7 +16,6 @@ for package in ("onnx", "tf2onnx", "onnxruntime", "ai_edge_litert", "tensorflow"
     pytest.importorskip(package)
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("exported chords"),
     pytest.mark.skipif(
         keras.backend.backend() != "tensorflow", reason="takes long there"
     ),

@@ -23,7 +23,7 @@ NAMES = (*COMPARISONS, *SEGMENTATION)
 
 
 @pytest.fixture(scope="module")
-def songs(corpus, reference):
+def songs(rendered_labels, reference):
     folder = reference / "crema"
     stored = json.loads((folder / "scores.json").read_text())
     right, guess = (
@@ -31,7 +31,7 @@ def songs(corpus, reference):
             name: ChordSequence.from_lab(where / f"{name}.lab")
             for name in stored["songs"]
         }
-        for where in (corpus / "chords", folder / "annotations" / "chords")
+        for where in (rendered_labels, folder / "annotations" / "chords")
     )
     return stored, right, guess
 

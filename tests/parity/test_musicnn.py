@@ -76,6 +76,8 @@ def top_tags(folder):
 def waveforms(folder):
     """Of each clip what the original loaded, at 16 kHz."""
     files = sorted(folder.glob("waveform__*.npz"))
+    if not files:
+        pytest.skip("the reference has no waveform__*.npz")
     return {path.stem.removeprefix("waveform__"): load(path) for path in files}
 
 
