@@ -63,7 +63,7 @@ def test_no_sound_is_lost_in_silence(name, tmp_path):
     assert audio.duration(path) == len(y) / rate
 
 
-def near(y, expected, rate, begin, most=0.06, least=0.75):
+def near(y, expected, rate, begin, most=0.06, least=0.65):
     """Assert that half a second from `begin` on is there, a little moved at most."""
     first, size, slack = int(begin * rate), rate // 2, int(most * rate)
     piece = expected[first : first + size].astype("float64")
