@@ -35,11 +35,12 @@ def layout(file: Any, head: bytes) -> Layout | None:
         file: Path or binary file object.
         head: Its first bytes.
     """
-    begin = behind_tags(head, 0)
+    begin, rubbish = behind_tags(head, 0), b""
     if begin >= len(head):  # a large picture in the tag
         head, start = read_at(file, begin, 64), 0
     else:
         start = head.find(b"fLaC", begin)
+        rubbish = head[begin : max(begin, start)]
         head, begin = head[start:], start
     stream = _stream(head) if start >= 0 else None
     if stream is None:
@@ -51,7 +52,8 @@ def layout(file: Any, head: bytes) -> Layout | None:
         too_small = _goes_on(source, begin, size, stream)
     if too_small:  # or libsndfile would stop there
         stream = stream._replace(total=None)
-    return Layout([_segment(file, begin, size, stream)], announced=stream.total)
+    first = _segment(file, begin, size, stream)
+    return Layout([first], announced=stream.total, damaged=any(rubbish))
 
 
 def _goes_on(source: Any, begin: int, size: int, stream: _Stream) -> bool:

@@ -30,6 +30,7 @@ _WINDOW = 2**20
 _AHEAD = 2**15  # bytes in sight of a header: a few of the largest frames
 # Padding of a disk's clusters is no loss; more than that may have been sound.
 _MOST_PADDING = 2**15
+_MOST_BY_CHANCE = 4  # headers that are found in rubbish
 _HEADER = re.compile(rb"\xff[\xe2-\xff][\x00-\xef]")
 
 
@@ -53,6 +54,7 @@ class Survey:
     info: Info | None
     damage: list[tuple[int, int]]  # index of a frame, bytes that are no sound there
     silent_bytes: int  # behind the last frame, without tags
+    lone_frames: tuple[int, int]  # headers in rubbish: before the frames, and behind
     ends_whole: bool  # whether the last frame is all there
 
     def formats(self) -> list[list[Run]]:
@@ -142,6 +144,10 @@ class Survey:
             second = starts[index] + self._seconds(run.format, frame - run.first)
             least = self._seconds(run.format, 1)
             found.append(Loss(second, max(least, size / rate)))
+        form = self.runs[0].format
+        for at, count in zip((0.0, seconds), self.lone_frames, strict=True):
+            if count >= _MOST_BY_CHANCE:
+                found.append(Loss(at, self._seconds(form, count)))
         if self.silent_bytes > _MOST_PADDING and not (self.info and self.info.frames):
             found.append(Loss(seconds, self.silent_bytes / rate))
         return found
@@ -161,6 +167,11 @@ def survey(file: Any) -> Survey:
         A `Survey`; its `runs` are empty if the file is no MPEG audio.
     """
     return _Walker(file).walk()
+
+
+def _format_at(data: bytes, index: int) -> Format | None:
+    header = data[index + 1 : index + 4]
+    return read_format(*header) if len(header) == 3 else None
 
 
 class _Walker:
@@ -198,6 +209,12 @@ class _Walker:
             info,
             self.damage,
             max(0, silent),
+            (
+                self._count_headers(0, self.offsets[0]),
+                self._count_headers(end, self.size),
+            )
+            if self.runs
+            else (0, 0),
             silent < SMALLEST_FRAME,
         )
 
@@ -322,6 +339,16 @@ class _Walker:
         self.sizes = list(self.sizes)
         for padding in (0, 2):
             self.sizes[key & ~2 | padding] = size + unit * (padding >> 1)
+
+    def _count_headers(self, begin: int, end: int) -> int:
+        """Count headers of the format of the sound in what is no row of frames."""
+        begin = self._behind_tags(begin)
+        self.file.seek(begin)
+        data = self.file.read(max(0, min(_WINDOW, end - begin)))
+        form = self.runs[0].format
+        return sum(
+            _format_at(data, match.start()) == form for match in _HEADER.finditer(data)
+        )
 
     def _take_out_info(self) -> Info | None:
         """Leave out frames that tell of the others; give what the first one tells.

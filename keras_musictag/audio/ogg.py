@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from keras_musictag.audio.pieces import Pieces, rewound
 from keras_musictag.audio.segments import Layout, Loss, Segment
+from keras_musictag.audio.tag_sizes import behind_tags
 
 _WINDOW = 2**20
 _LONGEST = 65307  # bytes of a page
@@ -50,7 +51,8 @@ def layout(file: Any, head: bytes) -> Layout | None:
         links = _links(source)
     if not links:
         return None
-    damaged = any(link.broken for link in links)
+    rubbish = head[behind_tags(head, 0) : links[0].begin]
+    damaged = any(link.broken for link in links) or any(rubbish)
     if len(links) == 1 and links[0].begin == 0 and not damaged:
         segments = [Segment(file)]
     else:

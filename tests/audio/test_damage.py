@@ -15,6 +15,7 @@ from keras_musictag import audio
 from keras_musictag.errors import AudioWarning
 
 av = pytest.importorskip("av", reason="it makes the files, and judges")
+correlate = pytest.importorskip("scipy.signal").correlate
 
 from benchmarks import sound_files as made  # noqa: E402
 from benchmarks.damaged_sound import GROUPS  # noqa: E402
@@ -24,11 +25,16 @@ LOSSY = re.compile(r"lost|wrong|blank|cut|holes|inside|too large|of 255")
 # ... and in these it is not, or nothing in the file tells: the bytes of MP3 frames have
 # no checksum; a header that counts bytes shows that the frames are all there.
 WHOLE = re.compile(r"MP3 inside|10 bytes wrong|rate, start lost|count too|RF64, size")
-CASES = {
-    f"{group}: {name}": (suffix, content, seconds)
-    for group, cases in GROUPS.items()
-    for name, suffix, content, seconds in cases()
-}
+
+
+@pytest.fixture(scope="module")
+def cases():
+    """Suffix, content and seconds by name."""
+    return {
+        f"{group}: {name}": (suffix, content, seconds)
+        for group, make in GROUPS.items()
+        for name, suffix, content, seconds in make()
+    }
 
 
 def read(path, **options):
@@ -44,31 +50,43 @@ def write(path, content):
     return path
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_no_sound_is_lost_in_silence(name, tmp_path):
-    suffix, content, seconds = CASES[name]
-    path = write(tmp_path / f"a{suffix}", content)
+def complaint(name, path, seconds):
+    """Say what is wrong with how a file is read, if something is."""
     y, rate, told = read(path)
-    lossy = bool(LOSSY.search(name)) and not WHOLE.search(name)
-    assert len(told) == lossy, told
+    kept, lossy = len(y) / rate, bool(LOSSY.search(name) and not WHOLE.search(name))
+    if len(told) != lossy:
+        return f"warned {len(told)} times: {told}"
+    if audio.duration(path) != kept:
+        return "its duration is another one"
     if not lossy:
-        assert len(y) / rate > seconds - 0.03
-        assert (
-            len(y) / rate > made.ffmpeg_seconds(path) - 0.1
-            or "rate and channels" in name
-        )
-    elif "Opus" not in name and "Matroska" not in name:  # whose pages are long
+        # FFmpeg plays a second stream of FLAC at a wrong rate.
+        theirs = 0 if "rate and channels" in name else made.ffmpeg_seconds(path) - 0.1
+        least = max(seconds - 0.03, theirs)
+    elif "Opus" in name or "Matroska" in name:  # whose pages are long
+        least = seconds - 4
+    else:
         lost = sum(float(s) for s in re.findall(r"([\d.]+) s at ", told[0]))
-        assert len(y) / rate > min(seconds, made.SECONDS - lost) - 0.7
-    assert audio.duration(path) == len(y) / rate
+        least = min(seconds, made.SECONDS - lost) - 0.7
+    return "" if kept > least else f"{kept} s where {least} s are needed"
 
 
-def near(y, expected, rate, begin, most=0.06, least=0.75):
+@pytest.mark.parametrize("group", GROUPS)
+def test_no_sound_is_lost_in_silence(group, cases, tmp_path):
+    complaints = {}
+    for name, (suffix, content, seconds) in cases.items():
+        if name.startswith(f"{group}:"):
+            path = write(tmp_path / f"a{suffix}", content)
+            complaints[name] = complaint(name, path, seconds)
+    assert len(complaints) > 10
+    assert {name: text for name, text in complaints.items() if text} == {}
+
+
+def near(y, expected, rate, begin, most=0.06, least=0.65):
     """Assert that half a second from `begin` on is there, a little moved at most."""
     first, size, slack = int(begin * rate), rate // 2, int(most * rate)
     piece = expected[first : first + size].astype("float64")
     around = y[max(0, first - slack) : first + size + slack].astype("float64")
-    scores = np.correlate(around, piece, "valid")
+    scores = correlate(around, piece, "valid")
     at = int(np.argmax(scores))
     assert np.corrcoef(around[at : at + size], piece)[0, 1] > least, begin
     return at + max(0, first - slack) - first
@@ -81,8 +99,8 @@ def near(y, expected, rate, begin, most=0.06, least=0.75):
     + ["variable rate, no header: loud start", "joined, half the sample rate"]
     + ["layer II, zeros inside"],
 )
-def test_both_sides_of_a_place_in_mp3_sound_right(name, tmp_path):
-    suffix, content, _ = CASES[f"MP3: {name}"]
+def test_both_sides_of_a_place_in_mp3_sound_right(name, cases, tmp_path):
+    suffix, content, _ = cases[f"MP3: {name}"]
     y, rate, _ = read(write(tmp_path / f"a{suffix}", content))
     source = made.bursts().mean(axis=1)
     if "variable" not in name:
@@ -100,13 +118,13 @@ def test_both_sides_of_a_place_in_mp3_sound_right(name, tmp_path):
         near(y, source, rate, 10, most=0.13)
 
 
-def test_mp3_is_that_of_ffmpeg_where_nothing_is_lost(tmp_path):
+def test_mp3_is_that_of_ffmpeg_where_nothing_is_lost(cases, tmp_path):
     for name in (
         "variable rate, no header: quiet start",
         "two joined",
         "zeros at the end",
     ):
-        suffix, content, _ = CASES[f"MP3: {name}"]
+        suffix, content, _ = cases[f"MP3: {name}"]
         path = write(tmp_path / f"a{suffix}", content)
         y, rate, _ = read(path)
         with av.open(str(path)) as container:
@@ -152,17 +170,21 @@ def test_chained_ogg_is_its_parts(subtype, tmp_path):
     np.testing.assert_allclose(y, np.concatenate(expected), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name.startswith("chunks")])
-def test_wrong_sizes_change_no_sample(name, tmp_path):
-    suffix, content, seconds = CASES[name]
-    y, rate, _ = read(write(tmp_path / f"a{suffix}", content))
+def test_wrong_sizes_change_no_sample(cases, tmp_path):
+    chunks = {name: case for name, case in cases.items() if "chunks" in name}
+    for name, (suffix, content, seconds) in chunks.items():
+        check_samples(name, write(tmp_path / f"a{suffix}", content), seconds)
+
+
+def check_samples(name, path, seconds):
+    y, rate, _ = read(path)
     expected = made.bursts().mean(axis=1)[: int(seconds * rate)]
     assert rate == made.RATE and len(y) >= len(expected) - 22
     n = min(len(y), len(expected))
     if "ADPCM" in name:
         assert np.corrcoef(y[:n], expected[:n])[0, 1] > 0.95
     else:
-        np.testing.assert_allclose(y[:n], expected[:n], atol=4e-5)
+        np.testing.assert_allclose(y[:n], expected[:n], atol=4e-5, err_msg=name)
 
 
 def test_a_recording_of_nothing_stays_one(tmp_path):
@@ -173,10 +195,10 @@ def test_a_recording_of_nothing_stays_one(tmp_path):
         audio.load(write(tmp_path / "a.wav", wav + more))
 
 
-def test_damage_is_read_without_pyav_as_well(tmp_path, monkeypatch):
+def test_damage_is_read_without_pyav_as_well(cases, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     for name in ("MP3: zeros inside", "MP3: joined, mono then stereo", "FLAC: cut"):
-        suffix, content, seconds = CASES[name]
+        suffix, content, seconds = cases[name]
         y, rate, _ = read(write(tmp_path / f"a{suffix}", content))
         assert len(y) / rate > seconds - 0.1
 
