@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_musictag import audio
+from keras_musictag.audio.arrays import check_sample_rate
 from keras_musictag.checks import check_choice
 from keras_musictag.chords import Vocabulary, decode, find_beats, get_vocabulary
 from keras_musictag.chords.chordogram import Chordogram
@@ -202,7 +202,7 @@ class TrackRecognition:
         self, tracks: Iterable, rate: int
     ) -> Iterator[tuple[Any, Chordogram | TrackError]]:
         """Give each track with its chordogram, or the error that says why not."""
-        for output in self._run(tracks, audio.check_sample_rate(rate)):
+        for output in self._run(tracks, check_sample_rate(rate)):
             if output.error is not None:
                 yield output.track, output.error
                 continue

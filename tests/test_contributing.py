@@ -49,7 +49,8 @@ def test_the_text_leads_to_a_model_a_preset_and_a_data_set(tmp_path):
         (package / name).unlink()  # a link to the file of the checkout
         (package / name).write_text(text + addition)
     (tmp_path / "tools").mkdir()
-    shutil.copy(ROOT / "tools" / "generate_api.py", tmp_path / "tools")
+    for name in ("tools/generate_api.py", "tools/floors.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "moods").mkdir()
     table = "file,moods,part\na.wav,calm,train\nb.wav,wild,test\n"
     (tmp_path / "moods" / "moods.csv").write_text(table)

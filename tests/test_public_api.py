@@ -3,31 +3,15 @@
 import difflib
 import importlib
 import inspect
+import sys
 from pathlib import Path
 
 import keras_musictag as kmt
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+from floors import public_rooms
+
 LISTING = Path(__file__).with_name("public_api.txt")
-ROOMS = (
-    "audio",
-    "augmentation",
-    "chords",
-    "compat",
-    "conversion",
-    "data",
-    "demo",
-    "errors",
-    "export",
-    "hub",
-    "layers",
-    "library",
-    "metrics",
-    "models",
-    "pages",
-    "plotting",
-    "presets",
-    "tagfiles",
-)
 
 
 def public_names() -> list[str]:
@@ -37,11 +21,9 @@ def public_names() -> list[str]:
         value = getattr(kmt, name)
         if inspect.isclass(value):
             names |= {f"keras_musictag.{name}.{m}" for m in methods(value)}
-    for room in ROOMS:
+    for room in public_rooms():
         module = importlib.import_module(f"keras_musictag.{room}")
-        names |= {
-            f"{module.__name__}.{name}" for name in getattr(module, "__all__", ())
-        }
+        names |= {f"{module.__name__}.{name}" for name in module.__all__}
     return sorted(names)
 
 

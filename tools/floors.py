@@ -24,6 +24,17 @@ def contracts() -> list[dict]:
     return settings["tool"]["importlinter"]["contracts"]
 
 
+def public_rooms() -> list[str]:
+    """Return the rooms whose `__init__` lists public names, sorted."""
+    rooms = []
+    for layer in contracts()[0]["layers"]:
+        for name in re.split(r"\s*[|:]\s*", layer):
+            path = source(PACKAGE, name)
+            if path.name == "__init__.py" and "__all__" in path.read_text("utf-8"):
+                rooms.append(name)
+    return sorted(rooms)
+
+
 def table(contract: dict) -> str:
     """Return a contract as a Markdown table, the highest floor first."""
     (container,) = contract["containers"]

@@ -4,29 +4,15 @@ python tools/generate_api.py           # write keras_musictag/__init__.pyi
 python tools/generate_api.py --check   # fail if it is stale
 """
 
+import importlib
 import sys
 from pathlib import Path
+
+from floors import public_rooms
 
 from keras_musictag.models import registry
 
 STUB = Path(__file__).resolve().parent.parent / "keras_musictag" / "__init__.pyi"
-ROOMS = (
-    "audio",
-    "augmentation",
-    "chords",
-    "compat",
-    "conversion",
-    "data",
-    "demo",
-    "export",
-    "layers",
-    "library",
-    "metrics",
-    "models",
-    "pages",
-    "plotting",
-    "tagfiles",
-)
 NAMES = {
     "errors": (
         "AudioError",
@@ -64,8 +50,10 @@ def stub() -> str:
     for name, model in registry().items():
         module = model.__module__.removeprefix("keras_musictag.")
         names.setdefault(module, []).append(name)
-    public = sorted({*ROOMS, *(item for items in names.values() for item in items)})
-    rooms = ",\n    ".join(ROOMS)
+    at_top = {item for items in names.values() for item in items}
+    listed_rooms = [room for room in public_rooms() if not own_names(room) <= at_top]
+    public = sorted({*listed_rooms, *at_top})
+    rooms = ",\n    ".join(listed_rooms)
     lines = [f"from . import (\n    {rooms},\n)"]
     for module in sorted(names):
         items = sorted(names[module])
@@ -77,6 +65,11 @@ def stub() -> str:
     listed = ",\n    ".join(f'"{name}"' for name in public)
     lines += ["", f"__all__ = [\n    {listed},\n]", "__version__: str", ""]
     return "\n".join(lines)
+
+
+def own_names(room: str) -> set[str]:
+    """Return the names that a room lists as public."""
+    return set(importlib.import_module(f"keras_musictag.{room}").__all__)
 
 
 def main() -> None:

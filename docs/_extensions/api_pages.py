@@ -8,28 +8,35 @@ import functools
 import importlib
 import inspect
 import operator
+import sys
 from pathlib import Path
 
 import keras_musictag as kmt
 
-ROOMS = (
-    "audio",
-    "layers",
-    "augmentation",
-    "data",
-    "metrics",
-    "plotting",
-    "chords",
-    "pages",
-    "models",
-    "conversion",
-    "export",
-    "tagfiles",
-    "library",
-    "demo",
-    "compat.musicnn",
-    "compat.crema",
-)
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+from floors import public_rooms
+
+# The pages in this order; a room that is not here comes last.
+ORDER = (
+    "audio layers augmentation data metrics plotting chords pages models conversion "
+    "export tagfiles library demo"
+).split()
+COMPAT = ["compat.musicnn", "compat.crema"]
+
+
+def _rooms() -> list[str]:
+    """Rooms with a page: those that list names which are not at the top as well."""
+    rooms = [room for room in public_rooms() if room != "compat"]
+    own = [r for r in rooms if not set(_module(r).__all__) <= set(kmt.__all__)]
+    return sorted(own, key=[*ORDER, *sorted(own)].index) + COMPAT
+
+
+def _module(room: str):
+    # The command registers its classes in `models`; `compat` loads lazily.
+    return importlib.import_module(f"keras_musictag.{room}".rstrip("."))
+
+
+ROOMS = _rooms()
 TITLES = {
     "models": "Taggers and chord recognisers",
     "audio": "Audio: files, arrays, chunks",
@@ -167,11 +174,6 @@ CONSTANTS = {
     "metrics.SEGMENTATION": "Scores of mir_eval for the borders of chords.",
 }
 HERE = Path(__file__).resolve().parent.parent / "api"
-
-
-def _module(room: str):
-    # The command registers its classes in `models`; `compat` loads lazily.
-    return importlib.import_module(f"keras_musictag.{room}".rstrip("."))
 
 
 def room_names(room: str) -> list[str]:

@@ -5,8 +5,6 @@ full scale 1, mean of the channels. Nothing is clipped, normalised or guessed.
 """
 
 from keras_musictag.audio.arrays import (
-    check_axes,
-    check_sample_rate,
     resample,
     resample_blocks,
     to_mono,
@@ -25,8 +23,6 @@ from keras_musictag.audio.files import (
 __all__ = [
     "ChunkPlan",
     "blocks",
-    "check_axes",
-    "check_sample_rate",
     "demo_path",
     "duration",
     "excerpt",

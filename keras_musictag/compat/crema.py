@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_musictag import audio
+from keras_musictag.audio.arrays import check_sample_rate
 from keras_musictag.chords import decode
 from keras_musictag.chords.chordogram import with_bass
 from keras_musictag.chords.vocabulary import TINY
@@ -77,7 +78,7 @@ def analyze(filename=None, y=None, sr=None) -> Any:
     if filename is not None:
         duration = audio.duration(filename)
     else:
-        duration = np.shape(y)[-1] / audio.check_sample_rate(sr)
+        duration = np.shape(y)[-1] / check_sample_rate(sr)
     jam = jams.JAMS()
     jam.file_metadata.duration = duration
     annotation = jams.Annotation(namespace="chord", time=0, duration=duration)

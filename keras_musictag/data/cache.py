@@ -12,7 +12,7 @@ from tokenize import TokenError
 
 import numpy as np
 
-from keras_musictag import audio
+from keras_musictag.audio.arrays import check_sample_rate
 from keras_musictag.checks import check_positive_int
 from keras_musictag.data.track import Track
 from keras_musictag.errors import AudioWarning
@@ -88,7 +88,7 @@ class AudioCache:
         """
         if not isinstance(track, Track):
             track = Track(os.fspath(track), track)
-        rate = audio.check_sample_rate(sample_rate)
+        rate = check_sample_rate(sample_rate)
         key = _key(track, rate)
         y = None if key is None else self._get(key)
         if y is None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_musictag import audio
+from keras_musictag.audio.arrays import check_sample_rate
 from keras_musictag.checks import check_choice, check_positive_int
 from keras_musictag.data import reader as reading
 from keras_musictag.data.cache import AudioCache
@@ -357,7 +357,7 @@ def _make_reader(tracks, *, targets, **options) -> reading.ChunkReader:
         )
     check_choice(options["chunks"], CHUNKS, name="chunks")
     check_choice(options["on_error"], ON_ERROR, name="on_error")
-    options["sample_rate"] = audio.check_sample_rate(options["sample_rate"])
+    options["sample_rate"] = check_sample_rate(options["sample_rate"])
     for name in ("chunk_samples", "batch_size", "chunks_per_track"):
         options[name] = check_positive_int(options[name], name=name)
     if options["chunks"] == "middle" and options["chunks_per_track"] > 1:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_musictag import audio
+from keras_musictag.audio.arrays import check_sample_rate
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.errors import AudioError, AudioWarning, LabelError
 
@@ -142,4 +143,4 @@ def _load_member(path, member: str) -> tuple[np.ndarray, int]:
             advice="Check that the audio and the annotations are of one release.",
         ) from error
     # `sr_hz` may be stored as an array of one number.
-    return audio.to_mono(y), audio.check_sample_rate(int(np.ravel(rate)[0]))
+    return audio.to_mono(y), check_sample_rate(int(np.ravel(rate)[0]))

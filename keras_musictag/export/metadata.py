@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_musictag.audio import ChunkPlan, check_sample_rate
+from keras_musictag.audio import ChunkPlan
+from keras_musictag.audio.arrays import check_sample_rate
 from keras_musictag.checks import check_choice, check_positive_int
 from keras_musictag.chords.vocabulary import (
     VOCABULARIES,

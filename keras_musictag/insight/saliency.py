@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_musictag import audio
+from keras_musictag.audio.arrays import check_sample_rate
 from keras_musictag.checks import check_choice, check_positive, check_positive_int
 from keras_musictag.errors import LabelError
 from keras_musictag.layers import CQT, HCQT, STFT, LogMelSpectrogram
@@ -152,7 +153,7 @@ def saliency(
     around = _places(method, n_samples, noise, seed)
     size = check_positive_int(batch_size, name="batch_size")
     rate = tagger.sample_rate if sample_rate is None else sample_rate
-    rate = audio.check_sample_rate(rate)
+    rate = check_sample_rate(rate)
     column = tagger.labels.names.index(label)
     view = _Spectrogram(tagger) if _has_bins(tagger.frontend) else _Waveform(tagger)
     cut = list(sources.cut(source, rate, tagger.sample_rate, tagger.chunking))

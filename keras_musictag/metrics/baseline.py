@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from keras_musictag import audio
-from keras_musictag.audio.arrays import is_array
+from keras_musictag.audio.arrays import check_sample_rate, is_array
 from keras_musictag.checks import check_positive, check_positive_int
 from keras_musictag.errors import ConfigError, import_librosa
 from keras_musictag.metrics.arrays import as_floats, check_targets
@@ -112,7 +112,7 @@ def mfcc_statistics(
     ```
     """
     librosa = import_librosa("The MFCC baseline")
-    rate = audio.check_sample_rate(sample_rate)
+    rate = check_sample_rate(sample_rate)
     check_positive_int(n_mfcc, name="n_mfcc")
     rows = []
     for track in tracks:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_musictag import audio
-from keras_musictag.audio.arrays import is_array
+from keras_musictag.audio.arrays import check_sample_rate, is_array
 from keras_musictag.errors import ConfigError, LabelError
 from keras_musictag.metrics.arrays import check_targets, check_tracks, one_hot
 from keras_musictag.metrics.classes import class_scores
@@ -262,7 +262,7 @@ def _rate(tagger, sample_rate):
             received=f"sample_rate=None, and {type(tagger).__name__} has none",
             advice="Pass `sample_rate`.",
         )
-    return audio.check_sample_rate(rate)
+    return check_sample_rate(rate)
 
 
 def _columns(tagger, labels):

@@ -8,4 +8,6 @@ Write `import keras_musictag.models` before `keras.saving.load_model` on a
 
 from keras_musictag.models.base import registry
 
+__all__ = ["registry"]
+
 registry()

@@ -7,7 +7,7 @@ from typing import Self
 import keras
 import numpy as np
 
-from keras_musictag import audio
+from keras_musictag.audio.arrays import check_sample_rate
 from keras_musictag.checks import check_positive_int
 from keras_musictag.chords.vocabulary import (
     Vocabulary,
@@ -96,7 +96,7 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
         # === Config ===
         self.frontend, self.backbone = analysis, network
         self.vocabulary = vocabulary
-        self.sample_rate = audio.check_sample_rate(sample_rate)
+        self.sample_rate = check_sample_rate(sample_rate)
         self.hop_length = check_positive_int(hop_length, name="hop_length")
         self.policy = dtype
         self.settings = settings or {}

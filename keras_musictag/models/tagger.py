@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_musictag import audio
+from keras_musictag.audio.arrays import check_sample_rate
 from keras_musictag.checks import check_choice
 from keras_musictag.labels import Labels
 from keras_musictag.models import devices
@@ -108,7 +109,7 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         self.frontend, self.backbone, self.head = analysis, network, head
         self.labels = labels
         self.problem_type = problem_type
-        self.sample_rate = audio.check_sample_rate(sample_rate)
+        self.sample_rate = check_sample_rate(sample_rate)
         self.chunking = chunking
         self.dropout = dropout
         self.policy = dtype

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_musictag import audio
+from keras_musictag.audio.arrays import check_sample_rate
 from keras_musictag.chords import Vocabulary
 from keras_musictag.chords.chordogram import CHORD, Chordogram, silent_outputs
 from keras_musictag.layers.compression import compress
@@ -123,7 +124,7 @@ class WholeTrack:
             AudioError: If the source is not usable audio.
         """
         rate = self.sample_rate if sample_rate is None else sample_rate
-        (output,) = self.run_frontend([source], audio.check_sample_rate(rate))
+        (output,) = self.run_frontend([source], check_sample_rate(rate))
         if output.error is not None:
             raise output.error
         return output.outputs["magnitudes"]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from keras_musictag import audio
+from keras_musictag.audio.arrays import check_sample_rate
 from keras_musictag.checks import check_positive_int
 from keras_musictag.labels import Labels
 from keras_musictag.tracks import sources
@@ -252,7 +253,7 @@ class TrackScoring:
         if tail is not None:
             plan = plan.replace(tail=tail)
         rate = self.sample_rate if sample_rate is None else sample_rate
-        rate = audio.check_sample_rate(rate)
+        rate = check_sample_rate(rate)
         names = (names,) if isinstance(names, str) else names
         forward = self._forward(names)
 

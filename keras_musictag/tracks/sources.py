@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_musictag import audio
+from keras_musictag.audio.arrays import check_axes
 from keras_musictag.checks import check_choice
 from keras_musictag.errors import AudioError, AudioWarning
 from keras_musictag.tracks.inference import TRACK_ERRORS, Chunk
@@ -65,7 +66,7 @@ def batch(x) -> list:
             received=f"shape {tuple(x.shape)}",
             advice="Pass (samples,) or (batch, samples).",
         )
-    audio.check_axes(x.shape)
+    check_axes(x.shape)
     return [x[i] for i in range(x.shape[0])]
 
 
