@@ -99,7 +99,7 @@ class TrackRecognition:
             print(segment.start, segment.end, segment.label)
         ```
         """
-        tracks, single = sources.listed(source)
+        tracks, single = sources.as_tracks(source)
         outcomes = self.iter_chords(
             tracks,
             sample_rate,
@@ -175,7 +175,7 @@ class TrackRecognition:
         print(p.shape[1], chordogram.labels[p[0].argmax()])
         ```
         """
-        tracks, single = sources.listed(source)
+        tracks, single = sources.as_tracks(source)
         outcomes = self.iter_chordograms(tracks, sample_rate)
         return sources.collect(outcomes, tracks, single, on_error)
 

@@ -53,7 +53,7 @@ def _is_positive_whole(value: float) -> bool:
 
 def is_array(x: Any) -> bool:
     """Say whether `x` is a NumPy array or a tensor (a path or a file is not)."""
-    return hasattr(x, "__array__")
+    return hasattr(x, "__array__") and hasattr(x, "shape")
 
 
 def to_mono(y: Any, *, name: str = "array") -> np.ndarray:

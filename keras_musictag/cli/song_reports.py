@@ -14,7 +14,7 @@ from keras_musictag.pages.summary import SongSummary
 CHORD_PRESET = "crema"
 
 
-class Listener:
+class ChordsAndTempo:
     """Finds chords and tempo of a track, once for all who ask."""
 
     def __init__(self):
@@ -52,7 +52,7 @@ class Reports:
     """
 
     targets: dict[Path, Path]
-    listener: Listener | None
+    listener: ChordsAndTempo | None
 
     def add(self, path: Path, song: SongSummary, show: Say) -> None:
         """Write the page of one track; what cannot be found is named and left out."""

@@ -28,7 +28,7 @@ from keras_musictag.cli.rendering import (
     Renderer,
     TableRenderer,
 )
-from keras_musictag.cli.song_reports import Listener, Reports, check_report
+from keras_musictag.cli.song_reports import ChordsAndTempo, Reports, check_report
 from keras_musictag.cli.tag_files import make_writer
 from keras_musictag.labels import NO_GROUP, Labels
 from keras_musictag.pages.summary import SongSummary
@@ -155,7 +155,7 @@ def tag(
     check_report(report, no_chords)
     check_output("--report", report)
     taggrams = _named_after(taggram, files)
-    listener = Listener()
+    listener = ChordsAndTempo()
     reports = Reports(
         _named_after(report, files), None if no_chords or exported else listener
     )

@@ -7,7 +7,7 @@ from keras_musictag import errors
 from keras_musictag.cli.files import Say
 from keras_musictag.cli.printing import say
 from keras_musictag.cli.rendering import Renderer
-from keras_musictag.cli.song_reports import Listener
+from keras_musictag.cli.song_reports import ChordsAndTempo
 from keras_musictag.labels import Labels
 from keras_musictag.pages.summary import SongSummary
 from keras_musictag.tagfiles import FieldChange, FieldMap, choose_fields, write
@@ -32,7 +32,7 @@ class Writer:
     dry_run: bool
     key: bool
     tempo: bool
-    listener: Listener
+    listener: ChordsAndTempo
 
     def add(self, path: Path, song: SongSummary, renderer: Renderer, show: Say) -> None:
         """Write into one file and tell the changes.

@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from keras_musictag.audio.arrays import is_array
 from keras_musictag.checks import check_choice, check_positive_int
 from keras_musictag.errors import (
     AudioError,
@@ -123,7 +124,7 @@ class EmbeddingIndex:
 
         Example: see `EmbeddingIndex`.
         """
-        tracks = sources.listed(list(tracks))[0]
+        tracks = sources.as_tracks(list(tracks))[0]
         if not tracks:
             raise AudioError(
                 "There are no tracks to listen to.",
@@ -185,7 +186,7 @@ class EmbeddingIndex:
         """
         k = check_positive_int(k, name="k")
         single = True
-        if sources.is_array(source) and sample_rate is None:
+        if is_array(source) and sample_rate is None:
             single = np.ndim(source) == 1
             rows = _rows(np.atleast_2d(source), self.embeddings.shape[1])
         else:

@@ -225,7 +225,7 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         model.embed(kmt.audio.demo_path()).shape  # (200,)
         ```
         """
-        tracks, single = sources.listed(source)
+        tracks, single = sources.as_tracks(source)
         names = (layer,) if isinstance(layer, str) else tuple(layer)
 
         def features():

@@ -146,7 +146,7 @@ class TrackScoring:
             AudioError: If a single source is not usable audio.
         """
         on_error = options.pop("on_error", "warn")
-        tracks, single = sources.listed(source)
+        tracks, single = sources.as_tracks(source)
         outcomes = self.iter_taggrams(tracks, sample_rate, **options)
         return sources.collect(outcomes, tracks, single, on_error)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_musictag import audio
-from keras_musictag.audio.arrays import check_axes
+from keras_musictag.audio.arrays import check_axes, is_array
 from keras_musictag.checks import check_choice
 from keras_musictag.errors import AudioError, AudioWarning
 from keras_musictag.tracks.inference import TRACK_ERRORS, Chunk
@@ -21,17 +21,12 @@ def is_file(x) -> bool:
     return isinstance(x, (str, os.PathLike)) or hasattr(x, "read")
 
 
-def is_array(x) -> bool:
-    """Whether `x` is a NumPy array or a tensor of any backend."""
-    return hasattr(x, "__array__") and hasattr(x, "shape")
-
-
 def are_tracks(x) -> bool:
     """Whether `x` is music rather than a data set of ready batches."""
     return is_file(x) or is_array(x) or isinstance(x, (list, tuple))
 
 
-def listed(source) -> tuple[list, bool]:
+def as_tracks(source) -> tuple[list, bool]:
     """Return `(list of tracks, whether it was a single one)`.
 
     Raises:
@@ -57,7 +52,7 @@ def batch(x) -> list:
             something else than music.
     """
     if not is_array(x):
-        return listed(x)[0]
+        return as_tracks(x)[0]
     if len(x.shape) != 2:
         return [x]
     if x.shape[0] == 0:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_musictag import audio
+from keras_musictag.audio.arrays import is_array
 from keras_musictag.checks import check_choice
 from keras_musictag.data import crops, even
 from keras_musictag.data.collection import TrackList
@@ -20,7 +21,6 @@ from keras_musictag.models.fitting.backup import ResumableBackup
 from keras_musictag.models.fitting.learning_rates import with_rates
 from keras_musictag.models.fitting.probe import Probe, train_probe
 from keras_musictag.models.heads import default_objective
-from keras_musictag.tracks import sources
 
 FREEZE = (None, "backbone", "normalization")
 
@@ -257,7 +257,7 @@ class FineTuning(PretrainedModel, abstract=True):
 
     def _in_known_order(self, x, y, kwargs):
         """Shuffle arrays of chunks ourselves: Keras' order depends on the past."""
-        if not sources.is_array(x) or self.frame_offsets is not None:
+        if not is_array(x) or self.frame_offsets is not None:
             return x, y, kwargs
         kwargs = dict(kwargs)
         data = crops.RandomCrops(
