@@ -70,7 +70,7 @@ def judge(path, read):
         raise SilentLossError(f"{seconds:.3f} s where PyAV has {other_seconds:.3f} s")
     if y is None or rate != other_rate or not len(other):
         return
-    size = int(MUTED * rate)
+    size = max(1, int(MUTED * rate))
     for begin in range(0, min(len(y), len(other)) - size, size):
         if not y[begin : begin + size].any():
             there = other[begin + size // 4 : begin + size - size // 4]
