@@ -15,6 +15,7 @@ from keras_musictag.audio.segments import Loss, conformed
 # Lengths that these containers announce are measured, not estimated.
 _EXACT = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "asf")
 _TOLERANCE = 0.25  # seconds: encoder delay and padding stay below it
+_MOST_PLANES = 8
 _GAP = 0.1  # seconds between the times of two frames that are no jitter
 
 
@@ -145,11 +146,23 @@ class AvDecoder(Decoder):
         self.truncated = self._damaged or bool(self.losses)
 
     def _samples(self, frame: Any) -> np.ndarray:
+        channels = frame.layout.nb_channels
+        if frame.format.is_planar and channels > _MOST_PLANES:
+            frame = _packed(frame)
         samples = frame.to_ndarray()
         if frame.format.is_planar:
             samples = samples.T
-        samples = samples.reshape(-1, frame.layout.nb_channels)
-        return pcm_to_float(samples, name=self.name)
+        return pcm_to_float(samples.reshape(-1, channels), name=self.name)
+
+
+def _packed(frame: Any) -> Any:
+    """Interleave the channels: PyAV crashes at the ninth plane of a frame."""
+    import av
+
+    layout, rate = frame.layout, frame.sample_rate
+    frame.pts = None
+    pieces = av.AudioResampler("flt", layout, rate).resample(frame)
+    return pieces[0]
 
 
 def _is_default(stream: Any) -> bool:

@@ -80,6 +80,11 @@ def _mpeg_layout(
             segment.gap = runs[0].format.frame_samples
         layout.segments.append(segment)
     _trim(layout, survey, compensate_delay)
+    if len(survey.runs) == 1 and survey.offsets[0] == behind_tags(head, 0):
+        segment, info = layout.segments[0], survey.info
+        trims = info is not None and info.delay is not None  # as libsndfile does
+        lead = 0 if trims else segment.lead
+        layout.direct = Segment(file, lead, segment.count)
     return layout
 
 
@@ -94,6 +99,7 @@ def _trim(layout: Layout, survey: mpeg.Survey, compensate_delay: bool) -> None:
     else:
         first.lead = min(total, info.delay + DECODER_DELAY)
     first.count = total - first.lead
+    layout.lead = first.lead
     if info is None or info.frames is None:
         return
     told = info.frames * form.frame_samples

@@ -48,6 +48,9 @@ class Layout:
         open_ended: Whether the end of the file is missing.
         damaged: Whether something is missing or comes again.
         survey: The frames of an MPEG file.
+        direct: The file itself in place of the only segment, if the decoder finds as
+            many samples in it: that is faster.
+        lead: Samples in the frames of an MPEG file before the sound.
     """
 
     segments: list[Segment]
@@ -57,6 +60,8 @@ class Layout:
     open_ended: bool = False
     damaged: bool = False
     survey: Any = None
+    direct: Segment | None = None
+    lead: int = 0
 
 
 def conformed(

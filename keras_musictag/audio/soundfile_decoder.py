@@ -40,7 +40,7 @@ class SoundFileDecoder(Decoder):
         self.name, self._source, self._layout = name, file, layout
         self.losses: list[Loss] = list(layout.losses)
         self.truncated: bool | None = None
-        self._file = _open(layout.segments[0])
+        self._file = self._open_first(layout)
         self.sample_rate, self.channels = self._file.samplerate, self._file.channels
         self._is_mpeg = layout.survey is not None
         cut = layout.open_ended or _misses_bytes(self._file.extra_info)
@@ -53,6 +53,23 @@ class SoundFileDecoder(Decoder):
         self._cut = cut
         exact = self.exact_length() is not None or self._file.format == "FLAC"
         self._slack = 0.5 / self.sample_rate if exact else _TOLERANCE
+
+    def _open_first(self, layout: Layout) -> Any:
+        import soundfile
+
+        direct = layout.direct
+        if direct is not None and direct.count is not None:
+            try:
+                file = _open(direct)
+            except soundfile.LibsndfileError:
+                return _open(layout.segments[0])
+            needed = direct.lead + direct.count
+            trimmed = layout.segments[0].lead > direct.lead
+            if len(file) == needed or (len(file) > needed and not trimmed):
+                layout.segments[0] = direct
+                return file
+            file.close()
+        return _open(layout.segments[0])
 
     def _count_frames(self, cut: bool) -> int | None:
         if self._layout.announced is not None:
@@ -106,7 +123,7 @@ class SoundFileDecoder(Decoder):
         """
         survey = self._layout.survey
         if survey is not None:
-            runs, start = survey.runs, start + self._layout.segments[0].lead
+            runs, start = survey.runs, start + self._layout.lead
             size = runs[0].format.frame_samples
             frame = survey.frame(start // size)
             begin = survey.before(runs, frame)
