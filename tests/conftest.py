@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-# One core for each process: with more threads PyTorch's and scikit-learn's spin while
-# they wait for one another, and take twice the time.
+# One core for each process: threads of several that share the cores spin while they
+# wait for one another, and twice the time is gone.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 # The Hub's client reads it when it is imported: no test asks the real Hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
