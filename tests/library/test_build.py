@@ -300,7 +300,7 @@ def test_a_full_disk_loses_nothing_that_was_written(songs, library):
     program = (
         "import resource, signal\n"
         "from keras_musictag.errors import ConfigError\n"
-        "from keras_musictag.library import Recipe, build\n"
+        "from keras_musictag.library import build\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "import sys\n"
         "def limit(p): resource.setrlimit(resource.RLIMIT_FSIZE, (4096, -1))\n"
