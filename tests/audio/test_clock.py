@@ -17,8 +17,8 @@ from keras_musictag.errors import AudioWarning
 av = pytest.importorskip("av", reason="it makes the files")
 
 RATE, SECONDS = 48000, 2.0
-# Picture and sound of each container. (What AAC has before the sound in Matroska is left
-# out by newer versions of FFmpeg only.)
+# Picture and sound of each container. (What AAC has before the sound in Matroska is
+# left out by newer versions of FFmpeg only.)
 CONTAINERS = {
     "mp4": ("mpeg4", "aac"),
     "mov": ("mpeg4", "pcm_s16le"),
@@ -119,7 +119,9 @@ def test_late_sound_is_that_of_ffmpeg(suffix, late, tmp_path):
     wanted = by_clock(path)
     assert abs(len(y) - len(wanted)) <= 1  # of rounding
     n = min(len(y), len(wanted))
-    shifts = [np.abs(y[2 : n - 2] - wanted[2 + i : n - 2 + i]).max() for i in (-1, 0, 1)]
+    shifts = [
+        np.abs(y[2 : n - 2] - wanted[2 + i : n - 2 + i]).max() for i in (-1, 0, 1)
+    ]
     assert min(shifts) < 1e-5
 
 

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_musictag.chords import get_vocabulary
+from keras_musictag.chords import ChordSequence, get_vocabulary
 from keras_musictag.models.recognizer import ChordRecognizer
 
 PROBABILITIES = 1e-4
@@ -173,3 +173,23 @@ def test_chords_of_files(model, folder, corpus, name):
         mean = np.mean(values)
         assert mean >= AGREEMENT, f"{what}: {mean:.4f}, worst {min(values):.4f}"
         assert min(values) >= AGREEMENT, f"{what}: worst {min(values):.4f}"
+
+
+def test_chords_begin_when_the_music_changes(model, corpus):
+    """By exact chords of rendered songs: the original is early by half a frame."""
+    truths = sorted((corpus / "chords").glob("majmin_*.lab"))[:: 4 * STEP]
+    if not truths:
+        pytest.skip("needs the rendered songs of corpus/chords")
+    early: dict = {0.0: [], 0.5: []}
+    for truth in truths:
+        changes = ChordSequence.from_lab(truth).intervals[1:, 0]
+        chordogram = model.chordogram(truth.with_suffix(".ogg"))
+        assert chordogram.shift == 0.5
+        for shift, errors in early.items():
+            times = dataclasses.replace(chordogram, shift=shift).decode().intervals
+            away = times[1:, 0, None] - changes
+            nearest = away[np.arange(len(away)), np.abs(away).argmin(axis=1)]
+            errors.extend(nearest[np.abs(nearest) < 0.3])
+    assert len(early[0.5]) > 10
+    assert abs(np.median(early[0.5])) < 0.02
+    assert np.median(early[0.0]) < -0.03
