@@ -291,7 +291,7 @@ def starts_on_beats(frames: int, frame_period: float, shift: float, beats):
 
 
 def _heard(beats, frame_period: float, shift: float) -> np.ndarray:
-    """Move beats to the clock of the frames: each is centred half-way through itself."""
+    """Move beats to where a frame is centred in the middle of what it stands for."""
     return check_beats(beats) - (shift + 0.5) * frame_period
 
 
