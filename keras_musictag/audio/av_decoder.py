@@ -17,6 +17,9 @@ _EXACT = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "asf")
 _TOLERANCE = 0.25  # seconds: encoder delay and padding stay below it
 _MOST_PLANES = 8
 _GAP = 0.1  # seconds between the times of two frames that are no jitter
+# Seconds by which sound may begin after its file: less is rounding, more is a damaged
+# clock.
+_EARLIEST, _LATEST = 0.01, 600.0
 
 
 class NotDecodable(Exception):
@@ -27,7 +30,8 @@ class AvDecoder(Decoder):
     """A file that PyAV (FFmpeg) reads: the sound of a container or a video.
 
     It has the attributes of `SoundFileDecoder`. Of several streams of sound it reads
-    the first one that is marked as default: of stems, that is the mix.
+    the first one that is marked as default: of stems, that is the mix. Sound that
+    begins after the picture has silence before it, so that times are the player's.
     """
 
     def __init__(self, name: str, file: Any):
@@ -38,6 +42,8 @@ class AvDecoder(Decoder):
         self.losses: list[Loss] = []
         self._source, self._damaged = file, False
         self._gaps: list[Loss] = []
+        # By the end: libsndfile may have moved the descriptor below a buffer.
+        file.seek(0, 2)
         file.seek(0)
         try:
             # Local only: a playlist must not make us fetch anything.
@@ -49,7 +55,8 @@ class AvDecoder(Decoder):
             self._container.close()
             raise NotDecodable("it has no sound")
         self._stream = next((s for s in streams if _is_default(s)), streams[0])
-        self._decoded = 0.0  # seconds
+        self._delay = self._delay_of_sound()
+        self._decoded = self._delay  # seconds
         self._frames = self._decode()
         self._first = next(self._frames, None)
         if self._first is None:
@@ -57,20 +64,40 @@ class AvDecoder(Decoder):
             raise NotDecodable("no sound can be decoded")
         self.sample_rate = self._first.sample_rate
         self.channels = self._first.layout.nb_channels
-        self.announced = self._announced()
+        announced = self._announced()
+        self.announced = None if announced is None else announced + self._delay
 
     def close(self) -> None:
         self._frames.close()
         self._container.close()
 
     def _announced(self) -> float | None:
-        if self._container.format.name not in _EXACT:
+        name = self._container.format.name
+        has_pictures = bool(self._container.streams.video)
+        # ASF announces the length of the file for each stream.
+        if name not in _EXACT or (name == "asf" and has_pictures):
             return None
         if self._stream.duration:
             return float(self._stream.duration * self._stream.time_base)
         # The whole container may outlast its sound if it has pictures.
         whole = self._container.duration
-        return whole / 1e6 if whole and not self._container.streams.video else None
+        if not whole or has_pictures:
+            return None
+        # Matroska counts from the time 0, with or without anything there.
+        before = self._container.start_time or 0 if name.startswith("matroska") else 0
+        return (whole - max(before, 0)) / 1e6
+
+    def _delay_of_sound(self) -> float:
+        """Seconds from the first stream of the file to the sound, as players have it.
+
+        The start of the stream, and not the time of its first frame, from which
+        decoders cut what an encoder put before the sound.
+        """
+        start, first = self._stream.start_time, self._container.start_time
+        if start is None or first is None:
+            return 0.0
+        delay = float(start * self._stream.time_base) - first / 1e6
+        return delay if _EARLIEST < delay < _LATEST else 0.0
 
     def _decode(self):
         import av
@@ -108,7 +135,7 @@ class AvDecoder(Decoder):
     def blocks(self, size: int) -> Iterator[np.ndarray]:
         """Decode float32 blocks of shape `(n, channels)`, `n` about `size`."""
         held, count, decoded = [], 0, 0
-        for block in self._conformed():
+        for block in itertools.chain(self._silence(size), self._conformed()):
             held.append(block)
             count, decoded = count + len(block), decoded + len(block)
             if count >= size:
@@ -117,6 +144,13 @@ class AvDecoder(Decoder):
         if held:
             yield np.concatenate(held)
         self._conclude(decoded / self.sample_rate)
+
+    def _silence(self, size: int) -> Iterator[np.ndarray]:
+        left = round(self._delay * self.sample_rate)
+        while left > 0:
+            count = min(size, left)
+            yield np.zeros((count, self.channels), "float32")
+            left -= count
 
     def _conformed(self) -> Iterator[np.ndarray]:
         frames = itertools.chain([self._first], self._frames)

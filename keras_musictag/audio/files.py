@@ -43,7 +43,9 @@ def load(
 
     WAV, FLAC, OGG, MP3, AIFF and what else libsndfile knows is read by soundfile;
     M4A, AAC, WMA and videos by PyAV (extra `av`). Values are those of
-    `librosa.load(source, sr=sample_rate, res_type="soxr_hq")`.
+    `librosa.load(source, sr=sample_rate, res_type="soxr_hq")`. Where the sound of a
+    video begins after the picture, silence stands before it: times are those that a
+    player shows.
 
     Args:
         source: Path (`str` or `Path`) or binary file object, read from its start.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_musictag.checks import check_choice, check_positive
-from keras_musictag.chords.decoding import decode, frames_of_beats
+from keras_musictag.chords.decoding import check_beats, decode, frames_of_beats
 from keras_musictag.chords.harte import NO_CHORD, ROOTS_SHARP, parse
 from keras_musictag.chords.keys import pretty
 from keras_musictag.chords.sequence import ChordSequence
@@ -159,7 +159,7 @@ class Chordogram:
             chosen,
             decoder=decoder,
             frame_period=period,
-            beats=beats,
+            beats=None if beats is None else _heard(beats, period, self.shift),
             **decoding,
         )
         begin: dict[str, Any] = {"frame_period": period, "offset": self.shift * period}
@@ -284,10 +284,15 @@ def starts_on_beats(frames: int, frame_period: float, shift: float, beats):
         float64 array `(frames,)`, rising, in seconds.
     """
     starts = (np.arange(frames) + shift) * frame_period
-    first, times = frames_of_beats(beats, frame_period)
+    first, _ = frames_of_beats(_heard(beats, frame_period, shift), frame_period)
     inside = (first > 0) & (first < frames)
-    starts[first[inside]] = times[inside]
+    starts[first[inside]] = check_beats(beats)[inside]
     return starts
+
+
+def _heard(beats, frame_period: float, shift: float) -> np.ndarray:
+    """Move beats to where a frame is centred in the middle of what it stands for."""
+    return check_beats(beats) - (shift + 0.5) * frame_period
 
 
 def with_inversions(sequence: ChordSequence, path, bass) -> ChordSequence:

@@ -266,7 +266,7 @@ def frames_of_beats(beats, frame_period: float) -> tuple[np.ndarray, np.ndarray]
     Raises:
         ConfigError: If the beats do not rise.
     """
-    times = _check_beats(beats)
+    times = check_beats(beats)
     # Whatever the last digit of the division.
     return np.ceil(times / frame_period - 1e-6).astype(int), times
 
@@ -313,7 +313,12 @@ def _check_prior(prior, n):
     return values / values.sum()
 
 
-def _check_beats(beats):
+def check_beats(beats) -> np.ndarray:
+    """Return the times of beats as float64 array `(beats,)`.
+
+    Raises:
+        ConfigError: If they are no numbers, or do not rise.
+    """
     if isinstance(beats, str):
         raise ConfigError(
             "`beats` must be a list of times here.",

@@ -5,9 +5,10 @@ from keras_musictag.compat.crema import analyze
 ```
 
 `analyze` takes the original's arguments and returns its `jams.JAMS` object, with the
-same chords: the last one ends one frame after the last, a confidence and a bass are
-those of a chord's frames and the one after it, and digital silence is `D#:7`.
-`CremaChordRecognizer.recognize` has none of these three habits. What differs, on
+same chords: they begin at the centre of their first frame, half a frame early, the last
+one ends one frame after the last, a confidence and a bass are those of a chord's frames
+and the one after it, and digital silence is `D#:7`.
+`CremaChordRecognizer.recognize` has none of these four habits. What differs, on
 purpose: audio shorter than a frame (0.09 s) is an `AudioError`, which is a
 `ValueError` as in the original.
 

@@ -50,7 +50,7 @@ def test_inversions_belong_to_all_that_the_model_knows(song):
     np.testing.assert_allclose(song.decode().confidences, 0.9, atol=1e-6)
 
 
-@pytest.mark.parametrize(("shift", "change"), [(0.0, 4.0), (-0.5, 3.75)])
+@pytest.mark.parametrize(("shift", "change"), [(0.0, 4.0), (-0.5, 3.75), (0.5, 4.25)])
 def test_the_shift_says_where_segments_begin(shift, change):
     chords = make(["C:maj"] * 8 + ["A:min"] * 8, shift=shift).decode()
     assert chords.intervals.tolist() == [[0.0, change], [change, 8.0]]
@@ -79,9 +79,27 @@ def test_probabilities_of_chords_that_become_one_are_summed():
     assert found.decode("majmin").labels == ["C:maj"]
 
 
-def test_beats_move_only_the_frames_that_begin_on_them():
-    starts = starts_on_beats(5, PERIOD, 0.0, [0.0, 0.7, 9.0])
-    np.testing.assert_allclose(starts, [0.0, 0.5, 0.7, 1.5, 2.0])
+@pytest.mark.parametrize(
+    ("shift", "wanted"),
+    [
+        (-0.5, [-0.25, 0.25, 0.7, 1.25, 1.75]),
+        (0.0, [0.0, 0.7, 1.0, 1.5, 2.0]),
+        (0.5, [0.25, 0.7, 1.25, 1.75, 2.25]),
+    ],
+)
+def test_a_beat_moves_the_frame_that_begins_nearest(shift, wanted):
+    starts = starts_on_beats(5, PERIOD, shift, [-0.3, 0.7, 9.0])
+    np.testing.assert_allclose(starts, wanted)
+
+
+@pytest.mark.parametrize("shift", [-0.5, 0.0, 0.5])
+@pytest.mark.parametrize("change", [3.81, 3.99, 4.2, 4.3])
+def test_chords_change_on_the_beat_whatever_the_shift(shift, change):
+    """The frames are those of a chord that begins about there."""
+    first = round(change / PERIOD - shift)
+    song = make(["C:maj"] * first + ["F:maj"] * (16 - first), shift=shift)
+    chords = song.decode(beats=[1.9, change, 6.3])
+    assert chords.intervals[:, 0].tolist() == [0.0, change]
 
 
 def test_silence_is_certainly_no_chord():

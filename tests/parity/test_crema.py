@@ -5,13 +5,14 @@ hold what `crema` 0.2.0 computed with Keras 2.15.
 """
 
 import csv
+import dataclasses
 import json
 
 import keras
 import numpy as np
 import pytest
 
-from keras_musictag.chords import get_vocabulary
+from keras_musictag.chords import ChordSequence, get_vocabulary
 from keras_musictag.models.recognizer import ChordRecognizer
 
 PROBABILITIES = 1e-4
@@ -153,6 +154,8 @@ def test_chords_of_files(model, folder, corpus, name):
     shares: dict = {"classes": [], "path": [], "labels": []}
     for path, outcome in zip(files, model.iter_chordograms(files), strict=True):
         chord = outcome.outputs["chord"]
+        # In the original a chord begins at the centre of its first frame.
+        outcome = dataclasses.replace(outcome, shift=0.0)
         chords = outcome.decode()
         plain = outcome.decode("crema170")
         times = (np.arange(len(chord)) + 0.5) * model.frame_period
@@ -170,3 +173,23 @@ def test_chords_of_files(model, folder, corpus, name):
         mean = np.mean(values)
         assert mean >= AGREEMENT, f"{what}: {mean:.4f}, worst {min(values):.4f}"
         assert min(values) >= AGREEMENT, f"{what}: worst {min(values):.4f}"
+
+
+def test_chords_begin_when_the_music_changes(model, corpus):
+    """By exact chords of rendered songs: the original is early by half a frame."""
+    truths = sorted((corpus / "chords").glob("majmin_*.lab"))[:: 4 * STEP]
+    if not truths:
+        pytest.skip("needs the rendered songs of corpus/chords")
+    early: dict = {0.0: [], 0.5: []}
+    for truth in truths:
+        changes = ChordSequence.from_lab(truth).intervals[1:, 0]
+        chordogram = model.chordogram(truth.with_suffix(".ogg"))
+        assert chordogram.shift == 0.5
+        for shift, errors in early.items():
+            times = dataclasses.replace(chordogram, shift=shift).decode().intervals
+            away = times[1:, 0, None] - changes
+            nearest = away[np.arange(len(away)), np.abs(away).argmin(axis=1)]
+            errors.extend(nearest[np.abs(nearest) < 0.3])
+    assert len(early[0.5]) > 10
+    assert abs(np.median(early[0.5])) < 0.02
+    assert np.median(early[0.0]) < -0.03

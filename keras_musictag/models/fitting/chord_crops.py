@@ -31,8 +31,8 @@ class Song:
 
     Args:
         decibels: Features, float16 `(frames, bins)` or `(frames, bins, channels)`.
-        segments: Which chord sounds at the centre of each frame, int `(frames,)`;
-            -1 where no segment says.
+        segments: Which chord sounds in the middle of what each frame stands for, int
+            `(frames,)`; -1 where no segment says.
         labels: The chords in Harte's notation.
     """
 
@@ -270,7 +270,9 @@ def _load_song(model, track) -> Song:
         source, _ = track.load(model.sample_rate)
     magnitudes = model.whole_track.track_magnitudes(source)
     decibels = keras.ops.convert_to_numpy(to_decibels(magnitudes[None]))[0]
-    segments = segments_at(chords, np.arange(len(decibels)) * model.frame_period)
+    # Half a frame behind the time at which recognition lets a segment begin.
+    middles = np.arange(len(decibels)) + model.boundary_shift + 0.5
+    segments = segments_at(chords, middles * model.frame_period)
     return Song(decibels.astype("float16"), segments, tuple(chords.labels))
 
 

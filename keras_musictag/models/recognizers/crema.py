@@ -34,9 +34,10 @@ class CremaChordRecognizer(ChordRecognizer):
     vocabulary it gives that vocabulary's labels alone.
 
     What differs from the `crema` package, whose results
-    `keras_musictag.compat.crema.analyze` gives: the last chord ends with the audio
-    and not one frame after, confidence and bass are those of exactly the frames of
-    a chord, digital silence is `N` and not `D#:7`.
+    `keras_musictag.compat.crema.analyze` gives: chords begin half a frame (46 ms)
+    later, the last one ends with the audio and not one frame after, confidence and
+    bass are those of exactly the frames of a chord, digital silence is `N` and not
+    `D#:7`.
 
     Args:
         vocabulary: The chord classes in output order.
@@ -68,6 +69,9 @@ class CremaChordRecognizer(ChordRecognizer):
     """
 
     default_preset = "crema"
+    # It was trained on chords that begin in the last frame centred before them: on
+    # average they do so half a frame after that centre.
+    boundary_shift = 0.5
 
     def __init__(
         self,

@@ -76,6 +76,21 @@ def test_crops_cover_each_track_once(model, songs):
     assert {labels[i] for i in two[counted]} == {"C:maj"}
 
 
+@pytest.mark.parametrize("shift", [-0.5, 0.0, 0.5])
+def test_recognition_has_the_times_that_were_taught(shift, model, songs, monkeypatch):
+    """Answers as they should be put a change where it is, to half a frame."""
+    monkeypatch.setattr(model, "boundary_shift", shift)
+    crops = ChordCrops(model, songs, crop_seconds=60, position="all")
+    (_, mask), targets, _ = crops[0]
+    path = np.asarray(targets[0])[mask[0]]
+    offset, period = shift * model.frame_period, model.frame_period
+    chords = kmt.chords.ChordSequence.from_frames(
+        path, None, model.vocabulary, frame_period=period, offset=offset
+    )
+    assert chords.labels[:2] == ["C:maj", "A:min"]
+    assert chords.intervals[1, 0] == pytest.approx(3.0, abs=0.51 * period)
+
+
 def test_crops_are_the_features_of_the_whole_track(model, songs):
     """The decibels of the recording are computed here anew."""
     crops = ChordCrops(model, songs, crop_seconds=60, position="all")
