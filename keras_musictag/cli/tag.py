@@ -148,7 +148,7 @@ def tag(
     named, and the others go on.
     """
     # Whatever can be wrong is said before the backend starts, which takes seconds.
-    files = find_files(paths, "tag", demo=demo, demo_of="tag")
+    files = list(find_files(paths, "tag", demo=demo, demo_of="tag", quiet=quiet))
     exported = open_exported(preset, engine)
     labels = exported.labels if exported else _labels_of(preset)
     _check_choices(labels, group, sort, taggram, output)
@@ -246,7 +246,7 @@ def _named_after(target: Path | None, files: list[Path]) -> dict[Path, Path]:
         return {files[0]: target}
     return {
         path: target.with_name(f"{target.stem}-{name}{target.suffix}")
-        for path, name in unique_names(files).items()
+        for path, name in unique_names({path: path.stem for path in files}).items()
     }
 
 
