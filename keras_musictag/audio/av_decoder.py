@@ -1,6 +1,7 @@
 """What FFmpeg reads through PyAV: M4A, WMA, the sound of videos and more."""
 
 import itertools
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,6 +38,9 @@ class AvDecoder(Decoder):
         self.losses: list[Loss] = []
         self._source, self._damaged = file, False
         self._gaps: list[Loss] = []
+        # By way of the end, which empties the buffer: libsndfile may have moved the
+        # descriptor below it, and what comes after the buffer would be lost.
+        file.seek(0, os.SEEK_END)
         file.seek(0)
         try:
             # Local only: a playlist must not make us fetch anything.
