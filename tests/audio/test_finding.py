@@ -1,5 +1,6 @@
 """Which files folders and patterns stand for, and that these can be read."""
 
+import re
 import shutil
 import struct
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 import soundfile
 
 from keras_musictag import audio
+from keras_musictag.audio.decoders import AV_SUFFIXES, SOUNDFILE_SUFFIXES
 from keras_musictag.audio.finding import find_below
 from keras_musictag.errors import AudioError, AudioWarning
 
@@ -241,3 +243,11 @@ def test_names_of_dff(tmp_path, dsd):
     content += chunk(b"DSD ", np.packbits(bits).tobytes())
     (tmp_path / "song.dff").write_bytes(chunk(b"FRM8", content))
     check_tone(tmp_path / "song.dff")
+
+
+def test_the_documentation_names_the_suffixes():
+    page = Path(__file__).parents[2] / "docs" / "decoding.md"
+    told = page.read_text("utf-8").split("<!-- suffixes -->")[1]
+    by_soundfile, by_av = told.split("<!-- end")[0].split("- PyAV")
+    for text, suffixes in ((by_soundfile, SOUNDFILE_SUFFIXES), (by_av, AV_SUFFIXES)):
+        assert re.findall(r"`(\.\w+)`", text) == sorted(suffixes)
