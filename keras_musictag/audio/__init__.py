@@ -15,10 +15,10 @@ from keras_musictag.audio.files import (
     blocks,
     demo_path,
     duration,
-    find_files,
     length,
     load,
 )
+from keras_musictag.audio.finding import find_files
 
 __all__ = [
     "ChunkPlan",

@@ -16,6 +16,21 @@ _MOST_CHANNELS = 8
 # Full scale of the integer types that audio is stored in, and their midpoint.
 _PCM = {"int8": (128, 0), "uint8": (128, 128), "int16": (2**15, 0), "int32": (2**31, 0)}
 
+# Sound that stays below is none: -120 dB of full scale.
+SILENCE_PEAK = 1e-6
+
+
+def is_silent(peak: float | None) -> bool | None:
+    """Whether nothing is heard of sound.
+
+    Args:
+        peak: Its largest absolute sample; `None` if unknown.
+
+    Returns:
+        Whether it is; `None` if unknown.
+    """
+    return None if peak is None else peak <= SILENCE_PEAK
+
 
 def check_sample_rate(sample_rate: Any) -> int:
     """Check a sample rate and return it as an `int`.

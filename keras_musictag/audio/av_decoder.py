@@ -42,8 +42,6 @@ class AvDecoder(Decoder):
         self.losses: list[Loss] = []
         self._source, self._damaged = file, False
         self._gaps: list[Loss] = []
-        # By the end: libsndfile may have moved the descriptor below a buffer.
-        file.seek(0, 2)
         file.seek(0)
         try:
             # Local only: a playlist must not make us fetch anything.

@@ -32,14 +32,17 @@ from keras_musictag.errors import AudioError, import_extra
 
 SOUNDFILE_SUFFIXES = frozenset(
     (
-        ".aif .aifc .aiff .au .caf .flac .mp2 .mp3 .mpga .oga .ogg .opus .rf64 .snd "
-        ".w64 .wav .wave"
+        ".8svx .aif .aifc .aiff .au .avr .bwf .caf .flac .ircam .mp1 .mp2 .mp3 .mpa "
+        ".mpga .nist .oga .ogg .opus .paf .pvf .rf64 .sf .snd .sph .svx .voc .w64 .wav "
+        ".wave"
     ).split()
 )
 AV_SUFFIXES = frozenset(
     (
-        ".3gp .aac .ac3 .amr .ape .asf .avi .eac3 .flv .m4a .m4b .m4v .mka .mkv "
-        ".mov .mp4 .mpeg .mpg .ogv .tta .webm .wma .wmv .wv"
+        ".3g2 .3gp .aa3 .aac .ac3 .amr .ape .asf .avi .awb .dff .dsf .dts .dtshd .eac3 "
+        ".ec3 .f4a .f4v .flv .gsm .m2t .m2ts .m4a .m4b .m4r .m4v .mka .mks .mkv .mlp "
+        ".mov .mp4 .mpc .mpeg .mpg .mts .ogv .ogx .oma .qcp .ra .rm .shn .spx .tak "
+        ".thd .ts .tta .vob .weba .webm .wma .wmv .wv"
     ).split()
 )
 

@@ -1,10 +1,8 @@
-"""Audio files: load them whole, stream them in blocks, measure them, find them."""
+"""Audio files: load them whole, stream them in blocks, measure them."""
 
-import glob
 import math
-import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +17,7 @@ from keras_musictag.audio.arrays import (
     resampled_length,
     to_mono,
 )
-from keras_musictag.audio.decoders import (
-    AV_SUFFIXES,
-    SOUNDFILE_SUFFIXES,
-    open_sound,
-)
+from keras_musictag.audio.decoders import open_sound
 from keras_musictag.errors import AudioError, AudioWarning, ConfigError
 
 _BLOCK_SECONDS = 10.0
@@ -282,78 +276,6 @@ def length(
     if rate == target_rate:
         return samples
     return resampled_length(samples, rate, target_rate)
-
-
-def find_files(
-    paths: str | Path | Iterable[str | Path], recursive: bool = True
-) -> list[Path]:
-    """Expand folders and globs to a list of audio files.
-
-    Args:
-        paths: One path or several. A folder gives the files in it whose suffix is
-            one of audio or video, sorted, hidden ones left out. A glob such as
-            `"~/Music/**/*.mp3"` gives what matches and has such a suffix. A file
-            is kept whatever its suffix, even if it is missing (reading it will
-            then say so).
-        recursive: Whether to look into the folders of a folder.
-
-    Returns:
-        Paths in the order given, each one once.
-
-    Raises:
-        AudioError: If a folder has no audio files or a glob matches none.
-
-    Example:
-
-    ```python
-    find_files(["album/", "song.mp3", "more/*.flac"])
-    ```
-    """
-    paths = [paths] if isinstance(paths, (str, Path)) else paths
-    found: dict[str, Path] = {}
-    for path in map(Path, paths):
-        for file in _expand(path.expanduser(), recursive):
-            found.setdefault(os.path.abspath(file), file)
-    return list(found.values())
-
-
-def _expand(path: Path, recursive: bool) -> list[Path]:
-    if path.is_dir():
-        files = [file for file in _walk(path, recursive) if _is_audio(file)]
-        kind = "folder holds"
-    elif glob.has_magic(str(path)) and not path.exists():
-        matches = map(Path, glob.glob(str(path), recursive=True))
-        files = [file for file in matches if _is_audio(file) and not file.is_dir()]
-        kind = "pattern matches"
-    else:
-        return [path]
-    if not files:
-        raise AudioError(
-            f"The {kind} no audio files.",
-            received=path,
-            advice="Check the path; known are .wav, .flac, .ogg, .mp3, .m4a and more.",
-        )
-    return sorted(files)
-
-
-def _is_audio(file: Path) -> bool:
-    known = file.suffix.lower() in SOUNDFILE_SUFFIXES | AV_SUFFIXES
-    return known and not file.name.startswith(".")
-
-
-def _walk(folder: Path, recursive: bool) -> Iterator[Path]:
-    def warn(error: OSError) -> None:
-        warnings.warn(
-            f"A folder cannot be read ({error.strerror}). Received: {error.filename}. "
-            "Its files are left out; check that it may be read.",
-            AudioWarning,
-            stacklevel=2,
-        )
-
-    for parent, _, names in os.walk(folder, onerror=warn):
-        yield from (Path(parent, name) for name in names)
-        if not recursive:
-            return
 
 
 def demo_path() -> Path:

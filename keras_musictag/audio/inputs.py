@@ -12,8 +12,11 @@ from keras_musictag.errors import AudioError
 _TEXT_CONTROLS = b"\t\n\r\f\x1b"
 
 
-class LocalFile(io.BufferedReader):
-    """A file that was opened here, by its path: decoders may use its descriptor."""
+class LocalFile(io.FileIO):
+    """A file that was opened here, by its path: decoders may use its descriptor.
+
+    It has no buffer, which would not notice that they move the descriptor.
+    """
 
 
 class Decoder:
@@ -107,7 +110,7 @@ def open_path(path: Path) -> LocalFile:
         )
     with contextlib.ExitStack() as on_error:
         try:
-            file = on_error.enter_context(LocalFile(io.FileIO(path)))
+            file = on_error.enter_context(LocalFile(path))
             _check_start(file.read(4096), str(path))
             file.seek(0)
         except OSError as error:

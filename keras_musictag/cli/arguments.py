@@ -9,7 +9,9 @@ import typer
 from typer import Argument, Option
 
 from keras_musictag import audio, data, errors
+from keras_musictag.audio.finding import find_below
 from keras_musictag.checks import did_you_mean
+from keras_musictag.cli.printing import warned
 from keras_musictag.presets import records
 
 Paths = Annotated[
@@ -28,8 +30,13 @@ KeyNotationOption = Annotated[
 
 
 def find_files(
-    paths: list[str] | None, purpose: str, *, demo: bool = False, demo_of: str = ""
-) -> list[Path]:
+    paths: list[str] | None,
+    purpose: str,
+    *,
+    demo: bool = False,
+    demo_of: str = "",
+    quiet: bool = False,
+) -> dict[Path, Path]:
     """Expand folders and patterns to files; refuse when there are none.
 
     Args:
@@ -37,9 +44,14 @@ def find_files(
         purpose: What to do with the files, for the message.
         demo: Whether to add the clip that comes along.
         demo_of: The command that can do it with that clip.
+        quiet: Whether to keep silent about what is left out.
+
+    Returns:
+        By file, its path below what was given, as of `find_below`.
     """
     clip = [audio.demo_path()] if demo else []
-    files = audio.find_files([*(paths or []), *clip])
+    with warned(lambda text: typer.echo(text, err=True), quiet):
+        files = find_below([*(paths or []), *clip])
     if not files:
         other = f", or try: keras-musictag {demo_of} --demo" if demo_of else "."
         raise errors.ConfigError(

@@ -3,7 +3,7 @@
 import csv
 import json
 import math
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TextIO
 
 import typer
@@ -62,41 +62,64 @@ def evaluate_chords(
 
 
 def _paired(reference: Path, estimate: Path):
-    """Match files by name; return `{name: (reference, estimate)}` and problems."""
+    """Match files by their paths in the folders, or by names that are unique.
+
+    Returns:
+        `({name: (reference, estimate)}, problems)`; what has no partner is a problem.
+    """
     if reference.is_file() and estimate.is_file():
         return {reference.stem: (reference, estimate)}, []
     right, guess = chord_files(reference), chord_files(estimate)
-    # One reference in a folder of many estimates asks for this one.
-    single = reference.is_file() or estimate.is_file()
-    names = right.keys() & guess.keys() if single else right.keys() | guess.keys()
+    partners = {name: name for name in right if name in guess}
+    of_stem = _unique_stems(guess)
+    for stem, name in _unique_stems(right).items():
+        if name not in guess and stem in of_stem:
+            partners[name] = of_stem[stem]
     pairs, problems = {}, []
-    for name in sorted(names or right.keys() | guess.keys()):
-        found = right.get(name, []), guess.get(name, [])
-        if len(found[0]) == len(found[1]) == 1:
-            pairs[name] = found[0][0], found[1][0]
-            continue
-        for files, side in zip(found, ("reference", "estimate"), strict=True):
-            listed = ", ".join(map(str, files))
-            if len(files) > 1:
-                problems.append(f"{name}: several {side}s have this name: {listed}")
-                break
-            if not files:
-                problems.append(f"{name}: there is no {side} of this name.")
-                break
+    for name, partner in sorted(partners.items()):
+        both = right[name], guess[partner]
+        several = next((files for files in both if len(files) > 1), None)
+        if several is None:
+            pairs[name] = both[0][0], both[1][0]
+        else:
+            listed = ", ".join(map(str, several))
+            problems.append(f"{name}: several files have this name: {listed}")
+    # One reference in a folder of many estimates asks for this one.
+    left = {
+        "estimate": set() if estimate.is_file() else right.keys() - partners.keys(),
+        "reference": set()
+        if reference.is_file()
+        else guess.keys() - set(partners.values()),
+    }
+    for side, names in left.items():
+        problems += [
+            f"{name}: there is no {side} of this name, or it is not the only one."
+            for name in sorted(names)
+        ]
     return pairs, problems
 
 
+def _unique_stems(files: dict[str, list[Path]]) -> dict[str, str]:
+    """Give the path of each file whose name no other one has, by that name."""
+    names: dict[str, list[str]] = {}
+    for name in files:
+        names.setdefault(PurePath(name).name, []).append(name)
+    return {stem: one[0] for stem, one in names.items() if len(one) == 1}
+
+
 def chord_files(path: Path) -> dict[str, list[Path]]:
-    """Find a chord file, or those of a folder, by their names without suffix."""
+    """Find a chord file, or those of a folder, by their paths there without suffix."""
     if not path.exists():
         raise errors.LabelError(
             "There is no such chord file or folder.",
             received=str(path),
             advice="Check the path.",
         )
+    folder = path.parent if path.is_file() else path
     groups: dict[str, list[Path]] = {}
     for file in [path] if path.is_file() else formats.find_files(path):
-        groups.setdefault(file.stem, []).append(file)
+        name = file.relative_to(folder).with_name(file.stem).as_posix()
+        groups.setdefault(name, []).append(file)
     if not groups:
         raise errors.LabelError(
             "The folder has no chord files.",

@@ -91,7 +91,11 @@ def chords(
     ] = None,
     output: Annotated[
         Path | None,
-        Option(metavar="DIR", help="Write a file for each track into this folder."),
+        Option(
+            metavar="DIR",
+            help="Write a file for each track into this folder, in the same folders "
+            "as the music.",
+        ),
     ] = None,
     key_notation: KeyNotationOption = None,
     quiet: Quiet = False,
@@ -102,7 +106,9 @@ def chords(
     read is named, and the others go on.
     """
     # Whatever can be wrong is said before the backend starts, which takes seconds.
-    files = find_files(paths, "find chords in", demo=demo, demo_of="chords")
+    files = find_files(
+        paths, "find chords in", demo=demo, demo_of="chords", quiet=quiet
+    )
     chosen = format or (ChordFormat.lab if output else ChordFormat.table)
     exported = open_exported(preset, engine, "chords")
     own = exported.vocabulary if exported else _vocabulary_of(preset)
@@ -128,9 +134,10 @@ def chords(
         )
         renderer.add(path, song)
 
-    usable, failed = split_readable(files)
+    usable, failed = split_readable(list(files))
     if output is not None:
-        renderer: Renderer = ChordFiles(chosen, output, unique_names(usable))
+        names = unique_names({p: str(files[p].with_name(p.stem)) for p in usable})
+        renderer: Renderer = ChordFiles(chosen, output, names)
     else:
         renderer = _renderer(chosen, several=len(usable) > 1)
     for_each_file(
@@ -207,8 +214,8 @@ class ChordFiles(Renderer):
 
     Args:
         format: Of the files.
-        folder: Made if it is missing.
-        names: What the file of each song is called, without its suffix.
+        folder: Made if it is missing, as the folders in it are.
+        names: What the file of each song is called, with folders, without its suffix.
     """
 
     def __init__(self, format: ChordFormat, folder: Path, names: dict[Path, str]):
@@ -221,6 +228,7 @@ class ChordFiles(Renderer):
     def write(self, path: Path, song: SongSummary) -> None:
         suffix = SUFFIXES.get(self.format, self.format)
         target = self.folder / f"{self.names[path]}.{suffix}"
+        target.parent.mkdir(parents=True, exist_ok=True)
         assert song.chords is not None
         if self.format == ChordFormat.midi:
             song.chords.to_midi(target)

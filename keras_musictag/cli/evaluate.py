@@ -25,8 +25,8 @@ a folder for each class\n
 [cyan]keras-musictag evaluate --chords references estimates --format csv --output
 scores.csv[/cyan]\n
 [bold]Chord files[/bold]  .lab, .jams, .svl, .json, .csv (also RWC's and Chordino's),
-.txt (Billboard's, Audacity's); in folders, also within folders, those of the same name
-belong together.\n
+.txt (Billboard's, Audacity's); in folders, those of the same path belong together, or
+of the same name if no other file has it.\n
 [bold]Scores[/bold]  of scikit-learn for tags, of mir_eval for chords; 1 is best. For
 chords it is the share of the time for which two of them agree; "by duration" is the
 mean over tracks as MIREX has it.\n

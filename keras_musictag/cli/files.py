@@ -1,7 +1,7 @@
 """One loop over files for all commands: progress, named errors, an exit code."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,15 +87,15 @@ def for_each_file(
     raise typer.Exit(1 if failed else 0)
 
 
-def unique_names(files: list[Path]) -> dict[Path, str]:
-    """Give each file a name without suffix, none twice whatever the case."""
+def unique_names(wanted: Mapping[Path, str]) -> dict[Path, str]:
+    """Number the names of files, so that none is there twice whatever the case."""
     names: dict[Path, str] = {}
     taken: set[str] = set()
-    for path in files:
-        name, count = path.stem, 1
+    for path, first in wanted.items():
+        name, count = first, 1
         while name.lower() in taken:
             count += 1
-            name = f"{path.stem}-{count}"
+            name = f"{first}-{count}"
         taken.add(name.lower())
         names[path] = name
     return names

@@ -31,7 +31,7 @@ from keras_musictag.cli.rendering import (
 from keras_musictag.cli.song_reports import ChordsAndTempo, Reports, check_report
 from keras_musictag.cli.tag_files import make_writer
 from keras_musictag.labels import NO_GROUP, Labels
-from keras_musictag.pages.summary import SongSummary
+from keras_musictag.pages.summary import NOTHING_HEARD, SongSummary
 
 Format = enum.StrEnum("Format", ["table", "json", "csv"])
 Sort = enum.StrEnum("Sort", ["score", "lift"])
@@ -148,7 +148,7 @@ def tag(
     named, and the others go on.
     """
     # Whatever can be wrong is said before the backend starts, which takes seconds.
-    files = find_files(paths, "tag", demo=demo, demo_of="tag")
+    files = list(find_files(paths, "tag", demo=demo, demo_of="tag", quiet=quiet))
     exported = open_exported(preset, engine)
     labels = exported.labels if exported else _labels_of(preset)
     _check_choices(labels, group, sort, taggram, output)
@@ -246,7 +246,7 @@ def _named_after(target: Path | None, files: list[Path]) -> dict[Path, Path]:
         return {files[0]: target}
     return {
         path: target.with_name(f"{target.stem}-{name}{target.suffix}")
-        for path, name in unique_names(files).items()
+        for path, name in unique_names({path: path.stem for path in files}).items()
     }
 
 
@@ -259,19 +259,26 @@ def _format_of(output: Path | None) -> Format:
 
 
 def _renderer(format: Format, output: Path | None, preset: str, choice) -> Renderer:
+    def tags(song):
+        return [] if song.silent else song.tags(*choice)
+
     def record(path, song):
-        return {"path": str(path), "preset": preset, "tags": song.tags(*choice)}
+        record = {"path": str(path), "preset": preset, "silent": song.silent}
+        return {**record, "tags": tags(song)}
 
     def rows(song):
-        return ([t["label"], f"{t['score']:.6f}"] for t in song.tags(*choice))
+        if song.silent:  # so that the track is not missing
+            return [["", ""]]
+        return ([t["label"], f"{t['score']:.6f}"] for t in tags(song))
+
+    def shown(song):
+        return f"  {NOTHING_HEARD}" if song.silent else _table(tags(song))
 
     if format == Format.json:
         return JsonRenderer(record, output)
     if format == Format.csv:
         return CsvRenderer(("label", "score"), rows, output)
-    return TableRenderer(
-        lambda path, song: str(path), lambda song: _table(song.tags(*choice)), output
-    )
+    return TableRenderer(lambda path, song: str(path), shown, output)
 
 
 def _table(tags: list[dict]) -> Table:

@@ -9,7 +9,7 @@ from keras_musictag.cli.printing import say
 from keras_musictag.cli.rendering import Renderer
 from keras_musictag.cli.song_reports import ChordsAndTempo
 from keras_musictag.labels import Labels
-from keras_musictag.pages.summary import SongSummary
+from keras_musictag.pages.summary import NOTHING_HEARD, SongSummary
 from keras_musictag.tagfiles import FieldChange, FieldMap, choose_fields, write
 from keras_musictag.tagfiles.fields import OWN
 
@@ -37,11 +37,21 @@ class Writer:
     def add(self, path: Path, song: SongSummary, renderer: Renderer, show: Say) -> None:
         """Write into one file and tell the changes.
 
-        They stand below the table; elsewhere they would spoil the results.
+        They stand below the table; elsewhere they would spoil the results. Silence
+        gets no tags.
 
         Raises:
             AudioError: If the file cannot be read or written.
         """
+        changes = [f"  {NOTHING_HEARD}: nothing is written"]
+        if not song.silent:
+            changes = self._changes(path, song)
+        if renderer.is_rich:
+            say(renderer.console, "\n".join(changes))
+        else:
+            show("\n".join([str(path), *changes]))
+
+    def _changes(self, path: Path, song: SongSummary) -> list[str]:
         if self.key:
             song = self.listener.with_chords(path, song)
         if self.tempo:
@@ -55,13 +65,9 @@ class Writer:
             preset=song.presets["tags"],
             key_notation=song.key_notation or "musical",
         )
-        changes = lines(
+        return lines(
             write(path, fields, overwrite=self.overwrite, dry_run=self.dry_run)
         )
-        if renderer.is_rich:
-            say(renderer.console, "\n".join(changes))
-        else:
-            show("\n".join([str(path), *changes]))
 
 
 def make_writer(

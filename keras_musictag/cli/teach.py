@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 
 from keras_musictag import audio, environment, errors
 from keras_musictag.cli.files import split_readable
-from keras_musictag.cli.printing import make_console, progress, silenced
+from keras_musictag.cli.printing import make_console, progress, silenced, warned
 
 MANY = ("--yes", "--no", "--pool")  # options that take one value after the other
 ANSWERS = {"y": True, "yes": True, "n": False, "no": False}
@@ -83,7 +83,9 @@ def teach(
             received=f"--out {out}",
             advice="Name another folder.",
         )
-    found = [split_readable(audio.find_files(paths)) for paths in (yes, no, pool or [])]
+    with warned(lambda text: typer.echo(text, err=True)):
+        given = [audio.find_files(paths) for paths in (yes, no, pool or [])]
+    found = [split_readable(files) for files in given]
     files = [[str(path) for path in usable] for usable, _ in found]
     failed = sum(count for _, count in found)
     screen = make_console(sys.stdout)

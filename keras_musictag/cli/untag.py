@@ -31,7 +31,7 @@ def untag(
     The files get the bytes back that they had. Where another program has changed the
     tags since, fields get back their values, and what was edited is kept.
     """
-    files = find_files(paths, "take back")
+    files = list(find_files(paths, "take back", quiet=quiet))
     errors.import_extra("mutagen", "files", "untag")
     screen = Renderer()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_musictag.audio import ChunkPlan
-from keras_musictag.audio.arrays import check_sample_rate
+from keras_musictag.audio.arrays import SILENCE_PEAK, check_sample_rate
 from keras_musictag.checks import check_choice, check_positive_int
 from keras_musictag.chords.vocabulary import (
     VOCABULARIES,
@@ -31,8 +31,6 @@ VERSION = 1
 INPUT = "waveform"
 # What outputs were called once.
 RENAMED = {"tag": "chord"}
-# Chord networks are not asked about audio that stays below: -120 dB full scale.
-SILENCE_PEAK = 1e-6
 
 
 def locate(path) -> tuple[str, Path]:

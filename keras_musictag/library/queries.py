@@ -10,6 +10,7 @@ from keras_musictag.library.store import Store
 
 FACTS = ("path", "duration", "size", "mtime", "sha256")
 OF_KIND = {
+    "tags": ("silent",),
     "chords": ("key", "key_correlation", "key_margin", "chords"),
     "tempo": ("tempo",),
 }

@@ -18,11 +18,12 @@ class Library:
 
     Questions are conditions in SQL, which DuckDB answers from the Parquet files:
     `rock > 0.5 AND key = 'A:min' AND tempo BETWEEN 90 AND 110`. Columns are `path`,
-    `duration` (seconds), `size`, `mtime`, `sha256`; with chords `key`,
-    `key_correlation`, `key_margin`, `chords`; with tempo `tempo`; and all labels. A
-    label with blanks or other characters is written in double quotes:
-    `"female vocalists" > 0.3`. A label of a certain preset is `vgg_mtt.rock`; without
-    the preset it is that of the first one that has it.
+    `duration` (seconds), `size`, `mtime`, `sha256`; with tags `silent` (nothing is
+    heard; `NULL` if nobody has measured it); with chords `key`, `key_correlation`,
+    `key_margin`, `chords`; with tempo `tempo`; and all labels. A label with blanks or
+    other characters is written in double quotes: `"female vocalists" > 0.3`. A label of
+    a certain preset is `vgg_mtt.rock`; without the preset it is that of the first one
+    that has it.
 
     Args:
         folder: The library.
@@ -257,7 +258,8 @@ class Library:
             key_notation: As in `export`.
 
         Returns:
-            The files, `label.m3u8`. A label without any track gets none.
+            The files, `label.m3u8`. A label without any track gets none; tracks in
+            which nothing is heard are in none.
 
         Raises:
             ConfigError: If a label is unknown or a file cannot be written.
@@ -284,8 +286,9 @@ class Library:
             for label in labels or taggers[name]:
                 score = f"{schema.quoted(name)}.{schema.quoted(label)}"
                 best = connection.sql(
-                    f"SELECT {columns} FROM tracks WHERE {score} >= "
-                    f"{float(min_score)} ORDER BY {score} DESC, path LIMIT {limit}"
+                    f"SELECT {columns} FROM tracks "
+                    f"WHERE {score} >= {float(min_score)} AND silent IS NOT TRUE "
+                    f"ORDER BY {score} DESC, path LIMIT {limit}"
                 ).to_arrow_table()
                 if len(best):
                     written.append(

@@ -1,11 +1,13 @@
 """Which files a run is about, and what of them is still to be done."""
 
+import codecs
 import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+from urllib.request import url2pathname
 
 from keras_musictag import audio
 from keras_musictag.data.tables import read_rows
@@ -14,6 +16,7 @@ from keras_musictag.library.addresses import content_hash, expand, is_address, s
 from keras_musictag.library.jobs import Analysis, Copy, Job
 from keras_musictag.library.store import Store
 
+FILE_URL = re.compile("file://(localhost)?(?=/)", re.IGNORECASE)
 TABLES, LISTS = {".csv", ".tsv"}, {".txt", ".m3u", ".m3u8"}
 
 
@@ -23,7 +26,9 @@ def find_tracks(sources: str | Path | Iterable[str | Path]) -> list[str]:
     Args:
         sources: Folders, globs, audio files, also as addresses (`"s3://..."`); tables
             with a column `path` (.csv, .tsv); lists with a path in each line (.txt,
-            .m3u, .m3u8), relative to the list.
+            .m3u, .m3u8), relative to the list, or a `file://` URL. A line of a .m3u
+            that is no UTF-8 is in Windows' encoding (cp1252), and a backslash separates
+            folders, unless a file of the name as it is written exists.
 
     Raises:
         AudioError: If a folder or a glob has no audio.
@@ -77,7 +82,7 @@ def _table(path: Path) -> Iterator[str | Path]:
 
 def _list(path: Path) -> Iterator[str | Path]:
     try:
-        text = path.read_text("utf-8-sig", errors="surrogateescape")
+        content = path.read_bytes()
     except OSError as error:
         raise ConfigError(
             "The list of tracks cannot be read.",
@@ -85,9 +90,27 @@ def _list(path: Path) -> Iterator[str | Path]:
             advice="Give a text file with a path in each line.",
         ) from error
     playlist = path.suffix.lower() != ".txt"
-    for line in text.splitlines():
-        if line.strip() and not (playlist and line.startswith("#")):
-            yield _within(path.parent, line.strip())
+    for line in map(bytes.strip, content.removeprefix(codecs.BOM_UTF8).splitlines()):
+        if line and not (playlist and line.startswith(b"#")):
+            yield _listed(path, line)
+
+
+def _listed(path: Path, line: bytes) -> str | Path:
+    """Read a line as that of its readings which exists; as the first if none does."""
+    text = line.decode("utf-8", "surrogateescape")
+    url = FILE_URL.match(text)
+    if url:
+        texts = [url2pathname(text[url.end() :]), text[url.end() :]]
+    elif is_address(text):
+        return text
+    else:
+        texts = [text]
+        # Winamp and its kin write Windows' own encoding; bytes may be names as well.
+        if path.suffix.lower() == ".m3u" and text != line.decode("utf-8", "replace"):
+            texts.insert(0, line.decode("cp1252", "surrogateescape"))
+        texts += [text.replace("\\", "/") for text in texts]
+    paths = [path.parent / Path(text).expanduser() for text in texts]
+    return next((path for path in paths if os.path.lexists(path)), paths[0])
 
 
 def in_shard(paths: list[str], shard: str | None) -> list[str]:

@@ -61,6 +61,7 @@ def rows(analysis: Analysis) -> Any:
     if analysis.kind == "tags":
         names = column_names(analysis.labels)
         columns += [("scores", pa.struct([(name, pa.float32()) for name in names]))]
+        columns += [("silent", pa.bool_())]  # none in rows of earlier versions
         if analysis.units is not None:
             columns += [("embedding", pa.list_(pa.float32(), analysis.units))]
     elif analysis.kind == "chords":

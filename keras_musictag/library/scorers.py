@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_musictag import environment
+from keras_musictag.audio.arrays import is_silent
 from keras_musictag.chords.analysis import BEAT_SAMPLE_RATE
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.library.cutting import (
@@ -111,7 +112,11 @@ class TagScorer(Scorer):
         """Yield the tracks of which all chunks are scored, in order."""
         for output in self.batcher.finished():
             means = output.outputs
-            row = {"scores": means.get("scores"), "embedding": means.get(EMBEDDING)}
+            row = {
+                "scores": means.get("scores"),
+                "embedding": means.get(EMBEDDING),
+                "silent": is_silent(output.peak),
+            }
             yield ScorerResult(output.position, row, output.error)
 
 

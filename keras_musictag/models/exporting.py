@@ -12,10 +12,10 @@ import numpy as np
 
 import keras_musictag
 from keras_musictag import audio, environment
+from keras_musictag.audio.arrays import SILENCE_PEAK
 from keras_musictag.checks import check_positive
 from keras_musictag.errors import ConfigError
 from keras_musictag.export.formats import check_target, export_network
-from keras_musictag.export.metadata import SILENCE_PEAK
 from keras_musictag.models import whole_track
 from keras_musictag.models.base import PretrainedModel
 from keras_musictag.presets import weights

@@ -13,6 +13,7 @@ from keras_musictag.chords.sheet import clock
 from keras_musictag.errors import ConfigError
 from keras_musictag.tracks.taggram import Taggram
 
+NOTHING_HEARD = "nothing is heard: silence, or channels that cancel each other"
 _DIGITS = 6  # of numbers in records
 
 
@@ -74,6 +75,11 @@ class SongSummary:
         """The key that the chords speak for; `None` without chords."""
         return None if self.chords is None else self.chords.key()
 
+    @property
+    def silent(self) -> bool:
+        """Whether the tagger heard nothing; its tags mean nothing then."""
+        return self.taggram is not None and bool(self.taggram.silent)
+
     def notated_key(self, usual: str) -> str:
         """Return the key in the notation that is wanted, or as is usual if none is."""
         if self.key is None or self.key_notation is None:
@@ -81,8 +87,8 @@ class SongSummary:
         return self.key.notated(self.key_notation)
 
     def facts(self) -> dict[str, str]:
-        """Return in words what is known: of `length`, `key` and `tempo`."""
-        facts = {}
+        """Return in words what is known: of `sound`, `length`, `key` and `tempo`."""
+        facts = {"sound": NOTHING_HEARD} if self.silent else {}
         if self.duration is not None:
             facts["length"] = clock(self.duration)
         if self.key is not None:

@@ -55,7 +55,8 @@ class TrackOutput(NamedTuple):
     `position` counts the tracks from 0, `track` is the track itself and `length` its
     samples, 0 for a bad track. `starts` has shape `(chunks,)` in samples; `outputs`
     maps each output's name to an array whose first axis is `chunks`, or frames for
-    networks that hear tracks as a whole. A bad track has an `error` instead.
+    networks that hear tracks as a whole. A bad track has an `error` instead. `peak` is
+    the largest absolute sample of the chunks, `None` where nobody measured it.
     """
 
     position: int
@@ -64,6 +65,7 @@ class TrackOutput(NamedTuple):
     starts: np.ndarray
     outputs: dict[str, np.ndarray]
     error: TrackError | None = None
+    peak: float | None = None
 
 
 Cut = Callable[[Any], Generator[Any, None, int | None]]
@@ -146,6 +148,7 @@ class _OpenTrack:
     starts: list[int] = dataclasses.field(default_factory=list)
     rows: list = dataclasses.field(default_factory=list)
     scored: int = 0
+    peak: float | None = None
     end: End | None = None
 
     @property
@@ -168,7 +171,9 @@ class Batcher:
 
     def add(self, position: int, chunk: Chunk) -> None:
         """Take a chunk of a track; a full batch goes through the model."""
-        self.open.setdefault(position, _OpenTrack()).starts.append(chunk.start)
+        track = self.open.setdefault(position, _OpenTrack())
+        track.starts.append(chunk.start)
+        track.peak = max(track.peak or 0.0, float(np.abs(chunk.samples).max()))
         self.waiting.append((position, chunk.samples))
         if len(self.waiting) == self.batch_size:
             self.flush()
@@ -205,7 +210,9 @@ class Batcher:
             _, source, length, error = track.end
             starts = np.asarray(track.starts, dtype="int64")
             outputs = self.outputs(track.rows)
-            yield TrackOutput(position, source, length or 0, starts, outputs, error)
+            yield TrackOutput(
+                position, source, length or 0, starts, outputs, error, track.peak
+            )
 
     def keep(self, rows: list, row: dict[str, np.ndarray]) -> None:
         """Keep what the model gave for a chunk."""

@@ -178,7 +178,8 @@ class TrackScoring:
                 starts, scores = output.starts, output.outputs["scores"]
                 if self.frame_offsets is not None:
                     starts, scores = frame_rows(starts, self.frame_offsets, scores)
-                yield Taggram(starts / self.sample_rate, self.labels, scores)
+                times = starts / self.sample_rate
+                yield Taggram(times, self.labels, scores, output.peak)
 
     def stream(
         self,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_musictag.audio.arrays import is_silent
 from keras_musictag.checks import check_choice, check_positive_int
 from keras_musictag.errors import LabelError
 from keras_musictag.labels import NO_GROUP, Labels
@@ -82,6 +83,8 @@ class Taggram:
             shape `(chunks,)`.
         labels: The label names in output order.
         scores: Scores, shape `(chunks, n_labels)`, float32.
+        peak: The largest absolute sample of what was scored, the mean of the channels,
+            full scale 1; `None` if unknown.
 
     Example:
 
@@ -97,6 +100,16 @@ class Taggram:
     times: np.ndarray
     labels: Labels
     scores: np.ndarray
+    peak: float | None = None
+
+    @property
+    def silent(self) -> bool | None:
+        """Whether nothing was heard, and the scores mean nothing.
+
+        So it is in silence, below -120 dB of full scale, and where channels cancel each
+        other in their mean. `None` if the peak is unknown.
+        """
+        return is_silent(self.peak)
 
     def aggregate(self, how: str = "mean") -> np.ndarray:
         """Return one score per label, shape `(n_labels,)`, in output order.

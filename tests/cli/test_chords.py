@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -63,6 +64,20 @@ def test_bad_files_never_lose_the_others(music, expected, tmp_path):
     for name in ("fake.mp3: ", "short.wav: ", "missing.ogg: "):
         assert name in result.stderr
     assert "3 of 5 files could not be read." in result.stderr
+
+
+def test_files_lie_in_the_folders_of_the_music(music, expected, tmp_path):
+    for folder, name in (("a", "a.wav"), ("b", "a.flac"), ("b", "a.wav")):
+        (tmp_path / "two" / folder).mkdir(parents=True, exist_ok=True)
+        shutil.copy(music / name, tmp_path / "two" / folder / name)
+    result = run(tmp_path / "two", "--output", tmp_path / "made")
+    assert result.exit_code == 0, result.output
+    chords = {path.name: sequence.labels for path, sequence in expected.items()}
+    made = {"a/a": "a.wav", "b/a": "a.flac", "b/a-2": "a.wav"}
+    assert len(list((tmp_path / "made").rglob("*.lab"))) == 3
+    for name, source in made.items():
+        file = tmp_path / "made" / f"{name}.lab"
+        assert ChordSequence.from_lab(file).labels == chords[source]
 
 
 @pytest.mark.parametrize("format", FORMATS)

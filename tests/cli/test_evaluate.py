@@ -1,5 +1,6 @@
 """`keras-musictag evaluate --chords`: the scores of mir_eval for files and folders."""
 
+import csv
 import json
 
 import mir_eval
@@ -18,7 +19,7 @@ def run(*arguments):
 
 
 def write(path, segments):
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(exist_ok=True, parents=True)
     path.write_text("".join(f"{a}\t{b}\t{label}\n" for a, b, label in segments))
 
 
@@ -75,6 +76,30 @@ def test_what_does_not_match_is_named_and_the_others_are_scored(folders):
     assert "two:" in result.stderr and "H:maj" in result.stderr
     assert "2 of 3 tracks are not scored" in result.stderr
     assert "\none," in result.stdout and "\nthree," not in result.stdout
+
+
+def test_folders_are_paired_by_path_and_else_by_a_unique_name(tmp_path):
+    right, guess = tmp_path / "right", tmp_path / "guess"
+    for name in ("a/1", "b/1", "c/2", "d/3"):
+        write(right / f"{name}.lab", RIGHT)
+    for name, segments in (
+        ("a/1", RIGHT),
+        ("b/1", GUESS),
+        ("elsewhere/2", RIGHT),
+        ("x/3", GUESS),
+        ("y/3", GUESS),
+    ):
+        write(guess / f"{name}.lab", segments)
+    result = run("--chords", right, guess, "--tracks", "--format", "csv")
+    assert result.exit_code == 1
+    rows = csv.reader(result.stdout.splitlines())
+    tracks = {row[0]: row[-1] for row in rows}
+    assert {"a/1", "b/1", "c/2"} < tracks.keys() and "d/3" not in tracks
+    assert float(tracks["a/1"]) == float(tracks["c/2"]) == 1 > float(tracks["b/1"])
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("d/3: there is no estimate of this name")
+    assert [line.split(":")[0] for line in lines[1:3]] == ["x/3", "y/3"]
+    assert lines[3] == "3 of 6 tracks are not scored."
 
 
 @pytest.mark.parametrize(("suffix", "mark"), [("md", "| one |"), ("txt", "majmin")])
