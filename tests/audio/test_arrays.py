@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from keras_musictag.audio import (
-    check_sample_rate,
     resample,
     resample_blocks,
     to_mono,
 )
+from keras_musictag.audio.arrays import check_sample_rate
 from keras_musictag.errors import AudioError
 
 

@@ -74,13 +74,13 @@ def test_one_page_holds_everything():
 
 def test_the_key_in_the_notation_that_is_asked_for():
     for notation, expected in (("openkey", "1m"), ("camelot", "8A"), ("musical", "Am")):
-        text = pages.song_report(
+        summary = SongSummary(
+            "x",
             song(),
-            title="x",
-            chords=ChordSequence([[0, 4], [4, 6], [6, 8]], ["A:min", "D:min", "E:min"]),
+            ChordSequence([[0, 4], [4, 6], [6, 8]], ["A:min", "D:min", "E:min"]),
             key_notation=notation,
         )
-        assert expected in Page(text).texts
+        assert expected in Page(pages.song_report(summary)).texts
 
 
 def test_chords_lie_where_they_sound():
