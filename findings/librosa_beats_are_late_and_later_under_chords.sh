@@ -5,8 +5,8 @@
 # hardly spread and are late all the same. An F-measure that allows 70 ms does not see it.
 # Found with librosa 0.11.0 at 22,050 Hz, against the samples at which the drums were put: drums
 # with sharp onsets are 23 ms late in the mean, the same drums 28, 33 and 39 ms under chords
-# with peaks of 0.3, 1 and 3 times theirs (120 BPM); the spread is 7 ms each time. With hop_length=128
-# drums alone are 15 ms late, with a spread of 2 ms.
+# with peaks of 0.3, 1 and 3 times theirs (120 BPM); the spread is 7 ms each time. With
+# hop_length=128 drums alone are 15 ms late, with a spread of 2 ms.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 cd "$work"
