@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 
 import keras_musictag
-from keras_musictag import environment, hub
+from keras_musictag import environment
+from keras_musictag.hub.cache import cache_folder
 
 PACKAGE = Path(keras_musictag.__file__).parent
 ROOT = PACKAGE.parent
@@ -44,9 +45,9 @@ def test_what_the_user_has_set_wins(monkeypatch):
 def test_an_empty_one_counts_as_not_set(monkeypatch, tmp_path):
     monkeypatch.setenv("KMT_CACHE", "")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert hub.cache_folder() == tmp_path / "keras_musictag"
+    assert cache_folder() == tmp_path / "keras_musictag"
     monkeypatch.setenv("KMT_CACHE", str(tmp_path / "mine"))
-    assert hub.cache_folder() == tmp_path / "mine"
+    assert cache_folder() == tmp_path / "mine"
 
 
 def test_what_is_imposed_for_a_while_is_put_back(monkeypatch):

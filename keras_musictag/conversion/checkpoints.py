@@ -112,6 +112,8 @@ def convert_checkpoint(path, architecture, labels: Iterable[str], **config) -> A
     arrays = read_checkpoint(path)
     try:
         model = architecture(labels, **config)
+    except ConfigError:
+        raise  # says already which argument, and which there are
     except TypeError as error:
         raise ConfigError(
             f"{architecture.__name__} does not take these arguments.",

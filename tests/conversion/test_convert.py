@@ -171,7 +171,7 @@ def test_arguments_that_cannot_work(tmp_path):
         convert_checkpoint(data, "fcn", LABELS)
     with pytest.raises(ConfigError, match="no conversion.*VGGTagger"):
         convert_checkpoint(data, kmt.VGGTagger, LABELS)
-    with pytest.raises(ConfigError, match="does not take these.*'depth'"):
+    with pytest.raises(ConfigError, match="FCNTagger has no option `depth`.*filters"):
         convert_checkpoint(data, kmt.FCNTagger, LABELS, depth=3)
     with pytest.raises(PresetError, match="cannot be opened"):
         convert_checkpoint(tmp_path / "none.pth", kmt.FCNTagger, LABELS)
