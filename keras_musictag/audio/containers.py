@@ -55,7 +55,7 @@ def layout(file: Any, head: bytes) -> Layout | None:
     """Lay out a file of chunks, with sizes that are true; `None` if it is none.
 
     Args:
-        file: Path or binary file object.
+        file: Binary file object.
         head: Its first bytes.
     """
     if head[:4] == b".snd":

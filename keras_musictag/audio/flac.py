@@ -32,7 +32,7 @@ def layout(file: Any, head: bytes) -> Layout | None:
     """Lay out a FLAC file, or give `None` if it is none.
 
     Args:
-        file: Path or binary file object.
+        file: Binary file object.
         head: Its first bytes.
     """
     begin, rubbish = behind_tags(head, 0), b""

@@ -32,7 +32,7 @@ def lay_out(
 
     Args:
         name: Its name; the suffix matters where rubbish comes first.
-        file: Path or binary file object.
+        file: Binary file object.
         compensate_delay: Whether to leave out the encoder's and decoder's delay of an
             MP3 that does not tell it.
         is_mpeg: Whether it is MPEG audio, whatever it begins with.

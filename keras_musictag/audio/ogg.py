@@ -42,7 +42,7 @@ def layout(file: Any, head: bytes) -> Layout | None:
     """Lay out an OGG file, or give `None` if it is none.
 
     Args:
-        file: Path or binary file object.
+        file: Binary file object.
         head: Its first bytes.
     """
     if head.find(b"OggS") < 0:
@@ -86,7 +86,7 @@ def losses(file: Any, sample_rate: int) -> list[Loss]:
     """Find the holes of a file that another decoder reads.
 
     Args:
-        file: Path or binary file object.
+        file: Binary file object.
         sample_rate: Of its positions, in Hz.
     """
     with rewound(file) as source:

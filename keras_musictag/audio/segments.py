@@ -19,7 +19,7 @@ class Segment:
     """Sound of one rate that one decoder reads from its start.
 
     Attributes:
-        file: Path or binary file object.
+        file: Binary file object.
         lead: Samples at its start that are no part of the sound.
         count: Samples of sound behind them; `None`: all there are.
         gap: Samples of silence before it, in place of sound that is lost.

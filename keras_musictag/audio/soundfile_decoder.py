@@ -22,7 +22,7 @@ class SoundFileDecoder(Decoder):
 
     Args:
         name: What to call it in messages.
-        file: Path or binary file object.
+        file: Binary file object.
         layout: How to read it.
 
     Attributes:

@@ -198,3 +198,11 @@ def _from_id3(path: str) -> dict[str, list[str]]:
     if genre is not None:
         found["GENRE"] = list(genre.genres)  # numbers of old tags have names
     return found
+
+
+def last_id3v1(path: str) -> bytes:
+    """The ID3 tag of version 1 at the end of a file, 128 bytes; empty without one."""
+    with open(path, "rb") as file:
+        file.seek(-min(128, file.seek(0, 2)), 2)
+        end = file.read()
+    return end if end[:3] == b"TAG" and len(end) == 128 else b""

@@ -3,7 +3,7 @@
 import types
 from typing import Any
 
-from keras_musictag.tagfiles.carried import add_frames, read_ape
+from keras_musictag.tagfiles.carried import add_frames, last_id3v1, read_ape
 from keras_musictag.tagfiles.formats import Tags
 from keras_musictag.tagfiles.named_tags import APETags
 
@@ -89,24 +89,16 @@ class ID3Tags(Tags):
         # An ID3 tag of version 1 stays: mutagen would fill it from the new one.
         end = b""
         if type(self.file).__name__ in _WITH_APE:
-            end = _last_tag(path)
+            end = last_id3v1(path)
         if type(self.file).__name__ in ("WAVE", "AIFF"):
             _pad_last_chunk(path)
         super().save(path)
         if self.beside is not None and self.beside_changed:
             self.beside.tags.save(path)
-        if end and _last_tag(path) != end:
+        if end and last_id3v1(path) != end:
             with open(path, "r+b") as file:
-                file.seek(-128 if _last_tag(path) else 0, 2)
+                file.seek(-128 if last_id3v1(path) else 0, 2)
                 file.write(end)
-
-
-def _last_tag(path: str) -> bytes:
-    """The ID3 tag of version 1 at the end of a file."""
-    with open(path, "rb") as file:
-        file.seek(-min(128, file.seek(0, 2)), 2)
-        end = file.read()
-    return end if end[:3] == b"TAG" and len(end) == 128 else b""
 
 
 def _pad_last_chunk(path: str) -> None:

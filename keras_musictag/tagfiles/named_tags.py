@@ -1,10 +1,11 @@
 """Tags that are pairs of names and values: Vorbis comments, APEv2, ASF, MP4."""
 
 import mmap
+import os
 from collections.abc import Iterator
 from typing import Any
 
-from keras_musictag.tagfiles.carried import APE_NAMES, other_tags
+from keras_musictag.tagfiles.carried import APE_NAMES, last_id3v1, other_tags
 from keras_musictag.tagfiles.containers import mend_mp4_offsets
 from keras_musictag.tagfiles.formats import Tags
 
@@ -88,6 +89,15 @@ class APETags(NamedTags):
 
     def _texts(self, values):
         return list(values) if values.kind == 0 else []  # others hold no text
+
+    def _save(self, path):
+        # An ID3 tag of version 1 comes last; mutagen would delete it, or hide it.
+        end = last_id3v1(path)
+        if end:
+            os.truncate(path, os.path.getsize(path) - len(end))
+        super()._save(path)
+        with open(path, "ab") as file:
+            file.write(end)
 
 
 class ASFTags(NamedTags):

@@ -123,6 +123,25 @@ def test_id3_of_version_1_alone(tmp_path):
     assert found["TCON"].genres == ["Rock"]  # number 17
 
 
+@pytest.mark.parametrize("with_ape", [False, True])
+@pytest.mark.parametrize("kind", ["wavpack", "monkeys_audio"])
+def test_id3_of_version_1_behind_apev2_stays(tmp_path, kind, with_ape):
+    path = make_song(tmp_path, kind)
+    if with_ape:
+        tags = apev2.APEv2()
+        tags["Album"] = "An album"
+        tags.save(path)
+    end = b"TAG" + b"old title".ljust(94, b"\0") + b"comment".ljust(30, b"\0") + b"\x11"
+    path.write_bytes(path.read_bytes() + end)
+    before = path.read_bytes()
+    tagfiles.write(path, {"mood": ["calm"]})
+    assert path.read_bytes().endswith(end)
+    found = apev2.APEv2(path)  # mutagen passes over the tag behind it
+    assert found["Mood"] == "calm" and ("Album" in found) == with_ape
+    tagfiles.undo(path)
+    assert path.read_bytes() == before
+
+
 def test_id3_alone_in_flac(tmp_path):
     path = make_song(tmp_path, "flac")
     tags = id3.ID3()
