@@ -58,7 +58,7 @@ def chord_rows(chords: list[dict]) -> list[str]:
     for record in chords:
         model = registry()[record["class_name"]].from_config(record["config"])
         score = (record["reported"] or record["measured"])[0]
-        cells = [f"`{record['name']}`", f"`{record['class']}`"]
+        cells = [f"`{record['name']}`", f"`{record['class_name']}`"]
         cells += [f"{model.count_params():,}", str(len(model.vocabulary))]
         cells += [f"{score['dataset']} ({score['split']})"]
         cells += [f"{score[k]:.3f}" if k in score else "" for k in CHORD_SCORES]
@@ -90,7 +90,7 @@ def rows(taggers: list[dict]) -> list[str]:
         figures = [f"{score[k]:.4f}" if k in score else "" for k in SCORES]
         cells = [
             f"`{record['name']}`",
-            f"`{record['class']}`",
+            f"`{record['class_name']}`",
             *sizes[key],
             record["trained_on"],
         ]
