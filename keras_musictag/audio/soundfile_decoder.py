@@ -1,5 +1,6 @@
 """What libsndfile reads: WAV, AIFF, FLAC, OGG, MP3 and more."""
 
+import os
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -258,7 +259,8 @@ def _open(segment: Segment) -> Any:
 
     segment.file.seek(0)
     if isinstance(segment.file, LocalFile):  # no call of Python for each read
-        file = soundfile.SoundFile(segment.file.fileno(), closefd=False)
+        # A descriptor of its own: older versions of libsndfile close it if they fail.
+        file = soundfile.SoundFile(os.dup(segment.file.fileno()), closefd=True)
     else:
         file = soundfile.SoundFile(segment.file)
     # Or soundfile seeks after every read, and MP3 frames get lost at the seams.

@@ -26,10 +26,12 @@ class FeatureModels:
             tagger = self.tagger
             return lambda batch: {"scores": _numpy(predict_on_batch(tagger, batch))}
         model = self._model(names)
-        return lambda batch: {
-            name: _numpy(value)
-            for name, value in predict_on_batch(model, batch).items()
-        }
+
+        def run(batch):
+            outputs = predict_on_batch(model, batch)  # JAX sorts them by name
+            return {name: _numpy(outputs[name]) for name in names}
+
+        return run
 
     def _model(self, names: tuple[str, ...]) -> keras.Model:
         unknown = [name for name in names if name not in self.tensors]

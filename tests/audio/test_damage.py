@@ -234,7 +234,10 @@ def stems(path, frequencies, enabled):
             stream = container.add_stream("aac", rate=44100, layout="stereo")
             stream.bit_rate = 64_000 if number == 0 else 256_000
             if not enabled[number]:
-                stream.disposition = av.stream.Disposition(0)
+                try:
+                    stream.disposition = av.stream.Disposition(0)
+                except (AttributeError, TypeError):
+                    pytest.skip("this PyAV cannot say which stream is the default")
             streams.append(stream)
         for stream, frequency in zip(streams, frequencies, strict=True):
             y = np.tile(0.3 * np.sin(2 * np.pi * frequency * t), (2, 1)).astype("f4")
