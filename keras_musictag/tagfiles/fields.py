@@ -12,12 +12,11 @@ from pathlib import Path
 from keras_musictag.checks import check_positive_int, did_you_mean
 from keras_musictag.chords import Key
 from keras_musictag.errors import ConfigError
-from keras_musictag.labels import Labels
+from keras_musictag.labels import NO_GROUP, Labels
 from keras_musictag.tracks.taggram import Taggram
 
 OWN = "KMT_"  # our own fields begin with it
 STANDARD = ("genre", "mood", "key", "tempo")  # fields that players show
-_NO_GROUP = "labels"  # how a map calls labels without a group
 # What a Vorbis comment may be called; the other formats are less strict.
 _FIELD_NAME = re.compile(r"[ -<>-}]{1,60}\Z")
 
@@ -115,7 +114,7 @@ class FieldMap:
         Raises:
             ConfigError: If the map names a group or a label that is not there.
         """
-        groups = {group or _NO_GROUP for group in labels.groups}
+        groups = {group or NO_GROUP for group in labels.groups}
         usual = set(FieldMap().fields)
         for what, named, there in (
             ("group", set(self.fields) - usual, sorted(groups)),
@@ -243,7 +242,7 @@ def choose_fields(
     groups = dict(zip(taggram.labels, taggram.labels.groups, strict=True))
     chosen: dict[str, list[str]] = {}
     for label, _ in taggram.top(None, mapping.min_score):
-        field = mapping.fields.get(groups[label] or _NO_GROUP)
+        field = mapping.fields.get(groups[label] or NO_GROUP)
         name = mapping.labels.get(label, label)
         if field is not None and name:
             values = chosen.setdefault(check_field(field), [])

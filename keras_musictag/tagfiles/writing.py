@@ -14,6 +14,7 @@ from pathlib import Path
 
 from keras_musictag.audio.inputs import check_source
 from keras_musictag.errors import AudioError, ConfigError
+from keras_musictag.replacing import sync
 from keras_musictag.tagfiles import patches
 from keras_musictag.tagfiles.fields import OWN, STANDARD, check_field
 from keras_musictag.tagfiles.formats import Tags, open_tags
@@ -256,12 +257,12 @@ def _replace(target: str, make: Callable[[str], None]) -> None:
             os.utime(copy)  # it has changed: players and backups go by the time
             with contextlib.suppress(OSError, AttributeError):
                 os.chown(copy, before.st_uid, before.st_gid)
-            _sync(copy)
+            sync(copy)
             now = os.stat(target)
             if (now.st_mtime_ns, now.st_size) != (before.st_mtime_ns, before.st_size):
                 raise OSError("another program changed it meanwhile")
             os.replace(copy, target)
-            _sync(os.path.dirname(target))
+            sync(os.path.dirname(target))
     except (OSError, ValueError) as error:
         raise AudioError(
             "The tags cannot be written; the file is as it was.",
@@ -345,15 +346,3 @@ def _beside(target: str) -> Iterator[str]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(copy)
-
-
-def _sync(path: str) -> None:
-    """Have a file or folder written to the disk."""
-    flags = os.O_RDONLY if os.path.isdir(path) else os.O_RDWR
-    if os.name == "nt" and flags == os.O_RDONLY:
-        return  # folders cannot be opened there
-    handle = os.open(path, flags)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
