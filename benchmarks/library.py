@@ -3,6 +3,7 @@
     python benchmarks/library.py --rounds 3
     python benchmarks/library.py --files ~/Music --count 12
     python benchmarks/library.py --ray --rounds 5 --count 24
+    python benchmarks/library.py --tiny 10000 --against FOLDER
 
 Rounds of three things take turns, each in a warm process: `predict` of one preset (the
 rate of benchmarks/tagging.py), `library.build` with that preset into a new folder, and
@@ -10,12 +11,19 @@ rate of benchmarks/tagging.py), `library.build` with that preset into a new fold
 `--spaced` compares the scores of a few spaced chunks with those of all instead.
 `--ray` compares the Ray engine with the local one, its actors ready before; processor
 time (by psutil) tells what a busy machine's clock does not.
+`--tiny` builds libraries of so many files of less than a second, one chunk each, and
+prints the memory after each thousand; with `--against` in turns with the package in
+another folder, such as a `git worktree` of an earlier version.
 """
 
 import argparse
 import contextlib
+import json
+import os
 import platform
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from importlib.metadata import version
@@ -23,6 +31,7 @@ from pathlib import Path
 
 import numpy as np
 import peers
+import soundfile
 
 import keras_musictag as kmt
 from keras_musictag.library.analysis import Analyzer
@@ -44,7 +53,12 @@ def main() -> None:
     add("--spaced", action="store_true", help="compare scores of spaced chunks")
     add("--ray", action="store_true", help="compare the Ray engine with the local one")
     add("--workers", type=int, default=2, help="actors of the Ray engine")
+    add("--tiny", type=int, metavar="N", help="so many tiny files instead")
+    add("--against", type=Path, help="folder of another version, with --tiny")
     options = parser.parse_args()
+    if options.tiny:
+        compare_versions(options)
+        return
     with tempfile.TemporaryDirectory() as folder:
         files = peers.make_clips(folder, options.files, options.count, options.seconds)
         names = ("keras", "tensorflow", "numpy", "soundfile", "pyarrow", "duckdb")
@@ -130,6 +144,71 @@ def compare_engines(files: list[str], options: argparse.Namespace) -> None:
         pairs = zip(taken["local"], taken["ray"], strict=True)
         ratio = statistics.median(local[which] / ray[which] for local, ray in pairs)
         print(f"ray, {options.workers} workers / local, {title}: {100 * ratio:.0f} %")
+
+
+TINY = """
+import json, sys, tempfile, time
+from pathlib import Path
+import psutil
+from keras_musictag import environment
+environment.quiet_tensorflow()
+from keras_musictag.library import building, scanning
+from keras_musictag.library.analysis import Analyzer
+from keras_musictag.library.jobs import Recipe
+from keras_musictag.library.store import Store
+this, megabytes = psutil.Process(), []
+def keep(progress):
+    if progress.done % 1000 == 0:
+        megabytes.append(this.memory_info().rss // 2**20)
+with tempfile.TemporaryDirectory() as folder:
+    store, files = Store(Path(folder, "library")), scanning.find_tracks(sys.argv[1])
+    with store.locked():
+        analyzer = Analyzer(Recipe((sys.argv[2],)))
+        building.run(store, analyzer, files[:16])
+        began, worked = time.perf_counter(), sum(this.cpu_times()[:2])
+        building.run(store, analyzer, files[16:], on_progress=keep)
+        taken = time.perf_counter() - began, sum(this.cpu_times()[:2]) - worked
+print(json.dumps([len(files) - 16, *taken, megabytes]))
+"""
+
+
+def compare_versions(options: argparse.Namespace) -> None:
+    """Print the rates of this version and of another with tiny files, and memory."""
+    versions = {"this": Path(kmt.__file__).parent.parent}
+    if options.against:
+        versions["that"] = options.against.absolute()
+    taken: dict[str, list[list[float]]] = {name: [] for name in versions}
+    with tempfile.TemporaryDirectory() as folder:
+        make_tiny(Path(folder), options.tiny)
+        command = [sys.executable, "-c", TINY, folder, PRESETS[0]]
+        for _ in range(options.rounds):
+            for name, path in versions.items():
+                environment = {**os.environ, "PYTHONPATH": str(path)}
+                done = subprocess.run(
+                    command, env=environment, check=True, stdout=subprocess.PIPE
+                )
+                count, *times, megabytes = json.loads(done.stdout.splitlines()[-1])
+                taken[name].append([count / value for value in times])
+                rates = [f"{rate:.1f}" for rate in taken[name][-1]]
+                print(name, f"{rates[0]} files/s, {rates[1]} per processor second,")
+                print(f"MB after each 1000 files: {megabytes}", flush=True)
+    for title, which in (("by the clock", 0), ("by processor time", 1)):
+        if options.against:
+            pairs = zip(taken["this"], taken["that"], strict=True)
+            ratio = statistics.median(one[which] / two[which] for one, two in pairs)
+            print(f"this / that, {title}: {ratio:.2f}x")
+
+
+def make_tiny(folder: Path, count: int) -> None:
+    """Write so many WAV files of noise, of 0.2 to 1 s each."""
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        rate, channels = int(rng.choice([16000, 22050, 44100])), rng.integers(1, 3)
+        frames = int(rate * rng.uniform(0.2, 1.0))
+        part = folder / f"{number // 1000:03d}"
+        part.mkdir(exist_ok=True)
+        y = 0.2 * rng.normal(size=(frames, channels))
+        soundfile.write(part / f"{number:06d}.wav", y, rate)
 
 
 def processor_seconds() -> float:

@@ -1,6 +1,7 @@
 """Downloads over HTTP: resumed, retried, checked, and put in place as a whole."""
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -158,6 +159,7 @@ def _attempt(job: _Job) -> None:
 
     # Parts of two files could only be told from one by a checksum.
     checked = job.expected["sha256"] or job.expected["git_blob"]
+    _drop_strangers(job)
     start = job.partial.stat().st_size if checked and job.partial.is_file() else 0
     headers = {"Accept-Encoding": "identity", "User-Agent": "keras-musictag"}
     if start:
@@ -223,7 +225,7 @@ def _write(job: _Job, response, start: int) -> None:
     total = start + int(length) if length.isdigit() else None
     limit = job.expected["size"] or total
     with (
-        open(job.partial, "ab" if start else "wb") as file,
+        open(job.partial, "ab" if start else "wb", opener=_not_through_links) as file,
         _progress_bar(job, start, total) as advance,
     ):
         for piece in response.iter_raw():  # a size would lose what came before a break
@@ -231,6 +233,17 @@ def _write(job: _Job, response, start: int) -> None:
             advance(len(piece))
             if limit and file.tell() > limit:
                 break  # no disk is filled; the check says what is wrong
+
+
+def _drop_strangers(job: _Job) -> None:
+    """Remove what is no part of a download: a link, or a pipe or device."""
+    plain = job.partial.is_file() and not job.partial.is_symlink()
+    if os.path.lexists(job.partial) and not plain:
+        job.partial.unlink()
+
+
+def _not_through_links(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _accept(job: _Job, resumed: bool) -> None:

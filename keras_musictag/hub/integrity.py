@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+from keras_musictag.checks import open_file
 from keras_musictag.errors import ConfigError, PresetError
 
 CHUNK = 1024 * 1024
@@ -50,7 +51,7 @@ def verify_file(
             advice="Pass sha256=, git_blob= or size=.",
         )
     try:
-        found = _measure(path, expected)
+        measured = _measure(path, expected)
     except OSError as error:
         raise PresetError(
             "The file cannot be read.",
@@ -59,10 +60,10 @@ def verify_file(
         ) from error
     for what, value in expected.items():
         # The size comes first: a wrong one explains the wrong digests.
-        if str(value).lower() != str(found[what]):
+        if str(value).lower() != str(measured[what]):
             raise PresetError(
                 f"The {what} of {Path(path).name} is not the expected one.",
-                received=f"{found[what]}, expected {value}",
+                received=f"{measured[what]}, expected {value}",
                 advice="The file is damaged, cut off or another version: delete it "
                 "and fetch it again.",
             )
@@ -70,7 +71,7 @@ def verify_file(
 
 def _measure(path, wanted) -> dict[str, object]:
     """Size and wanted digests of a file, from one pass over it."""
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         size = file.seek(0, 2)
         file.seek(0)
         digests = {}

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeGuard
+from urllib.parse import unquote_to_bytes
 
 from keras_musictag.audio.decoders import AV_SUFFIXES, SOUNDFILE_SUFFIXES
 from keras_musictag.errors import (
@@ -18,7 +19,10 @@ from keras_musictag.errors import (
     import_extra,
 )
 
+LIMIT_NS = 2**63 - 1  # in 2262: what fits into a column
+YEAR_NS = 365 * 86400 * 10**9
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+FILE_SCHEME = "file://"
 CHAIN = "::"  # fsspec's own: zip://song.mp3::s3://bucket/songs.zip
 
 
@@ -70,6 +74,13 @@ def expand(address: str) -> list[str]:
     return [_named(address, system, file) for file in sorted(files)]
 
 
+def covered(address: str) -> tuple[str, str]:
+    """Return how the addresses begin and end that an address stands for."""
+    chain = CHAIN + address.split(CHAIN, 1)[1] if CHAIN in address else ""
+    system, path = _opened(re.split(r"[*?\[]", address)[0] if not chain else address)
+    return _named(address, system, path).removesuffix(chain), chain
+
+
 def state(path: str) -> tuple[int | None, int | None]:
     """Return size and time of change in ns of a file, each `None` if unknown."""
     if not is_address(path):
@@ -77,16 +88,68 @@ def state(path: str) -> tuple[int | None, int | None]:
             file = os.stat(path)
         except (OSError, ValueError):  # missing: decoding will say so
             return None, None
-        return file.st_size, file.st_mtime_ns
+        return file.st_size, _bounded(file.st_mtime_ns)
     try:
         system, inner = _opened(path)
         size = system.info(inner)["size"]
     except Exception:  # fetching it will say so
         return None, None
     try:
-        return size, int(system.modified(inner).timestamp() * 1e9)
+        return size, _bounded(int(system.modified(inner).timestamp() * 1e9))
     except Exception:  # a web server, for example, does not tell: the size decides
         return size, None
+
+
+def _bounded(time_ns: int) -> int:
+    """Bring a time before 1677 or beyond 2262 into the year that is nearest.
+
+    Other times stay other ones: of whatever changes, the time has to.
+    """
+    if abs(time_ns) <= LIMIT_NS:
+        return time_ns
+    bounded = LIMIT_NS - abs(time_ns) % YEAR_NS
+    return bounded if time_ns > 0 else -bounded
+
+
+def is_gone(path: str) -> bool:
+    """Whether there is no such file; not if that cannot be told."""
+    try:
+        if is_address(path):
+            system, inner = _opened(path)
+            system.info(inner)
+        else:
+            os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except Exception:  # each kind of store has its own; it may be back tomorrow
+        return False
+    return False
+
+
+def as_text(path: str) -> str:
+    """Return a path as text that any file can hold, and that no other path has.
+
+    A name that is no UTF-8 becomes a `file://` URL with its bytes as `%E9`.
+    """
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        if is_address(path):
+            return printable(path)
+        return Path(path).as_uri()
+    return path
+
+
+def printable(text: str) -> str:
+    """Return a text that any file can hold, whatever bytes of names are in it."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def from_text(text: str) -> str:
+    """Return the path of which `as_text` made a text."""
+    if not text.startswith(FILE_SCHEME):
+        return text
+    return os.fsdecode(unquote_to_bytes(text.removeprefix(FILE_SCHEME)))
 
 
 def content_hash(path: str) -> str | None:

@@ -3,11 +3,18 @@
 import dataclasses
 from collections.abc import Generator, Iterable, Iterator
 
-from keras_musictag.errors import import_extra
-from keras_musictag.library.addresses import content_hash, fetched
+from keras_musictag.errors import AudioError, import_extra
+from keras_musictag.library.addresses import content_hash, fetched, is_address, state
 from keras_musictag.library.cutting import Duration, cut_for_analyses
 from keras_musictag.library.jobs import Analysis, Job, Outcome, Recipe
-from keras_musictag.library.scorers import ChordScorer, Scorer, TagScorer, TempoScorer
+from keras_musictag.library.scorers import (
+    BeatScorer,
+    ChordScorer,
+    KeyScorer,
+    Scorer,
+    TagScorer,
+    TempoScorer,
+)
 from keras_musictag.tracks.inference import End, Producer
 
 QUEUE_BYTES = 64 * 2**20
@@ -28,7 +35,7 @@ class Analyzer:
 
     Raises:
         PresetError: If a preset is unknown.
-        MissingExtraError: If the tempo is wanted and librosa is not installed.
+        MissingExtraError: If the tempo by librosa is wanted and it is not installed.
     """
 
     def __init__(self, recipe: Recipe):
@@ -42,6 +49,10 @@ class Analyzer:
             scorers.append(ChordScorer(recipe.chords))
         if recipe.tempo:
             scorers.append(TempoScorer())
+        if recipe.beats is not None:
+            scorers.append(BeatScorer(recipe.beats))
+        if recipe.key is not None:
+            scorers.append(KeyScorer(recipe.key))
         self.analyses: list[Analysis] = [scorer.analysis for scorer in scorers]
         self._scorers = {scorer.analysis.id: scorer for scorer in scorers}
 
@@ -82,9 +93,24 @@ class Analyzer:
             return None
         specs = {key: self._scorers[key].spec for key in job.wanted}
         with fetched(job.path) as file:
-            if job.sha256 is None:
+            if is_address(job.path):  # a copy of its own, which nobody changes
                 yield dataclasses.replace(job, sha256=content_hash(file))
+                yield from cut_for_analyses(file, specs)
+                return None
+            now = state(file)
+            changed = now[0] is not None and now != (job.size, job.mtime_ns)
+            if job.sha256 is None or changed:
+                size, time_ns = now if changed else (job.size, job.mtime_ns)
+                yield dataclasses.replace(
+                    job, size=size, mtime_ns=time_ns, sha256=content_hash(file)
+                )
             yield from cut_for_analyses(file, specs)
+            if state(file) != now:
+                raise AudioError(
+                    "The file changed while it was read.",
+                    received=file,
+                    advice="Build again when it is whole.",
+                )
         return None
 
     def _finished(self, open_jobs: dict[int, Outcome]) -> Iterator[Outcome]:

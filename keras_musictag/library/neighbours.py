@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from keras_musictag.errors import ConfigError
-from keras_musictag.library import schema
+from keras_musictag.library import queries, schema
+from keras_musictag.library.addresses import as_text
 from keras_musictag.library.jobs import Analysis
-from keras_musictag.library.scanning import absolute, as_text
+from keras_musictag.library.scanning import absolute
 from keras_musictag.library.store import Store
 
 
@@ -33,14 +34,19 @@ def embedding_analysis(store: Store, preset: str | None) -> Analysis:
     )
 
 
-def read_embeddings(store: Store, analysis: Analysis) -> tuple[list[str], np.ndarray]:
+def read_embeddings(
+    store: Store, analysis: Analysis, include_missing: bool = False
+) -> tuple[list[str], np.ndarray]:
     """Return the path of each track, and its embedding, `(tracks, units)`."""
-    with store.connect([analysis]) as connection:
+    there = "" if include_missing else "WHERE NOT t.missing"
+    with queries.connect(store) as connection:
         table = connection.sql(
-            f"SELECT path, embedding FROM {schema.quoted(analysis.id)}"
+            f"SELECT e.path, e.embedding FROM {schema.quoted(analysis.id)} e "
+            "JOIN tracks t ON t.path = e.path "
+            f"AND t.sha256 IS NOT DISTINCT FROM e.sha256 {there} ORDER BY e.path"
         ).to_arrow_table()
     rows = table.column("embedding").combine_chunks().flatten().to_numpy()
-    return table.column("path").to_pylist(), rows.reshape(len(table), -1)
+    return table.column("path").to_pylist(), rows.reshape(len(table), analysis.units)
 
 
 def nearest(
@@ -64,7 +70,7 @@ def nearest(
 
     analysis = embedding_analysis(store, preset)
     row_of = {path: i for i, path in enumerate(tracks.column("path").to_pylist())}
-    paths, embeddings = read_embeddings(store, analysis)
+    paths, embeddings = read_embeddings(store, analysis, include_missing=True)
     kept = [i for i, path in enumerate(paths) if path in row_of]
     tagger, query = None, like
     if isinstance(like, (str, os.PathLike)):

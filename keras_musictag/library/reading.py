@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_musictag.checks import check_positive_int, did_you_mean
 from keras_musictag.errors import ConfigError
-from keras_musictag.library import neighbours, queries, schema
+from keras_musictag.library import mixing, neighbours, queries, schema
 from keras_musictag.library.exporting import write_map, write_playlist, write_table
 from keras_musictag.library.jobs import Analysis
 from keras_musictag.library.store import Store
@@ -18,12 +18,16 @@ class Library:
 
     Questions are conditions in SQL, which DuckDB answers from the Parquet files:
     `rock > 0.5 AND key = 'A:min' AND tempo BETWEEN 90 AND 110`. Columns are `path`,
-    `duration` (seconds), `size`, `mtime`, `sha256`; with tags `silent` (nothing is
-    heard; `NULL` if nobody has measured it); with chords `key`, `key_correlation`,
-    `key_margin`, `chords`; with tempo `tempo`; and all labels. A label with blanks or
-    other characters is written in double quotes: `"female vocalists" > 0.3`. A label of
-    a certain preset is `vgg_mtt.rock`; without the preset it is that of the first one
-    that has it.
+    `duration` (seconds), `size`, `mtime`, `sha256`, `missing` (whether the file was
+    gone when `build` last looked), `error` (what has failed since the row was written;
+    else `NULL`); with tags `silent` (nothing is heard; `NULL` if nobody has measured
+    it); with chords `key`, `key_correlation`, `key_margin`, `chords`; with beats
+    `tempo`, `tempo_confidence`, `meter`; with a key recogniser `key`, `key_confidence`,
+    `key_camelot`, `key_regions`; with tempo `tempo`; and all labels. A label with
+    blanks or other characters is written in double quotes: `"female vocalists" > 0.3`.
+    A label of a certain preset is `vgg_mtt.rock`; without the preset it is that of the
+    first one that has it. Tracks whose file is gone are left out unless
+    `include_missing`.
 
     Args:
         folder: The library.
@@ -70,15 +74,18 @@ class Library:
         taggers = (a for a in self._store.analyses if a.kind == "tags")
         return {a.name: schema.column_names(a.labels) for a in taggers}
 
-    def tracks(self) -> Any:
+    def tracks(self, *, include_missing: bool = False) -> Any:
         """Return all that is known.
+
+        Args:
+            include_missing: Whether tracks whose file is gone come too.
 
         Returns:
             `pyarrow.Table`, a row for each track, ordered by path: the columns of
             searches. Labels that an earlier preset has too are named
             `preset.label`. `.to_pandas()` and `.to_pylist()` turn it into others.
         """
-        return self.search()
+        return self.search(include_missing=include_missing)
 
     def search(
         self,
@@ -88,6 +95,7 @@ class Library:
         *,
         order: str | None = None,
         preset: str | None = None,
+        include_missing: bool = False,
     ) -> Any:
         """Find tracks.
 
@@ -101,6 +109,7 @@ class Library:
                 with `like` by similarity.
             preset: With `like`: the tagger whose embeddings are compared; the first
                 that has any if `None`.
+            include_missing: Whether tracks whose file is gone come too.
 
         Returns:
             `pyarrow.Table` as that of `tracks`; with `like` its last column is
@@ -113,18 +122,100 @@ class Library:
         if limit is not None:
             limit = check_positive_int(limit, name="limit")
         if like is None:
-            return queries.select(self._store, where, order, limit)
+            return queries.select(
+                self._store, where, order, limit, include_missing=include_missing
+            )
         if order is not None:
             raise ConfigError(
                 "Neighbours come in the order of their similarity.",
                 received=f"order={order!r} with like=",
                 advice="Leave `order` out.",
             )
-        tracks = queries.select(self._store, where)
+        tracks = queries.select(self._store, where, include_missing=include_missing)
         return neighbours.nearest(self._store, tracks, like, limit or 10, preset)
 
+    def mixable(
+        self,
+        path: str | Path,
+        *,
+        limit: int = 20,
+        where: str | None = None,
+        max_change: float = mixing.MAX_CHANGE,
+        preset: str | None = None,
+    ) -> Any:
+        """Find the tracks that mix with one, as DJs do it: after it, without a break.
+
+        A track mixes if its key fits on Camelot's wheel (the same hour, one hour on or
+        back with the same letter, or the same hour with the other letter) and its
+        tempo, or half or double of it, is near enough.
+
+        Args:
+            path: Of a track in the library.
+            limit: How many at most.
+            where: Only tracks of which this is so, as in `search`.
+            max_change: By how many percent the tempo of the next track may be changed
+                to run with that of the first, 0 to 50.
+            preset: The tagger whose embeddings are compared; the first that has any
+                if `None`.
+
+        Returns:
+            `pyarrow.Table`, the most similar first: `path`, `key_camelot`, `tempo`,
+            `tempo_change` (in percent, above 0 for a track that is to be run faster)
+            and `similarity`, the cosine of the embeddings. Without embeddings the
+            last column is missing, and the smallest change comes first.
+
+        Raises:
+            ConfigError: If the library knows no keys or no tempi, the track is not in
+                it or has none, or an argument cannot work.
+
+        Example:
+
+        ```python
+        import keras_musictag as kmt
+
+        song = kmt.audio.demo_path()
+        kmt.library.build(song, "my_mixes", chords="crema", beats="beatnet")
+        library = kmt.library.Library("my_mixes")
+        library.mixable(song).to_pylist()  # [], there is no other track
+        library.mix_path(song, song).column("key_camelot").to_pylist()
+        ```
+        """
+        limit = check_positive_int(limit, name="limit")
+        return mixing.mixable(self._store, path, limit, where, max_change, preset)
+
+    def mix_path(
+        self,
+        start: str | Path,
+        end: str | Path,
+        *,
+        where: str | None = None,
+        max_change: float = mixing.MAX_CHANGE,
+        preset: str | None = None,
+    ) -> Any:
+        """Find the shortest playlist between two tracks in which each step mixes.
+
+        Args:
+            start, end: Paths of tracks in the library.
+            where: Only tracks between them of which this is so, as in `search`.
+            max_change, preset: As in `mixable`, which tells what mixes.
+
+        Returns:
+            `pyarrow.Table`, the tracks in order: `path`, `duration`, `key`,
+            `key_camelot`, `tempo`, and of the step that leads to each
+            `tempo_change` and, with embeddings, `similarity`. Of playlists of one
+            length it is the one whose similarities have the highest sum; without
+            embeddings the one with the least change of tempo.
+
+        Raises:
+            ConfigError: If there is no such playlist, and as `mixable`.
+
+        Example: see `mixable`.
+        """
+        ends = [start, end]
+        return mixing.mix_path(self._store, ends, where, max_change, preset)
+
     def errors(self) -> Any:
-        """Return what failed and has not worked since.
+        """Return what failed and has not worked since, of files that are not gone.
 
         Returns:
             `pyarrow.Table` with `path`, `analysis`, `preset`, `cause` (the kind of
@@ -135,11 +226,14 @@ class Library:
             query = "SELECT * FROM errors ORDER BY path, analysis"
             return connection.sql(query).to_arrow_table()
 
-    def embeddings(self, preset: str | None = None) -> tuple[list[str], np.ndarray]:
+    def embeddings(
+        self, preset: str | None = None, *, include_missing: bool = False
+    ) -> tuple[list[str], np.ndarray]:
         """Return the embeddings of all tracks.
 
         Args:
             preset: The tagger; the first that has any if `None`.
+            include_missing: Whether tracks whose file is gone come too.
 
         Returns:
             `(paths, embeddings)`: the path of each track, and float32
@@ -149,7 +243,7 @@ class Library:
             ConfigError: If there are no embeddings.
         """
         analysis = neighbours.embedding_analysis(self._store, preset)
-        return neighbours.read_embeddings(self._store, analysis)
+        return neighbours.read_embeddings(self._store, analysis, include_missing)
 
     def index(self, tagger=None, preset: str | None = None):
         """Return an `EmbeddingIndex` of all tracks, to ask many times.
@@ -177,12 +271,13 @@ class Library:
         preset: str | None = None,
         method: str = "tsne",
         seed: int = 0,
+        include_missing: bool = False,
     ) -> int:
         """Write a page with a map of the tracks, see `pages.collection_map`.
 
         Args:
             path: The file, `.html`.
-            where: As in `search`.
+            where, include_missing: As in `search`.
             preset: The tagger whose embeddings lay out the map; the first that has
                 any if `None`.
             method, seed: As in `pages.collection_map`.
@@ -195,10 +290,10 @@ class Library:
                 cannot be written.
             MissingExtraError: If Jinja is not installed.
         """
-        paths, embeddings = self.embeddings(preset)
+        paths, embeddings = self.embeddings(preset, include_missing=include_missing)
         name = neighbours.embedding_analysis(self._store, preset).name
         return write_map(
-            self.search(where),
+            self.search(where, include_missing=include_missing),
             dict(zip(paths, embeddings, strict=True)),
             (name, self.labels[name]),
             path,
@@ -215,6 +310,8 @@ class Library:
         order: str | None = None,
         limit: int | None = None,
         key_notation: str | None = None,
+        relative_to: str | Path | None = None,
+        include_missing: bool = False,
     ) -> int:
         """Write tracks to a file for other programs.
 
@@ -222,10 +319,12 @@ class Library:
             path: The file.
             format: `"csv"`, `"json"` or `"m3u"`; `None` for what the suffix says. A
                 CSV has one column for each number and no chords.
-            where, order, limit: As in `search`.
+            where, order, limit, include_missing: As in `search`.
             key_notation: How keys are written: `"musical"` (`Am`), `"camelot"` (`8A`)
                 or `"openkey"` (`1m`), also in the titles of a playlist. `None` for
                 `A:min`, and no keys in playlists.
+            relative_to: The folder from which paths are told, such as that of the
+                file; `None` for absolute paths. Addresses stay as they are.
 
         Returns:
             How many tracks were written.
@@ -234,8 +333,10 @@ class Library:
             ConfigError: If the format or notation is unknown, the file cannot be
                 written, or the library has no keys that could be notated.
         """
-        found = self.search(where, None, limit, order=order)
-        return write_table(found, path, format, key_notation)
+        found = self.search(
+            where, None, limit, order=order, include_missing=include_missing
+        )
+        return write_table(found, path, format, key_notation, relative_to)
 
     def playlists(
         self,
@@ -246,6 +347,8 @@ class Library:
         limit: int = 100,
         preset: str | None = None,
         key_notation: str | None = None,
+        relative_to: str | Path | None = None,
+        include_missing: bool = False,
     ) -> list[Path]:
         """Write a playlist of the best tracks for each label.
 
@@ -255,7 +358,7 @@ class Library:
             min_score: Tracks with a lower score are left out.
             limit: Tracks in a playlist, at most.
             preset: The tagger; the first one if `None`.
-            key_notation: As in `export`.
+            key_notation, relative_to, include_missing: As in `export`.
 
         Returns:
             The files, `label.m3u8`. A label without any track gets none; tracks in
@@ -288,10 +391,13 @@ class Library:
                 best = connection.sql(
                     f"SELECT {columns} FROM tracks "
                     f"WHERE {score} >= {float(min_score)} AND silent IS NOT TRUE "
+                    f"AND (NOT missing OR {include_missing}) "
                     f"ORDER BY {score} DESC, path LIMIT {limit}"
                 ).to_arrow_table()
                 if len(best):
                     written.append(
-                        write_playlist(best, Path(folder), label, key_notation)
+                        write_playlist(
+                            best, Path(folder), label, key_notation, relative_to
+                        )
                     )
         return written

@@ -12,7 +12,15 @@ from urllib.request import url2pathname
 from keras_musictag import audio
 from keras_musictag.data.tables import read_rows
 from keras_musictag.errors import ConfigError
-from keras_musictag.library.addresses import content_hash, expand, is_address, state
+from keras_musictag.library.addresses import (
+    as_text,
+    content_hash,
+    expand,
+    from_text,
+    is_address,
+    is_gone,
+    state,
+)
 from keras_musictag.library.jobs import Analysis, Copy, Job
 from keras_musictag.library.store import Store
 
@@ -142,11 +150,6 @@ def in_shard(paths: list[str], shard: str | None) -> list[str]:
     return [path for path in paths if shard_of(path) == number - 1]
 
 
-def as_text(path: str) -> str:
-    """Return a path as text that any file can hold, whatever its bytes."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
 class FileState(NamedTuple):
     """A file with its size and time of change in ns, each `None` if unknown."""
 
@@ -166,7 +169,8 @@ class Scanner:
 
     def __init__(self, store: Store, analyses: list[Analysis], retry_failed: bool):
         self.analysed = {a.id: store.analysed(a) for a in analyses}
-        self.failed = {} if retry_failed else store.failed()
+        self.failed = store.failed()
+        self.retry_failed = retry_failed
         self.by_hash = {
             key: {sha: path for path, (_, _, sha) in tracks.items() if sha}
             for key, tracks in self.analysed.items()
@@ -174,6 +178,12 @@ class Scanner:
         self.sizes = {
             size for tracks in self.analysed.values() for size, _, _ in tracks.values()
         }
+
+    def known(self) -> Iterator[str]:
+        """Yield each path that has a row or an error; some more than once."""
+        for tracks in self.analysed.values():
+            yield from tracks
+        yield from (path for path, _ in self.failed)
 
     def pending(self, paths: Iterable[str]) -> list[FileState]:
         """Return the files that are new or have changed, without opening one."""
@@ -188,26 +198,35 @@ class Scanner:
         the hash.
         """
         for file in pending:
-            text = as_text(file.path)
-            sha256 = content_hash(file.path) if file.size in self.sizes else None
+            text, sha256 = as_text(file.path), None
+            missing = self._missing(file)
+            if file.size in self.sizes:
+                file, sha256 = identified(file)
             wanted, copies, replaces = [], [], None
-            for key in self._missing(file):
+            for key in missing:
                 source = self._same(key, text, sha256)
                 if source is None:
                     wanted.append(key)
                     continue
                 copies.append(Copy(key, source))
-                if source != text and state(source)[0] is None:
+                if source != text and is_gone(from_text(source)):
                     replaces = source  # the file was moved
             yield Job(*file, sha256, tuple(wanted), tuple(copies), replaces)
 
     def _missing(self, file: FileState) -> list[str]:
-        """The ids of analyses that have neither a row nor an error of this state."""
+        """The ids of analyses that have neither a row nor an error of this state.
+
+        A row does not count if the file has failed since, though it is back as it was.
+        """
         text, now = as_text(file.path), (file.size, file.mtime_ns)
         missing = []
         for key, tracks in self.analysed.items():
-            size_and_time = tracks[text][:2] if text in tracks else None
-            if now not in (size_and_time, self.failed.get((text, key))):
+            failed = self.failed.get((text, key))
+            if failed is not None:
+                done = failed == now and not self.retry_failed
+            else:
+                done = text in tracks and tracks[text][:2] == now
+            if not done:
                 missing.append(key)
         return missing
 
@@ -219,3 +238,15 @@ class Scanner:
         if own is not None and own[2] == sha256:
             return text
         return self.by_hash[key].get(sha256)
+
+
+def identified(file: FileState) -> tuple[FileState, str | None]:
+    """Hash a file; returns its state while that was done, and the hash.
+
+    The hash is `None` if the file cannot be read, or is being written.
+    """
+    if is_address(file.path):
+        return file, content_hash(file.path)
+    now = FileState(file.path, *state(file.path))
+    sha256 = content_hash(file.path)
+    return now, sha256 if state(file.path) == now[1:] else None

@@ -70,6 +70,15 @@ def rows(analysis: Analysis) -> Any:
         numbers = [("key_correlation", pa.float32()), ("key_margin", pa.float32())]
         columns += [("key", pa.string()), *numbers]
         columns += [("chords", pa.list_(pa.struct(chord)))]
+    elif analysis.kind == "beats":
+        columns += [("tempo", pa.float32()), ("tempo_confidence", pa.float32())]
+        columns += [("meter", pa.int16())]
+    elif analysis.kind == "key":
+        region = [("start", pa.float64()), ("end", pa.float64())]
+        region += [("label", pa.string()), ("confidence", pa.float32())]
+        columns += [("key", pa.string()), ("key_confidence", pa.float32())]
+        columns += [("key_camelot", pa.string())]
+        columns += [("key_regions", pa.list_(pa.struct(region)))]
     else:
         columns += [("tempo", pa.float32())]
     return pa.schema(columns)
@@ -82,6 +91,13 @@ def errors() -> Any:
     causes = ("analysis", "preset", "cause", "message")
     texts = [(name, pa.string()) for name in causes]
     return pa.schema([*_facts(), *texts, *_origin()])
+
+
+def missing() -> Any:
+    """Return the Arrow schema of the table of files that are gone, or back again."""
+    import pyarrow as pa
+
+    return pa.schema([("path", pa.string()), ("missing", pa.bool_()), *_origin()])
 
 
 def copies() -> Any:
@@ -134,6 +150,8 @@ def current_rows(name: str) -> str:
 def current_errors(analyses: list[str]) -> str:
     """Return the SQL of the view `errors`: what failed and has not worked since.
 
+    Failures of files that are gone are no longer any. The view `missing` must be there.
+
     Args:
         analyses: Ids, whose views `current_rows` has made.
     """
@@ -142,15 +160,26 @@ def current_errors(analyses: list[str]) -> str:
         for name in analyses
     )
     worked = worked or "SELECT NULL AS path, 0 AS sequence, NULL AS analysis"
+    # A listed file that was never there has no size: it goes on being an error.
     ids = ", ".join(_literal(name) for name in analyses) or "NULL"
     return f"""
         CREATE VIEW errors AS
         SELECT e.* FROM "all:errors" e
         LEFT JOIN ({worked}) w ON w.path = e.path AND w.analysis = e.analysis
             AND w.sequence >= e.sequence
-        WHERE w.path IS NULL AND e.analysis IN ({ids})
+        LEFT JOIN missing m ON m.path = e.path AND e.size IS NOT NULL
+        WHERE w.path IS NULL AND m.path IS NULL AND e.analysis IN ({ids})
         QUALIFY row_number() OVER (
             PARTITION BY e.path, e.analysis ORDER BY e.sequence DESC) = 1
+    """
+
+
+def current_missing() -> str:
+    """Return the SQL of the view `missing`: the paths of the files that are gone."""
+    return """
+        CREATE VIEW missing AS
+        SELECT path FROM "all:missing"
+        GROUP BY path HAVING arg_max(missing, sequence)
     """
 
 

@@ -13,6 +13,7 @@ from keras_musictag import environment
 from keras_musictag.audio.arrays import is_silent
 from keras_musictag.chords.analysis import BEAT_SAMPLE_RATE
 from keras_musictag.chords.sequence import ChordSequence
+from keras_musictag.keys.files import FIELDS
 from keras_musictag.library.cutting import (
     AnalysisChunk,
     AnalysisEvent,
@@ -219,6 +220,102 @@ class TempoScorer(Scorer):
         row = {} if end.error else self.rows[end.position]
         self.rows.pop(end.position, None)
         self.done.append(ScorerResult(end.position, row, end.error))
+
+
+class WholeTrackScorer(Scorer):
+    """What a model says that hears a track in chunks and concludes at its end.
+
+    Args:
+        kind: Of the analysis.
+        model: Has `plan`, `hear` and `conclude`.
+        preset: What it was loaded from.
+        mirrored: By how many samples a track is mirrored at its ends.
+    """
+
+    def __init__(self, kind: str, model, preset: str, mirrored: int = 0):
+        super().__init__()
+        from keras_musictag.insight.fingerprint import fingerprint
+
+        self.model = model
+        self.spec = Spec(kind, model.sample_rate, model.plan, mirrored)
+        sha256 = fingerprint(model, "scores")["sha256"]
+        self.analysis = Analysis(kind, short_name(preset), preset, sha256)
+        self.open: dict[int, list[dict[str, np.ndarray]]] = {}
+        self.rows: dict[int, dict[str, Any]] = {}
+
+    def take(self, position: int, event: AnalysisEvent) -> None:
+        """Hear a chunk; at the end of the track conclude."""
+        if isinstance(event, AnalysisChunk):
+            heard = self.model.hear(event.chunk)
+            self.open.setdefault(position, []).append(heard)
+            return
+        assert isinstance(event, SegmentEnd)
+        parts = self.open.pop(position, [])
+        joined = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+        self.rows[position] = self.row(self.model.conclude(joined, event.samples))
+
+    def row(self, heard) -> dict[str, Any]:
+        """Return the values of a row."""
+        raise NotImplementedError
+
+    def close(self, end: End) -> None:
+        """Take the end of a track."""
+        self.open.pop(end.position, None)
+        row = self.rows.pop(end.position, {})
+        self.done.append(
+            ScorerResult(end.position, {} if end.error else row, end.error)
+        )
+
+
+class BeatScorer(WholeTrackScorer):
+    """Tempo and meter of tracks by a beat tracker.
+
+    Args:
+        preset: The tracker.
+    """
+
+    def __init__(self, preset: str):
+        environment.quiet_tensorflow()
+        from keras_musictag.models.tracker import BeatTracker
+
+        model = BeatTracker.from_pretrained(preset)
+        super().__init__("beats", model, preset, model.mirrored_samples)
+
+    def row(self, heard) -> dict[str, Any]:
+        """Return tempo, how sure its beats are on the average, and meter."""
+        beats = heard.decode(self.model.default_decoder)
+        if len(beats) < 2:
+            return {"tempo": None, "tempo_confidence": 0.0, "meter": None}
+        sure = float(np.mean(beats.confidences))
+        return {
+            "tempo": beats.tempo,
+            "tempo_confidence": sure,
+            "meter": beats.meter,
+        }
+
+
+class KeyScorer(WholeTrackScorer):
+    """Key of tracks, and its regions, by a key recogniser.
+
+    Args:
+        preset: The recogniser.
+    """
+
+    def __init__(self, preset: str):
+        environment.quiet_tensorflow()
+        from keras_musictag.models.key_recognizer import KeyRecognizer
+
+        super().__init__("key", KeyRecognizer.from_pretrained(preset), preset)
+
+    def row(self, heard) -> dict[str, Any]:
+        """Return the key, its confidence and place on Camelot's wheel, the regions."""
+        keys = heard.decode()
+        return {
+            "key": keys.key and keys.key.label,
+            "key_confidence": keys.confidence,
+            "key_camelot": keys.key and keys.key.camelot,
+            "key_regions": [dict(zip(FIELDS, region, strict=True)) for region in keys],
+        }
 
 
 def short_name(preset: str) -> str:

@@ -2,20 +2,24 @@
 
 import contextlib
 import datetime
-import json
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import keras_musictag
 from keras_musictag.errors import ConfigError, import_extra
-from keras_musictag.library import schema
+from keras_musictag.library import parts, schema
+from keras_musictag.library.description import (
+    DESCRIPTION,
+    LOCK,
+    Description,
+    read_description,
+)
 from keras_musictag.library.jobs import Analysis
 from keras_musictag.replacing import SUFFIX, replacing
 
-DESCRIPTION, LOCK, ERRORS = "library.json", "library.lock", "errors"
-SMALL_ROWS, SMALL_PARTS = 8192, 48  # so many parts of fewer rows become one
+ERRORS, MISSING = "errors", "missing"
+SMALL_PARTS = 48  # so many small parts become one
 
 
 class Store:
@@ -37,45 +41,17 @@ class Store:
         import_extra("pyarrow", "library", "A library")
         import_extra("duckdb", "library", "A library")
         self.folder = Path(folder).expanduser().absolute()
-        self.analyses: list[Analysis] = []
-        self._read_description()
+        self._whole: set[Path] = set()  # parts whose digest was right
+        self._take(read_description(self.folder))
 
     @property
     def exists(self) -> bool:
         """Whether there is a library in the folder."""
-        return (self.folder / DESCRIPTION).exists()
+        return bool(self.analyses)
 
-    def _read_description(self) -> None:
-        path = self.folder / DESCRIPTION
-        if not path.exists():
-            strangers = self.folder.exists() and (
-                not self.folder.is_dir()
-                or any(p.name != LOCK for p in self.folder.iterdir())
-            )
-            if strangers:
-                raise ConfigError(
-                    "The folder is not empty and holds no library.",
-                    received=self.folder,
-                    advice="Name a new folder, or one that a library was built in.",
-                )
-            return
-        try:
-            about = json.loads(path.read_text("utf-8"))
-            version = about["schema_version"]
-            analyses = [Analysis.from_config(config) for config in about["analyses"]]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ConfigError(
-                "The description of the library cannot be read.",
-                received=f"{path}: {type(error).__name__}: {error}",
-                advice="Restore the file, or build the library in a new folder.",
-            ) from error
-        if version > schema.VERSION:
-            raise ConfigError(
-                "The library was written by a newer version of keras-musictag.",
-                received=f"schema version {version}, known is {schema.VERSION}",
-                advice="Upgrade keras-musictag.",
-            )
-        self.analyses = analyses
+    def _take(self, description: Description) -> None:
+        self.analyses = list(description.analyses)
+        self._unfinished = description.unfinished
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -103,7 +79,8 @@ class Store:
             with self._explained():
                 for rest in self.folder.glob(f"**/.*{SUFFIX}"):
                     rest.unlink()
-            self._read_description()
+            self._take(read_description(self.folder))
+            self._undo()
             yield
         finally:
             lock.release()
@@ -122,12 +99,40 @@ class Store:
         if [*new, *kept] == self.analyses and self.exists:
             return
         self.analyses = [*new, *kept]
-        about = {
-            "schema_version": schema.VERSION,
-            "package_version": keras_musictag.__version__,
-            "analyses": [a.to_config() for a in self.analyses],
-        }
-        text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
+        self._describe()
+
+    @contextlib.contextmanager
+    def all_at_once(self, analyses: list[Analysis]) -> Iterator[None]:
+        """Let parts that the block writes count in one moment, at its end.
+
+        After an error, or a kill, the library is as it was before.
+
+        Args:
+            analyses: The current ones from that moment on.
+        """
+        self._unfinished = self.next_sequence()
+        self._describe()
+        try:
+            yield
+        except BaseException:
+            self._undo()
+            raise
+        self.analyses, self._unfinished = analyses, None
+        self._describe()
+
+    def _undo(self) -> None:
+        """Remove what `all_at_once` has not finished."""
+        if self._unfinished is None:
+            return
+        with self._explained():
+            for part in self.folder.glob("*/part-*.parquet"):
+                if parts.numbers(part)[1] >= self._unfinished:
+                    part.unlink()
+        self._unfinished = None
+        self._describe()
+
+    def _describe(self) -> None:
+        text = Description(tuple(self.analyses), self._unfinished).to_json()
         with self._replaced(self.folder / DESCRIPTION) as file:
             file.write(text.encode())
 
@@ -148,13 +153,7 @@ class Store:
         import pyarrow as pa
 
         sequence = self.next_sequence()
-        now = datetime.datetime.now(datetime.UTC)
-        common = {
-            "package_version": keras_musictag.__version__,
-            "schema_version": schema.VERSION,
-            "sequence": sequence,
-            "written": now,
-        }
+        common = self.origin(sequence)
         for analysis, values in rows.items():
             if not values:
                 continue
@@ -171,15 +170,23 @@ class Store:
             table = pa.Table.from_pylist(ready, schema=schema.errors())
             self.write_part(ERRORS, table, sequence)
 
-    def write_part(self, name: str, table: Any, sequence: int, last: str = "") -> None:
-        """Write a table as a part of the folder `name`: all of it or nothing."""
-        import pyarrow.parquet as pq
+    def origin(self, sequence: int) -> dict[str, Any]:
+        """Return by what and when a row is written: columns that all tables have."""
+        return {
+            "package_version": keras_musictag.__version__,
+            "schema_version": schema.VERSION,
+            "sequence": sequence,
+            "written": datetime.datetime.now(datetime.UTC),
+        }
 
+    def write_part(
+        self, name: str, table: Any, sequence: int, last: int | None = None
+    ) -> None:
+        """Write a table as a part of the folder `name`: all of it or nothing."""
         folder = self.folder / name
         with self._explained():
             folder.mkdir(exist_ok=True)
-        with self._replaced(folder / f"part-{sequence:09d}{last}.parquet") as file:
-            pq.write_table(table, file, compression="zstd")
+            parts.write(folder, table, sequence, last)
 
     @contextlib.contextmanager
     def _replaced(self, path: Path) -> Iterator[Any]:
@@ -203,73 +210,91 @@ class Store:
                 "again: what is written stays, and it goes on from there.",
             ) from error
 
+    def drop(self, name: str, is_dropped: Callable[[str], bool]) -> None:
+        """Remove the rows of some paths from the parts of the folder `name`."""
+        folder = self.folder / name
+        with self._explained():
+            parts.drop(folder, self._opened(name), is_dropped)
+
     def next_sequence(self) -> int:
         """Return a number above those of all parts."""
-        names = (path.stem for path in self.folder.glob("*/part-*.parquet"))
-        return 1 + max((int(name.split("-")[-1]) for name in names), default=0)
+        paths = self.folder.glob("*/part-*.parquet")
+        return 1 + max((parts.numbers(path)[1] for path in paths), default=0)
 
     def compact(self) -> None:
         """Join small parts, so that their number does not grow with the run."""
-        for name in [*(a.id for a in self.analyses), ERRORS]:
-            parts = self.parts(name)
-            small = [p for p in parts if _row_count(p) < SMALL_ROWS]
+        for name in [*(a.id for a in self.analyses), ERRORS, MISSING]:
+            folder = self.folder / name
+            if len(parts.listed(folder)) < SMALL_PARTS:
+                continue
+            small = [
+                part
+                for part in parts.snapshot(folder, self._whole)
+                if part.rows < parts.SMALL_ROWS
+            ]
             if len(small) >= SMALL_PARTS:
-                self._join(name, small)
-
-    def _join(self, name: str, parts: list[Path]) -> None:
-        import pyarrow as pa
-
-        tables = [_read_part(part) for part in parts]
-        joined = pa.concat_tables(tables, promote_options="default")
-        first, last = parts[0].stem.split("-")[1], parts[-1].stem.split("-")[-1]
-        self.write_part(name, joined, int(first), f"-{last}")
-        kept = self.folder / name / f"part-{first}-{last}.parquet"
-        with self._explained():
-            for part in parts:  # whoever dies here leaves rows twice, which is allowed
-                if part != kept:
-                    part.unlink()
+                with self._explained():
+                    parts.join(folder, small)
 
     # === Reading ===
 
-    def parts(self, name: str) -> list[Path]:
-        """Return the parts of a folder, the oldest first."""
-        return sorted((self.folder / name).glob("part-*.parquet"))
+    def has_parts(self, name: str) -> bool:
+        """Whether anything was ever written into the folder `name`."""
+        return bool(parts.listed(self.folder / name))
 
-    def table(self, name: str, columns: Any) -> Any:
-        """Return all rows of a folder as an Arrow data set, superseded ones too."""
-        import pyarrow.dataset as ds
+    def _opened(self, name: str) -> list[parts.Part]:
+        """Open the parts of a folder that count."""
+        opened = parts.snapshot(self.folder / name, self._whole)
+        if self._unfinished is None:
+            return opened
+        return [p for p in opened if parts.numbers(p.path)[1] < self._unfinished]
 
-        parts = [str(part) for part in self.parts(name)]
-        for part in parts:
-            _check_part(Path(part))
-        if not parts:
-            return columns.empty_table()
-        return ds.dataset(parts, schema=columns, format="parquet")
-
-    def connect(self, analyses: Iterable[Analysis], errors: bool = False) -> Any:
+    @contextlib.contextmanager
+    def connect(
+        self, analyses: Iterable[Analysis], errors: bool = False
+    ) -> Iterator[Any]:
         """Open an in-memory DuckDB that sees the current rows of each analysis.
+
+        It has the parts of one moment, whatever is written or joined meanwhile.
 
         Args:
             analyses: Each becomes a view named by its id.
             errors: Whether to give the view `errors` as well.
 
-        Returns:
+        Yields:
             The connection.
+
+        Raises:
+            LibraryError: If a part is damaged.
         """
         import duckdb
+        import pyarrow as pa
 
-        connection = duckdb.connect(
-            ":memory:", config={"python_enable_replacements": "false"}
-        )
-        for analysis in analyses:
-            name = analysis.id
-            table = self.table(name, schema.rows(analysis))
-            connection.register(f"all:{name}", table)
-            connection.execute(schema.current_rows(name))
-        if errors:
-            connection.register("all:errors", self.table(ERRORS, schema.errors()))
-            connection.execute(schema.current_errors([a.id for a in self.analyses]))
-        return connection
+        config: dict[str, Any] = {"python_enable_replacements": "false"}
+        connection = duckdb.connect(":memory:", config=config)
+        read: list[parts.Part] = []
+
+        def add(name: str, columns: Any) -> None:
+            opened = self._opened(name)
+            read.extend(opened)
+            connection.register(f"all:{name}", parts.data_set(opened, columns))
+
+        try:
+            for analysis in analyses:
+                add(analysis.id, schema.rows(analysis))
+                connection.execute(schema.current_rows(analysis.id))
+            add(MISSING, schema.missing())
+            connection.execute(schema.current_missing())
+            if errors:
+                add(ERRORS, schema.errors())
+                connection.execute(schema.current_errors([a.id for a in self.analyses]))
+            yield connection
+        except (duckdb.Error, pa.ArrowException, OSError):
+            parts.find_damage(read)
+            raise
+        finally:
+            with contextlib.suppress(duckdb.Error):  # busy, after a second Ctrl-C
+                connection.close()
 
     def analysed(self, analysis: Analysis) -> dict[str, tuple[int, int, str]]:
         """Return size, time of change and hash of each track that has a row."""
@@ -277,7 +302,7 @@ class Store:
             files = connection.execute(
                 f"SELECT path, size, mtime_ns, sha256 FROM {schema.quoted(analysis.id)}"
             )
-            return {path: (size, time, sha) for path, size, time, sha in _rows(files)}
+            return {path: (size, time, sha) for path, size, time, sha in fetch(files)}
 
     def failed(self) -> dict[tuple[str, str], tuple[int | None, int | None]]:
         """Return size and time of change by path and analysis of what failed."""
@@ -286,7 +311,7 @@ class Store:
                 "SELECT path, analysis, size, mtime_ns FROM errors"
             )
             return {
-                (path, key): (size, time) for path, key, size, time in _rows(failed)
+                (path, key): (size, time) for path, key, size, time in fetch(failed)
             }
 
     def copy_rows(self, analysis: Analysis, copies: list[dict]) -> None:
@@ -324,37 +349,7 @@ class Store:
         self.write_part(analysis.id, table, sequence)
 
 
-def _rows(answer) -> Iterator[tuple]:
+def fetch(answer) -> Iterator[tuple]:
+    """Yield the rows that a DuckDB answers with, without a list of all."""
     while batch := answer.fetchmany(10000):
         yield from batch
-
-
-def _row_count(part: Path) -> int:
-    import pyarrow.parquet as pq
-
-    _check_part(part)
-    return pq.read_metadata(part).num_rows
-
-
-def _read_part(part: Path) -> Any:
-    import pyarrow.parquet as pq
-
-    return pq.read_table(part)
-
-
-def _check_part(part: Path) -> None:
-    """Refuse a file that is no whole Parquet file: parts are never half-written."""
-    try:
-        with open(part, "rb") as file:
-            head = file.read(4)
-            file.seek(-4, os.SEEK_END)
-            whole = head == file.read(4) == b"PAR1"
-    except OSError as error:
-        whole, head = False, str(error).encode()
-    if not whole:
-        raise ConfigError(
-            "A part of the library is damaged.",
-            received=part,
-            advice="Delete it, and build the library again: only its tracks are "
-            "analysed anew.",
-        )

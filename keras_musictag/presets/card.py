@@ -24,10 +24,6 @@ import keras_musictag as kmt
 - Input: audio files, or arrays with their sample rate; they are mixed to mono and
   resampled to {sampling_rate} Hz.
 {problem}- Output: {output}.
-
-## Labels
-
-{labels}
 {sections}"""
 
 TAGS = """\
@@ -38,6 +34,20 @@ model.embed("song.mp3")  # for similarity, or classifiers of your own"""
 CHORDS = """\
 model = kmt.ChordRecognizer.from_pretrained("{name}")
 model.recognize("song.mp3").to_lab("song.lab")"""
+BEATS = """\
+model = kmt.BeatTracker.from_pretrained("{name}")
+model.track("song.mp3").to_beats("song.beats")"""
+KEYS = """\
+model = kmt.KeyRecognizer.from_pretrained("{name}")
+model.recognize("song.mp3").key"""
+
+# By task: what the model makes, what its outputs are, and how the Hub calls the task.
+TASKS = {
+    "tags": ("Music tags from audio", "labels", "Music tagging", TAGS),
+    "chords": ("Chords from audio", "chords", "Chord recognition", CHORDS),
+    "beats": ("Beats from audio", "beats and downbeats", "Beat tracking", BEATS),
+    "key": ("Keys from audio", "the 24 major and minor keys", "Key recognition", KEYS),
+}
 
 # How the Hub and readers know our scores; others are those of mir_eval for chords.
 METRICS = {
@@ -63,34 +73,33 @@ def model_card(record: dict, name: str) -> str:
     origin = record.get("origin") or {}
     labels = list(record.get("id2label", {}).values())
     problem = record.get("problem_type")
-    chords = record["task"] == "chords"
+    made, outputs, task, usage = TASKS[record["task"]]
     same = origin.get("weights_sha256") == record["weights"]["sha256"]
     scores = [*origin.get("reported", []), *origin.get("measured", [])] if same else []
     title = origin["preset"] if same else name.rpartition("/")[2]
     return CARD.format(
-        head=_head(origin, title, scores, chords),
+        head=_head(origin, title, scores, task),
         title=title,
-        what="Chords from audio" if chords else "Music tags from audio",
+        what=made,
         class_name=record["class_name"],
-        usage=(CHORDS if chords else TAGS).format(name=name),
+        usage=usage.format(name=name),
         sampling_rate=record.get("sampling_rate"),
         problem=f"- Problem type: `{problem}`\n" if problem else "",
-        output=f"scores of {len(labels)} {'chords' if chords else 'labels'}",
-        labels=", ".join(f"`{label}`" for label in labels),
-        sections=_results(scores) + _origin(origin, same),
+        output=f"scores of {len(labels)} {outputs}" if labels else outputs,
+        sections=_labels(labels) + _results(scores) + _origin(origin, same),
     )
 
 
-def _head(origin: dict, title: str, scores: list[dict], chords: bool) -> str:
+def _head(origin: dict, title: str, scores: list[dict], task: str) -> str:
     """The YAML head, through the Hub's own writer."""
     from huggingface_hub import EvalResult, ModelCardData
 
     trained_on = origin.get("trained_on")
-    known = {s["dataset"] for s in origin.get("reported", [])} & {trained_on}
+    datasets = {s["dataset"] for s in origin.get("reported", [])} & {trained_on}
     results = [
         EvalResult(
             task_type="audio-classification",
-            task_name="Chord recognition" if chords else "Music tagging",
+            task_name=task,
             dataset_type=_slug(score["dataset"]),
             dataset_name=score["dataset"],
             dataset_split=score["split"],
@@ -105,8 +114,8 @@ def _head(origin: dict, title: str, scores: list[dict], chords: bool) -> str:
         library_name="keras-musictag",
         pipeline_tag="audio-classification",
         license=origin["license"].lower() if origin.get("license") else None,
-        tags=["music", "keras", "chord-recognition" if chords else "music-tagging"],
-        datasets=[_slug(dataset) for dataset in sorted(known)] or None,
+        tags=["music", "keras", task.lower().replace(" ", "-")],
+        datasets=[_slug(dataset) for dataset in sorted(datasets)] or None,
         metrics=list(dict.fromkeys(r.metric_type for r in results)) or None,
         model_name=title,
         eval_results=results or None,
@@ -128,6 +137,12 @@ def _values(score: dict) -> list[tuple[str, str, float]]:
 def _slug(dataset: str) -> str:
     short = re.split(r"[(,]", dataset)[0]
     return re.sub(r"[^a-z0-9]+", "-", short.lower()).strip("-")
+
+
+def _labels(labels: list[str]) -> str:
+    if not labels:
+        return ""
+    return f"\n## Labels\n\n{', '.join(f'`{label}`' for label in labels)}\n"
 
 
 def _results(scores: list[dict]) -> str:

@@ -6,12 +6,30 @@ import importlib.resources
 import json
 from pathlib import Path
 
-from keras_musictag.checks import did_you_mean
+from keras_musictag.checks import did_you_mean, read_file
 from keras_musictag.errors import PresetError
 
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
 # Of `config.json`; rises when an older version of this package would misread it.
 FORMAT_VERSION = 1
+# No model has more, by the ends of settings' names. What makes weights is compared with
+# them, but these make windows, filters, frames and layers. And so long is no list.
+LARGEST = {
+    "chunk_samples": 10**7,
+    "sample_rate": 10**6,
+    "hop_length": 10**6,
+    "_frames": 2**17,
+    "n_fft": 2**18,
+    "n_mels": 2**14,
+    "n_bins": 2**14,
+    "bins_per_octave": 1200,
+    "n_octaves": 16,
+    "n_harmonics": 100,
+    "steps_per_semitone": 100,
+    "_blocks": 1000,
+}
+LONGEST = {"labels": 2**16, "names": 2**16, "groups": 2**16, "priors": 2**16}
+LONGEST_OTHER = 2**12
 # Where the objects live that a configuration may name.
 PACKAGES = ("keras", "keras_musictag")
 
@@ -54,10 +72,11 @@ def preset_info(name: str) -> dict:
         name: A name from `list_presets()`.
 
     Returns:
-        A dict with `class_name`, `task` (`"tags"` or `"chords"`), `config` (the
-        constructor's arguments, with the labels in output order), `weights` (file,
-        bytes, sha256), `license`, `authors`, `citation`, `trained_on`, `reported`
-        scores with their named split, `origin` and `deviations`.
+        A dict with `class_name`, `task` (`"tags"`, `"chords"`, `"beats"` or `"key"`),
+        `config` (the constructor's arguments, with the labels in output order),
+        `weights` (file, bytes, sha256), `license`, `authors`, `citation`,
+        `trained_on`, `reported` scores with their named split, `origin` and
+        `deviations`; for chords also what a `confidence` means and how it was judged.
 
     Raises:
         PresetError: If there is no such preset; the message has the nearest.
@@ -100,8 +119,12 @@ def folder_weights(folder, record: dict) -> Path:
     """
     weights = record["weights"]
     name = _plain_name(weights, folder)
-    known = isinstance(weights.get("bytes"), int)
-    if name != WEIGHTS_FILE or not known or not isinstance(weights.get("sha256"), str):
+    has_size = isinstance(weights.get("bytes"), int)
+    if (
+        name != WEIGHTS_FILE
+        or not has_size
+        or not isinstance(weights.get("sha256"), str)
+    ):
         raise PresetError(
             f"The {CONFIG_FILE} of {folder} does not describe its weights.",
             received=f"weights={weights!r}",
@@ -109,24 +132,6 @@ def folder_weights(folder, record: dict) -> Path:
             "`save_pretrained` writes them.",
         )
     return Path(folder) / name
-
-
-def write_folder(folder, record: dict, card: str) -> Path:
-    """Write `config.json` and the card of a saved model; weights come first.
-
-    Args:
-        folder: An existing folder that already holds the weights file.
-        record: What `config.json` shall hold.
-        card: The text of the model card.
-
-    Returns:
-        The folder.
-    """
-    folder = Path(folder)
-    text = json.dumps(record, indent=2, ensure_ascii=False)
-    (folder / CONFIG_FILE).write_text(text + "\n", "utf-8")
-    (folder / CARD_FILE).write_text(card, "utf-8")
-    return folder
 
 
 def read_folder(folder) -> dict:
@@ -143,7 +148,7 @@ def read_folder(folder) -> dict:
     """
     path = Path(folder) / CONFIG_FILE
     try:
-        record = json.loads(path.read_text("utf-8"))
+        record = json.loads(read_file(path).decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise PresetError(
             f"{folder} does not hold a saved model: its {CONFIG_FILE} cannot be read.",
@@ -160,7 +165,7 @@ def read_folder(folder) -> dict:
             advice="Pass a folder made by `save_pretrained`, or a preset's name.",
         )
     _check_version(path, record)
-    _check_objects(path, record["config"])
+    check_config(path, record["config"])
     # Folders saved before `task` was written lack it.
     record.setdefault("task", "chords" if "vocabulary" in record["config"] else "tags")
     return record
@@ -188,6 +193,38 @@ def _check_version(path, record: dict) -> None:
             f"this one reads up to {FORMAT_VERSION}",
             advice="Upgrade keras-musictag.",
         )
+
+
+def check_config(path, config: dict) -> None:
+    """Refuse a configuration that names foreign objects, or absurd sizes.
+
+    Args:
+        path: Where it comes from, for messages.
+        config: What a constructor shall be given.
+
+    Raises:
+        PresetError: If it does.
+    """
+    _check_objects(path, config)
+    _check_sizes(path, config)
+
+
+def _check_sizes(path, config: dict) -> None:
+    for name, value in config.items():
+        if isinstance(value, dict):
+            _check_sizes(path, value)
+            continue
+        if isinstance(value, list):
+            size, ends = len(value), [LONGEST.get(name, LONGEST_OTHER)]
+        else:
+            size, ends = value, [LARGEST[e] for e in LARGEST if name.endswith(e)]
+        number = isinstance(size, (int, float))
+        if number and ends and not size <= ends[0]:
+            raise PresetError(
+                f"{path} has a size that no model has.",
+                received=f"{name}: {size!r}, at most {ends[0]}",
+                advice="The file is damaged, or means harm: get it elsewhere.",
+            )
 
 
 def _check_objects(path, value) -> None:

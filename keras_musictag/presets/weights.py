@@ -1,35 +1,64 @@
 """Weights as safetensors files: strict in names, shapes and checksum."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from keras_musictag.checks import open_file
 from keras_musictag.errors import PresetError
 from keras_musictag.replacing import replacing
 
 
-def save_weights(path, variables: Iterable, metadata: dict | None = None) -> dict:
+def serialize(
+    variables: Iterable, metadata: dict | None = None, *, dtype: str = "float32"
+) -> bytes:
+    """Return the contents of a safetensors file whose keys are variables' paths.
+
+    Args:
+        variables: Keras variables with unique paths, in any order.
+        metadata: Optional strings to store in the file's header.
+        dtype: `"float16"` for half the size; the numbers are rounded.
+
+    Returns:
+        The bytes; numbers are of this type whatever the variables' own precision, since
+        files outlive policies.
+
+    Raises:
+        PresetError: If a number is NaN or infinite.
+    """
+    import safetensors.numpy
+
+    arrays = {v.path: _to_array(v).astype(dtype) for v in variables}
+    check_finite(arrays, "The weights of the model")
+    return safetensors.numpy.save(arrays, metadata=metadata)
+
+
+def save_weights(
+    path,
+    variables: Iterable,
+    metadata: dict | None = None,
+    *,
+    dtype: str = "float32",
+) -> dict:
     """Write variables to a safetensors file whose keys are their paths.
 
     Args:
         path: The file to write.
         variables: Keras variables with unique paths, in any order.
         metadata: Optional strings to store in the file's header.
+        dtype: `"float16"` for a file of half the size; the numbers are rounded.
 
     Returns:
         `{"file": name, "bytes": size, "sha256": hex digest}`.
     """
-    import safetensors.numpy
-
-    # float32 whatever the variables' own precision: the file outlives policies.
-    arrays = {v.path: _to_array(v) for v in variables}
-    blob = safetensors.numpy.save(arrays, metadata=metadata)
+    blob = serialize(variables, metadata, dtype=dtype)
     path = Path(path)
     with replacing(path) as part:
         part.write_bytes(blob)
-    return {"file": path.name, **_fingerprint(blob)}
+    return {"file": path.name, **fingerprint(blob)}
 
 
 def load_weights(
@@ -51,20 +80,105 @@ def load_weights(
         PresetError: If the file is missing or damaged, or its arrays are not
             exactly those of `variables` in name and shape.
     """
-    arrays = _read(Path(path), expected)
+    fill(variables, read_arrays(path, expected), path, skip)
+
+
+def fill(variables: Iterable, arrays: Mapping, path, skip: tuple[str, ...] = ()):
+    """Give variables the values of arrays with the same names; all of them or none.
+
+    Args:
+        variables: The Keras variables to fill, addressed by their paths.
+        arrays: Arrays by name.
+        path: Where they come from, for messages.
+        skip: Layer names whose variables stay as they are (a fresh head).
+
+    Raises:
+        PresetError: If the arrays are not exactly those of `variables` in name and
+            shape.
+    """
     skipped = tuple(f"{name}/" for name in skip)
     targets = {v.path: v for v in variables if not v.path.startswith(skipped)}
     arrays = {k: a for k, a in arrays.items() if not k.startswith(skipped)}
-    _check_names(path, set(targets), set(arrays))
-    for key, variable in targets.items():
-        if tuple(variable.shape) != arrays[key].shape:
-            raise PresetError(
-                f"The weight `{key}` in {path} has another shape than the model's.",
-                received=f"{arrays[key].shape}, expected {tuple(variable.shape)}",
-                advice="Load it into the architecture and settings it was saved from.",
-            )
+    check_shapes(path, {k: tuple(v.shape) for k, v in targets.items()}, arrays)
     for key, variable in targets.items():
         variable.assign(arrays[key])
+
+
+def check_shapes(path, shapes: Mapping[str, tuple], arrays: Mapping) -> None:
+    """Refuse arrays that are not those of a model in name and shape.
+
+    Args:
+        path: Where they come from, for messages.
+        shapes: Those of the model's variables, by their paths.
+        arrays: Arrays by name.
+
+    Raises:
+        PresetError: If they differ.
+    """
+    _check_names(path, set(shapes), set(arrays))
+    for key, shape in shapes.items():
+        if shape != arrays[key].shape:
+            raise PresetError(
+                f"The weight `{key}` in {path} has another shape than the model's.",
+                received=f"{arrays[key].shape}, expected {shape}",
+                advice="Load it into the architecture and settings it was saved from.",
+            )
+
+
+def fingerprint(blob: bytes) -> dict:
+    """Return the size and the SHA-256 of a file's contents, as records note them."""
+    return {"bytes": len(blob), "sha256": hashlib.sha256(blob).hexdigest()}
+
+
+def read_arrays(path, expected: Mapping | None = None) -> dict[str, np.ndarray]:
+    """Read a safetensors file.
+
+    Args:
+        path: The file.
+        expected: `bytes` and `sha256` that it must have.
+
+    Returns:
+        Its arrays by name, those in bfloat16 as float32.
+
+    Raises:
+        PresetError: If the file is missing or damaged, or a number in it is none.
+    """
+    import safetensors
+
+    blob = _read(Path(path), expected)
+    try:
+        arrays = {name: _decoded(view) for name, view in safetensors.deserialize(blob)}
+    except (safetensors.SafetensorError, LookupError, ValueError) as error:
+        raise PresetError(
+            f"The weights file {path} is not a valid safetensors file; "
+            "nothing was loaded.",
+            received=error,
+            advice="Fetch or save the weights again.",
+        ) from error
+    check_finite(arrays, f"The weights in {path}")
+    return arrays
+
+
+def check_finite(arrays: Mapping, owner: str) -> None:
+    """Refuse weights that hold NaN or infinity: every score would be NaN.
+
+    Args:
+        arrays: Arrays by name.
+        owner: Whose they are, as the start of a sentence.
+
+    Raises:
+        PresetError: If there is one; it names the first array.
+    """
+    for name, array in arrays.items():
+        bad = array.size - np.count_nonzero(np.isfinite(array))
+        if bad:
+            raise PresetError(
+                f"{owner} are not all numbers: scores would be NaN.",
+                received=f"{bad} of {array.size} values of `{name}` are NaN or "
+                "infinite",
+                advice="Training has diverged: lower the learning rate, or go back "
+                "to an earlier state.",
+            )
 
 
 def copy_weights(targets: Iterable, sources: Iterable, skip: tuple[str, ...] = ()):
@@ -109,12 +223,13 @@ def weights_digest(about: str, variables: Iterable, *, by_path: bool = True) -> 
     return digest.hexdigest()
 
 
-def _read(path: Path, expected: Mapping | None) -> dict[str, np.ndarray]:
-    import safetensors
-    import safetensors.numpy
-
+def _read(path: Path, expected: Mapping | None) -> bytes:
     try:
-        blob = path.read_bytes()
+        with open_file(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            # A file of another size need not be read to be the wrong one.
+            same_size = not expected or expected["bytes"] == size
+            blob = file.read() if same_size else b""
     except OSError as error:
         raise PresetError(
             f"The weights file {path} cannot be read.",
@@ -122,25 +237,35 @@ def _read(path: Path, expected: Mapping | None) -> dict[str, np.ndarray]:
             advice="Check the path, or reinstall the package or save the model again.",
         ) from error
     if expected:
-        found = _fingerprint(blob)
-        wanted = {key: expected[key] for key in found}
-        if found != wanted:
+        digest = f" with sha256 {fingerprint(blob)['sha256']}" if same_size else ""
+        if digest != f" with sha256 {expected['sha256']}":
             raise PresetError(
                 f"The weights file {path} is damaged or was changed: expected "
-                f"{wanted['bytes']} bytes with sha256 {wanted['sha256']}; "
+                f"{expected['bytes']} bytes with sha256 {expected['sha256']}; "
                 "nothing was loaded.",
-                received=f"{found['bytes']} bytes with sha256 {found['sha256']}",
+                received=f"{size} bytes{digest}",
                 advice="Reinstall the package, or fetch or save the weights again.",
             )
-    try:
-        return safetensors.numpy.load(blob)
-    except safetensors.SafetensorError as error:
-        raise PresetError(
-            f"The weights file {path} is not a valid safetensors file; "
-            "nothing was loaded.",
-            received=error,
-            advice="Fetch or save the weights again.",
-        ) from error
+    return blob
+
+
+def _decoded(view: Mapping) -> np.ndarray:
+    """An array of a safetensors file; formats that NumPy lacks become float32."""
+    import ml_dtypes  # Keras brings it
+
+    name = view["dtype"]
+    if name in ("BF16", "F8_E4M3", "F8_E5M2"):
+        kind = {
+            "BF16": ml_dtypes.bfloat16,
+            "F8_E4M3": ml_dtypes.float8_e4m3fn,
+            "F8_E5M2": ml_dtypes.float8_e5m2,
+        }[name]
+        values = np.frombuffer(view["data"], kind).astype("float32")
+    else:
+        if name not in ("F16", "F32", "F64"):
+            raise ValueError(f"numbers of the type {name} are no weights")
+        values = np.frombuffer(view["data"], f"<f{int(name[1:]) // 8}")
+    return values.reshape(view["shape"])
 
 
 def _check_names(path, wanted: set[str], found: set[str]) -> None:
@@ -160,7 +285,3 @@ def _to_array(variable) -> np.ndarray:
     array = ops.convert_to_numpy(variable.value)
     # Not ascontiguousarray, which gives single numbers an axis.
     return np.array(array, dtype="float32", order="C")
-
-
-def _fingerprint(blob: bytes) -> dict:
-    return {"bytes": len(blob), "sha256": hashlib.sha256(blob).hexdigest()}

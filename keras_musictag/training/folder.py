@@ -8,12 +8,13 @@ from pathlib import Path
 
 import keras
 
+from keras_musictag.checks import read_file
 from keras_musictag.data.collection import TrackList
 from keras_musictag.data.track import listed
 from keras_musictag.errors import ConfigError
 from keras_musictag.models.tagger import MusicTagger
 from keras_musictag.presets import records, weights
-from keras_musictag.replacing import replacing
+from keras_musictag.replacing import SUFFIX, clear_leftovers, replacing
 
 SETTINGS, HISTORY, SPLITS = "training.json", "history.csv", "splits.csv"
 BEST, BACKUP = "best.safetensors", "backup"
@@ -22,6 +23,9 @@ BEST, BACKUP = "best.safetensors", "backup"
 def open_folder(folder: Path, settings: dict, resume: bool) -> None:
     """Refuse a folder that holds another run; note the arguments in it."""
     file = folder / SETTINGS
+    if resume:
+        for name in (SETTINGS, HISTORY, SPLITS, BEST):
+            clear_leftovers(folder / name)
     if file.exists() or (folder / records.CONFIG_FILE).exists():
         if not resume:
             raise ConfigError(
@@ -29,7 +33,7 @@ def open_folder(folder: Path, settings: dict, resume: bool) -> None:
                 received=os.fspath(folder),
                 advice="Pass resume (--resume) to go on with it, or another folder.",
             )
-        before = json.loads(file.read_text("utf-8")) if file.exists() else {}
+        before = _read_settings(file) if file.exists() else {}
         other = [key for key in settings if before.get(key) != settings[key]]
         if other:
             changes = (f"{k}: {before.get(k)!r}, now {settings[k]!r}" for k in other)
@@ -40,7 +44,25 @@ def open_folder(folder: Path, settings: dict, resume: bool) -> None:
             )
         return
     folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(settings, indent=1) + "\n", "utf-8")
+    with replacing(file, durable=True) as part:
+        part.write_text(json.dumps(settings, indent=1) + "\n", "utf-8")
+
+
+def _read_settings(file: Path) -> dict:
+    try:
+        before = json.loads(read_file(file))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(
+            "The arguments of the run in the folder cannot be read.",
+            received=f"{file} ({error})",
+            advice="Remove the file to train from the beginning.",
+        ) from error
+    return before if isinstance(before, dict) else {}
+
+
+def unfinished(folder: Path) -> bool:
+    """Whether the process was killed while it saved the model of a run."""
+    return any(p.name.startswith(".") and p.suffix == SUFFIX for p in folder.iterdir())
 
 
 def clear(folder: Path) -> None:
@@ -125,7 +147,7 @@ def _write_history(path: Path, history: list[dict[str, float]]) -> None:
 
 
 def write_splits(path: Path, tracks: TrackList) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["path", "tags", "split"])
         for track in tracks:

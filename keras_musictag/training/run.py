@@ -16,7 +16,7 @@ from keras_musictag.data.collection import TrackList
 from keras_musictag.data.pipeline import TrackBatches
 from keras_musictag.data.track import listed
 from keras_musictag.errors import AudioError, ConfigError, LabelError
-from keras_musictag.models.fitting.backup import ResumableBackup
+from keras_musictag.models.fitting.backup import FILE, ResumableBackup
 from keras_musictag.models.fitting.fine_tuning import FREEZE
 from keras_musictag.models.heads import PROBLEM_TYPES
 from keras_musictag.models.tagger import MusicTagger
@@ -28,6 +28,7 @@ from keras_musictag.training.folder import (
     BestEpoch,
     clear,
     open_folder,
+    unfinished,
     write_splits,
 )
 
@@ -161,6 +162,9 @@ def train_tagger(
     best = BestEpoch(folder, monitor, sign, patience, on_epoch)
     if (folder / records.CONFIG_FILE).exists():  # the run is complete
         model = MusicTagger.from_pretrained(folder)
+        if unfinished(folder):  # killed at the very end
+            model.save_pretrained(folder)
+        clear(folder)
         return TrainingRun(model, folder, best.history, best.best, monitor)
     keras.utils.set_random_seed(seed)
     model = MusicTagger.from_pretrained(
@@ -171,7 +175,7 @@ def train_tagger(
         options = {"batch_size": batch_size, "cache": cache, "workers": workers}
         spaced = {"chunks": "spaced", "chunks_per_track": VALID_CHUNKS}
         judged = _batches(valid, model, shuffle=False, **spaced, **options)
-        if probe and not any((folder / BACKUP).glob("*")):  # else it was done
+        if probe and not (folder / BACKUP / FILE).is_file():  # else it was done
             model.probe(train, seed=seed)
             best.start(model, model.evaluate(judged, verbose=0, return_dict=True))
         model.fit(
@@ -317,8 +321,8 @@ def _parts(tracks: TrackList, problem_type: str) -> tuple[TrackList, TrackList]:
         valid.classes  # noqa: B018  refuses tracks of several classes
     elif problem_type == "multi_label_classification":
         train.positive_weights()  # refuses a label without tracks
-        known = valid.targets
-        if not ((known > 0).any(axis=0) & (known <= 0).any(axis=0)).any():
+        targets = valid.targets
+        if not ((targets > 0).any(axis=0) & (targets <= 0).any(axis=0)).any():
             raise LabelError(
                 "No label has positive and negative tracks in the split 'valid': it "
                 "cannot tell which epoch is best.",

@@ -65,6 +65,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return self.answer(body[start:], 206, Content_Range=where)
 
 
+def test_a_partial_file_that_is_a_link_is_not_written_through(serve, tmp_path):
+    url, _ = serve(lambda handler, n: handler.answer_range())
+    (tmp_path / "mine").write_bytes(b"precious")
+    (tmp_path / "file.partial").symlink_to("mine")
+    assert fetch(url + "/file", tmp_path / "file", **WHOLE).read_bytes() == BODY
+    assert (tmp_path / "mine").read_bytes() == b"precious"
+    os.mkfifo(tmp_path / "other.partial")
+    assert fetch(url + "/file", tmp_path / "other", **WHOLE).read_bytes() == BODY
+
+
 @pytest.fixture
 def serve():
     """Start servers; each gives its address and the list of its requests."""

@@ -145,6 +145,8 @@ def test_names_of_repositories(tmp_path, monkeypatch):
 LOAD = """
 import json, sys
 import numpy as np
+from keras_musictag.cli.starting import start_keras
+start_keras()  # half the time
 import keras_musictag as kmt
 from keras_musictag.errors import PresetError
 x = np.sin(np.arange(48000) / 20).astype("float32")

@@ -2,10 +2,8 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -256,33 +254,6 @@ build(sys.argv[1], sys.argv[2], sys.argv[3], write_seconds=0.01)
 """
 
 
-@pytest.mark.slow
-def test_a_killed_run_goes_on_to_the_same_result(songs, built, tmp_path):
-    folder = tmp_path / "library"
-    command = [sys.executable, "-c", PROGRAM, str(songs), str(folder), "musicnn_mtt"]
-    counts = []
-    for _ in range(2):  # killed as soon as a part more is there
-        process = subprocess.Popen(command)
-        until = time.monotonic() + 120
-        before = len(list(folder.glob("tags-*/part-*.parquet")))
-        while process.poll() is None and time.monotonic() < until:
-            parts = len(list(folder.glob("tags-*/part-*.parquet")))
-            if parts > before:
-                break
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        counts.append(len(scores(folder)))
-    assert counts[0] >= 1
-    last = build(songs, folder, "musicnn_mtt")
-    assert last.analysed == 6 - counts[-1]
-    whole, resumed = scores(built[0]), scores(folder)
-    assert set(whole) == set(resumed)
-    for path, row in whole.items():
-        np.testing.assert_allclose(resumed[path], row, atol=1e-6)
-    assert not list(folder.glob("**/.writing-*"))
-
-
 def test_two_runs_do_not_write_one_library(songs, library):
     import filelock
 
@@ -374,3 +345,44 @@ def test_wrong_arguments_and_foreign_folders(songs, library, tmp_path):
         Library(library)
     with pytest.raises(ConfigError, match="no library"):
         Library(tmp_path / "nowhere")
+
+
+def test_tempo_and_meter_are_those_of_the_beat_tracker(corpus, tmp_path):
+    paths = [corpus / "chords" / f"majmin_2026_000{i}.ogg" for i in (3, 5)]
+    silence = tmp_path / "silence.wav"
+    soundfile.write(silence, np.zeros(22050), 22050)
+    build([*paths, silence], tmp_path / "library", (), beats="beatnet")
+    tracker = kmt.BeatTracker.from_pretrained("beatnet")
+    rows = {
+        row["path"]: row for row in Library(tmp_path / "library").search().to_pylist()
+    }
+    for path in paths:
+        row, beats = rows[str(path)], tracker.track(path)
+        assert row["tempo"] == pytest.approx(beats.tempo, rel=1e-5)
+        assert row["meter"] == beats.meter
+        sure = np.mean(beats.confidences)
+        assert row["tempo_confidence"] == pytest.approx(sure, abs=1e-4)
+    quiet = rows[str(silence)]
+    assert (quiet["tempo"], quiet["tempo_confidence"], quiet["meter"]) == (
+        None,
+        0,
+        None,
+    )
+
+
+def test_the_key_of_a_recogniser_takes_the_place_of_that_of_chords(
+    corpus, tmp_path, key_mirror, monkeypatch
+):
+    for name, value in key_mirror.items():
+        monkeypatch.setenv(name, value)
+    path = corpus / "chords" / "majmin_2026_0003.ogg"
+    chords = "crnn_majmin_rendered"
+    build(path, tmp_path / "library", (), chords)
+    build(path, tmp_path / "library", (), chords, key="skey")
+    keys = kmt.KeyRecognizer.from_pretrained("skey").recognize(path)
+    (row,) = Library(tmp_path / "library").search("key_camelot IS NOT NULL").to_pylist()
+    assert row["key"] == keys.key.label and row["key_camelot"] == keys.key.camelot
+    assert row["key_confidence"] == pytest.approx(keys.confidence, abs=1e-4)
+    regions = [(r["start"], r["end"], r["label"]) for r in row["key_regions"]]
+    assert regions == [(r.start, r.end, r.label) for r in keys]
+    assert row["chords"] and row["key_margin"] is not None

@@ -11,7 +11,8 @@ from keras_musictag.tracks import sources
 from keras_musictag.tracks.inference import End
 
 PACKAGE = Path(kmt.__file__).parent
-FOREIGN = {"_data"}  # of gradio's events, which have it by no other name
+# Of gradio's events and pages, and of Python, which have them by no other name.
+FOREIGN = {"_data", "_exit", "_queue"}
 
 
 def private_names(path):

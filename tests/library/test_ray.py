@@ -81,7 +81,7 @@ def assert_equal(folder, expected):
             scores = [list(r["scores"].values()) for r in (row, other)]
             np.testing.assert_allclose(*scores, atol=1e-5)
             vectors = [r["embedding"] for r in (row, other)]
-            np.testing.assert_allclose(*vectors, atol=1e-5)
+            np.testing.assert_allclose(*vectors, rtol=1e-5, atol=1e-5)
     errors = [Library(f).errors().to_pylist() for f in (folder, expected)]
     kept = ("path", "analysis", "cause", "message")
     mine, theirs = ([tuple(e[k] for k in kept) for e in es] for es in errors)
@@ -89,7 +89,7 @@ def assert_equal(folder, expected):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240, func_only=True)
+@pytest.mark.timeout(480, func_only=True)
 def test_a_node_killed_in_mid_run_loses_nothing_and_doubles_nothing(
     cluster, songs, built, tmp_path
 ):
@@ -122,7 +122,7 @@ def test_a_node_killed_in_mid_run_loses_nothing_and_doubles_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240, func_only=True)
+@pytest.mark.timeout(480, func_only=True)
 def test_addresses_and_a_file_that_kills_its_process(
     environment, songs, built, tmp_path
 ):
@@ -161,7 +161,7 @@ build(sys.argv[1], sys.argv[2], sys.argv[3:], engine="ray", on_progress=told)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240, func_only=True)
+@pytest.mark.timeout(480, func_only=True)
 def test_ctrl_c_keeps_what_is_done_and_another_run_goes_on(
     environment, songs, built, tmp_path
 ):

@@ -297,7 +297,11 @@ def test_notice_names_every_bundled_weight():
         record = kmt.preset_info(name)
         if record["weights"]["source"] != "bundled":
             continue
-        licence = {"ISC": "ISC License", "Apache-2.0": "Apache License, Version 2.0"}
+        licence = {
+            "ISC": "ISC License",
+            "Apache-2.0": "Apache License, Version 2.0",
+            "CC-BY-4.0": "Creative Commons Attribution 4.0 International",
+        }
         assert licence.get(record["license"], "BSD 2-Clause License") in flat
         assert record["copyright"] in flat, name
         assert [author for author in record["authors"] if author not in flat] == []

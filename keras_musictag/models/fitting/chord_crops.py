@@ -1,5 +1,6 @@
 """`ChordCrops`: batches of crops of tracks, features kept, others in each epoch."""
 
+import collections
 import math
 import os
 import warnings
@@ -13,11 +14,11 @@ from keras_musictag.checks import check_choice, check_positive, check_positive_i
 from keras_musictag.chords import ChordSequence
 from keras_musictag.chords import transpose as transpose_label
 from keras_musictag.chords.chordogram import CHORD
-from keras_musictag.chords.harte import NO_CHORD
+from keras_musictag.chords.harte import NO_CHORD, UNKNOWN_CHORD
 from keras_musictag.data import TrackList, chord_folder
 from keras_musictag.data.track import listed
 from keras_musictag.errors import AudioError, AudioWarning, ConfigError, LabelError
-from keras_musictag.models.whole_track import TOP_DB, to_decibels
+from keras_musictag.models.running.whole_track import TOP_DB
 from keras_musictag.tracks.inference import TRACK_ERRORS
 
 POSITIONS = ("random", "all")
@@ -30,13 +31,13 @@ class Song:
     """A track ready for training.
 
     Args:
-        decibels: Features, float16 `(frames, bins)` or `(frames, bins, channels)`.
+        features: float16 `(frames, bins)` or `(frames, bins, channels)`.
         segments: Which chord sounds in the middle of what each frame stands for, int
             `(frames,)`; -1 where no segment says.
         labels: The chords in Harte's notation.
     """
 
-    decibels: np.ndarray
+    features: np.ndarray
     segments: np.ndarray
     labels: tuple[str, ...]
 
@@ -61,7 +62,7 @@ class ChordCrops(keras.utils.PyDataset):
             `keras.utils.set_random_seed`.
         verbose: Whether to show a progress bar while features are computed.
 
-    An item is `((decibels, mask), targets, weights)`: float32
+    An item is `((features, mask), targets, weights)`: float32
     `(batch, frames, bins[, channels])`; bool `(batch, frames)`, false beyond the end
     of a track; the targets of `ChordRecognizer.chord_targets`, an array for a model
     with one output, otherwise a dict; and float32 `(batch, frames)`, 0 for frames
@@ -92,6 +93,7 @@ class ChordCrops(keras.utils.PyDataset):
         self.bins_per_semitone = bins_per_semitone(model) if transpose else 0
         self.outputs = tuple(model._output_names())
         self.encode = model.chord_targets
+        self.silence = -TOP_DB if model.whole_track.decibels else 0.0
         self.seed = int(np.random.randint(2**31)) if seed is None else seed
         self.songs = load_songs(model, tracks, verbose)
         longest = max(len(song.segments) for song in self.songs)
@@ -147,12 +149,13 @@ class ChordCrops(keras.utils.PyDataset):
         if self.bins_per_semitone:
             semitones = int(rng.integers(SEMITONES[0], SEMITONES[1] + 1))
         cut = slice(start, start + self.frames)
-        values = slide(song.decibels[cut], semitones * self.bins_per_semitone)
+        moved = semitones * self.bins_per_semitone
+        values = slide(song.features[cut], moved, self.silence)
         targets, weights = self._targets(song, cut, semitones)
         missing = self.frames - len(values)
         mask = np.arange(self.frames) < len(values)
         filled = {name: _fill(rows, missing) for name, rows in targets.items()}
-        values = _fill(values, missing, -TOP_DB)
+        values = _fill(values, missing, self.silence)
         return values, mask, _fill(weights, missing), filled
 
     def _targets(self, song: Song, cut: slice, semitones: int):
@@ -173,19 +176,20 @@ def _fill(values: np.ndarray, missing: int, value=0) -> np.ndarray:
     return np.pad(values, ends, constant_values=value)
 
 
-def slide(decibels: np.ndarray, bins: int) -> np.ndarray:
+def slide(features: np.ndarray, bins: int, silence: float = -TOP_DB) -> np.ndarray:
     """Move features up (or, with a negative number, down) by some bins.
 
     Args:
-        decibels: Array `(frames, bins, ...)`.
+        features: Array `(frames, bins, ...)`.
         bins: How far.
+        silence: What comes in.
 
     Returns:
-        float32 array of the same shape; what comes in is silence, -80 dB.
+        float32 array of the same shape.
     """
-    moved = np.full(decibels.shape, -TOP_DB, "float32")
-    size = decibels.shape[1]
-    moved[:, max(0, bins) : size + min(0, bins)] = decibels[
+    moved = np.full(features.shape, silence, "float32")
+    size = features.shape[1]
+    moved[:, max(0, bins) : size + min(0, bins)] = features[
         :, max(0, -bins) : size - max(0, bins)
     ]
     return moved
@@ -230,6 +234,7 @@ def load_songs(model, tracks, verbose: bool = False) -> list[Song]:
 
     Raises:
         AudioError: If none is usable.
+        LabelError: If the model can express none of their chords.
     """
     if not isinstance(tracks, TrackList):
         tracks = chord_folder(tracks)
@@ -243,6 +248,7 @@ def load_songs(model, tracks, verbose: bool = False) -> list[Song]:
         if bar:
             bar.add(1)
     if not bad:
+        _name_outside(model, songs)
         return songs
     count = f"{len(bad)} of {len(tracks)} tracks of the {tracks.name} cannot be used."
     if not songs:
@@ -254,7 +260,33 @@ def load_songs(model, tracks, verbose: bool = False) -> list[Song]:
         AudioWarning,
         stacklevel=4,
     )
+    _name_outside(model, songs)
     return songs
+
+
+def _name_outside(model, songs: list[Song]) -> None:
+    """Say which chords do not count in training, and how often they come."""
+    counts = collections.Counter(label for song in songs for label in song.labels)
+    labels = [label for label in counts if label != UNKNOWN_CHORD]
+    classes = model.chord_targets(labels)[CHORD] if labels else []
+    outside = [
+        f"{label} ({counts[label]})"
+        for label, number in zip(labels, classes, strict=True)
+        if number < 0
+    ]
+    if len(outside) == len(labels):
+        raise LabelError(
+            "The model can express none of the chords of these tracks.",
+            received=listed(outside, 5) if outside else "X only",
+            advice="Choose a vocabulary that has them.",
+        )
+    if outside:
+        warnings.warn(
+            f"Segments of {len(outside)} of {len(labels)} chords are outside the "
+            f"vocabulary and do not count. Received: {listed(outside, 5)}.",
+            AudioWarning,
+            stacklevel=5,
+        )
 
 
 def _load_song(model, track) -> Song:
@@ -269,11 +301,12 @@ def _load_song(model, track) -> Song:
     if track.member is not None:
         source, _ = track.load(model.sample_rate)
     magnitudes = model.whole_track.track_magnitudes(source)
-    decibels = keras.ops.convert_to_numpy(to_decibels(magnitudes[None]))[0]
+    seen = model.whole_track.prepare(magnitudes[None])
+    features = keras.ops.convert_to_numpy(seen)[0]
     # Half a frame behind the time at which recognition lets a segment begin.
-    middles = np.arange(len(decibels)) + model.boundary_shift + 0.5
+    middles = np.arange(len(features)) + model.boundary_shift + 0.5
     segments = segments_at(chords, middles * model.frame_period)
-    return Song(decibels.astype("float16"), segments, tuple(chords.labels))
+    return Song(features.astype("float16"), segments, tuple(chords.labels))
 
 
 def segments_at(chords: ChordSequence, times: np.ndarray) -> np.ndarray:

@@ -15,12 +15,12 @@ from keras_musictag.data.collection import TrackList
 from keras_musictag.data.seeded import SeededBatches
 from keras_musictag.errors import ConfigError, LabelError
 from keras_musictag.labels import Labels
-from keras_musictag.models import devices
 from keras_musictag.models.base import PretrainedModel
 from keras_musictag.models.fitting.backup import ResumableBackup
 from keras_musictag.models.fitting.learning_rates import with_rates
 from keras_musictag.models.fitting.probe import Probe, train_probe
 from keras_musictag.models.heads import default_objective
+from keras_musictag.models.running import devices
 
 FREEZE = (None, "backbone", "normalization")
 

@@ -147,12 +147,12 @@ def _paths(model, name: str) -> list[str]:
     if name in PARTS:
         return [v.path for v in getattr(model, name).trainable_variables]
     paths = [v.path for v in model.weights]
-    found = [path for path in paths if name in path.split("/")[:-1]]
-    if not found:
+    matching = [path for path in paths if name in path.split("/")[:-1]]
+    if not matching:
         layers = dict.fromkeys(path.split("/")[0] for path in paths)
         raise ConfigError(
             f"The {type(model).__name__} has no such part or layer with weights.",
             received=f"learning_rates={{{name!r}: ...}}",
             advice=did_you_mean(name, [*PARTS, *layers]),
         )
-    return found
+    return matching

@@ -69,15 +69,15 @@ def train_probe(
     if embeddings is None:
         tracks = x if isinstance(x, TrackList) else sources.batch(x)
         y = _rows(y, len(tracks))  # before what takes longest
-        found = embed_tracks(tagger, tracks, sample_rate, cache, batch_size)
-        rows = [row for row in found if row is not None]
+        embedded = embed_tracks(tagger, tracks, sample_rate, cache, batch_size)
+        rows = [row for row in embedded if row is not None]
         if not rows:
             raise AudioError(
                 "None of the tracks can be read.",
-                received=f"{len(found)} tracks",
+                received=f"{len(embedded)} tracks",
                 advice="Check the paths and files, which are named above.",
             )
-        y = y[[row is not None for row in found]]
+        y = y[[row is not None for row in embedded]]
         features = np.stack(rows).astype("float64")
     else:
         features = _checked(embeddings, tagger)
