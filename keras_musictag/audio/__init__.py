@@ -19,12 +19,16 @@ from keras_musictag.audio.files import (
     load,
 )
 from keras_musictag.audio.finding import find_files
+from keras_musictag.audio.tuning import Tuning, TuningEstimator, estimate_tuning
 
 __all__ = [
     "ChunkPlan",
+    "Tuning",
+    "TuningEstimator",
     "blocks",
     "demo_path",
     "duration",
+    "estimate_tuning",
     "excerpt",
     "find_files",
     "length",

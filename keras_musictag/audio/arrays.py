@@ -290,3 +290,32 @@ def resample_blocks(
 def _fit(y: np.ndarray, length: int) -> np.ndarray:
     # soxr rounds the length to the nearest; librosa rounds up and adds a zero.
     return np.pad(y, (0, max(0, length - len(y))))[:length]
+
+
+def mono_steps(
+    blocks: Iterable, sample_rate: int, target_rate: int, size: int
+) -> Iterator[np.ndarray]:
+    """Cut audio that arrives in blocks into mono steps of one size at another rate.
+
+    Args:
+        blocks: Blocks `(samples,)` or `(channels, samples)` of any lengths; empty ones
+            are skipped.
+        sample_rate: Rate of the blocks in Hz.
+        target_rate: Wanted rate in Hz.
+        size: Samples of a step.
+
+    Yields:
+        float32 arrays `(size,)`; the last one may be shorter.
+
+    Raises:
+        AudioError: If a block is no audio.
+    """
+    pieces = (to_mono(block, name="block") for block in blocks if np.size(block))
+    kept = np.zeros(0, "float32")
+    for piece in resample_blocks(pieces, sample_rate, target_rate):
+        kept = np.concatenate([kept, piece])
+        while len(kept) >= size:
+            yield kept[:size]
+            kept = kept[size:]
+    if len(kept):
+        yield kept

@@ -153,10 +153,10 @@ class AvDecoder(Decoder):
     def _conformed(self) -> Iterator[np.ndarray]:
         frames = itertools.chain([self._first], self._frames)
         own = self.sample_rate, self.channels
-        for found, group in itertools.groupby(frames, key=_rate_and_channels):
+        for format, group in itertools.groupby(frames, key=_rate_and_channels):
             blocks: Iterator[np.ndarray] = map(self._samples, group)
-            if found != own:
-                blocks = conformed(blocks, found[0], *own)
+            if format != own:
+                blocks = conformed(blocks, format[0], *own)
             yield from blocks
 
     def _conclude(self, decoded: float) -> None:
@@ -168,13 +168,13 @@ class AvDecoder(Decoder):
         if self._damaged and not self.losses:
             self.losses += self._gaps
         missing = (self.announced or 0) - decoded
-        known = sum(loss.seconds for loss in self.losses)
-        if missing > known + _TOLERANCE:
+        told = sum(loss.seconds for loss in self.losses)
+        if missing > told + _TOLERANCE:
             gaps = [] if self.losses else self._gaps
-            known += sum(loss.seconds for loss in gaps)
+            told += sum(loss.seconds for loss in gaps)
             self.losses += gaps
-            if missing > known + _TOLERANCE:
-                self.losses.append(Loss(decoded + known, missing - known))
+            if missing > told + _TOLERANCE:
+                self.losses.append(Loss(decoded + told, missing - told))
         self.truncated = self._damaged or bool(self.losses)
 
     def _samples(self, frame: Any) -> np.ndarray:

@@ -78,12 +78,12 @@ class ChunkPlan:
         self._check_integer("context", least=0)
         if self.n_spaced is not None:
             self._check_integer("n_spaced", least=1)
-        for name, known in _MODES.items():
-            if getattr(self, name) not in known:
+        for name, modes in _MODES.items():
+            if getattr(self, name) not in modes:
                 raise ConfigError(
                     f"`{name}` of a chunk plan is not known.",
                     received=f"{name}={getattr(self, name)!r}",
-                    advice=f"Use one of: {', '.join(map(repr, known))}.",
+                    advice=f"Use one of: {', '.join(map(repr, modes))}.",
                 )
         # A core longer than the context lets the shortest track be reflected.
         if self.core <= self.context:

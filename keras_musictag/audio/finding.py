@@ -3,7 +3,7 @@
 import glob
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from keras_musictag.audio.decoders import AV_SUFFIXES, SOUNDFILE_SUFFIXES
@@ -34,7 +34,8 @@ def find_files(
         recursive: Whether to look into the folders of a folder.
 
     Returns:
-        Paths in the order given, each one once. Of a folder or a glob, hidden files
+        Paths in the order given, each one once. Folders that are links are looked
+        into, but none twice. Of a folder or a glob, hidden files
         and music in formats that cannot be read are left out, with an
         `AudioWarning`.
 
@@ -119,11 +120,25 @@ def _matches(pattern: Path) -> tuple[Path, list[Path]]:
     start, rest = Path(*parts[:count]), parts[count:]
     begin = glob.escape(str(start)) if count else ""
     # Names with brackets may also come behind a star.
-    for names in (rest, [name.replace("[", "[[]") for name in rest]):
-        files = map(Path, glob.glob(os.path.join(begin, *names), recursive=True))
-        if found := [file for file in files if not file.is_dir()]:
-            return start, found
+    for names in (rest, tuple(name.replace("[", "[[]") for name in rest)):
+        files = map(Path, dict.fromkeys(_glob(begin, names)))
+        if matched := [file for file in files if not file.is_dir()]:
+            return start, matched
     return start, []
+
+
+def _glob(begin: str, names: tuple[str, ...]) -> Iterator[str]:
+    """Expand a pattern as `glob` does, which is caught by links to folders above."""
+    if "**" not in names:
+        yield from glob.glob(os.path.join(begin, *names))
+        return
+    count = names.index("**")
+    rest = names[count + 1 :] or ("*",)
+    for top in glob.glob(os.path.join(begin, *names[:count]) or os.curdir):
+        for folder, _ in _visited(top):
+            inside = Path(os.path.relpath(folder, top)).parts
+            if not any(name.startswith(".") for name in inside):
+                yield from _glob(glob.escape(folder), rest)
 
 
 def _is_known(file: Path) -> bool:
@@ -152,15 +167,42 @@ def _told(left_out: list[Path]) -> str:
 
 
 def _walk(folder: Path, recursive: bool) -> Iterator[Path]:
-    def warn(error: OSError) -> None:
-        warnings.warn(
-            f"A folder cannot be read ({error.strerror}). Received: {error.filename}. "
-            "Its files are left out; check that it may be read.",
-            AudioWarning,
-            stacklevel=2,
-        )
-
-    for parent, _, names in os.walk(folder, onerror=warn):
+    for parent, names in _visited(str(folder), _warn):
         yield from (Path(parent, name) for name in names)
         if not recursive:
             return
+
+
+def _visited(
+    folder: str, onerror: Callable[[OSError], None] | None = None
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield folders and their files; linked ones last, each once, none from above."""
+    seen = {_identity(above) for above in Path(os.path.realpath(folder)).parents}
+    waiting = [folder]
+    while waiting:
+        for parent, folders, names in os.walk(waiting.pop(0), onerror=onerror):
+            identity = _identity(parent)
+            if identity is not None and identity in seen:  # a link to the same again
+                folders.clear()
+                continue
+            seen.add(identity)
+            yield parent, names
+            paths = (os.path.join(parent, name) for name in sorted(folders))
+            waiting += [path for path in paths if os.path.islink(path)]
+
+
+def _warn(error: OSError) -> None:
+    warnings.warn(
+        f"A folder cannot be read ({error.strerror}). Received: {error.filename}. "
+        "Its files are left out; check that it may be read.",
+        AudioWarning,
+        stacklevel=2,
+    )
+
+
+def _identity(folder: str | Path) -> tuple[int, int] | None:
+    try:
+        state = os.stat(folder)
+    except OSError:
+        return None
+    return (state.st_dev, state.st_ino) if state.st_ino else None

@@ -60,13 +60,13 @@ def _goes_on(source: Any, begin: int, size: int, stream: _Stream) -> bool:
     """Whether the last frames are behind the announced end."""
     before = None
     tail = max(begin + 42, size - _MOST_AHEAD // 4)
-    for _, found in _starts(source, tail, stream):
-        if isinstance(found, _Stream):
+    for _, sample in _starts(source, tail, stream):
+        if isinstance(sample, _Stream):
             break
-        follows = before is not None and found == before + stream.block_size
-        if follows and found >= (stream.total or found + 1):
+        follows = before is not None and sample == before + stream.block_size
+        if follows and sample >= (stream.total or sample + 1):
             return True
-        before = found
+        before = sample
     return False
 
 
@@ -117,15 +117,15 @@ class _Resume:
             starts = _starts(source, begin, self.stream)
             if complete:
                 return self._more(starts, size, expected)
-            for offset, found in starts:
-                if isinstance(found, _Stream):
-                    segment = _segment(self.file, offset, size, found)
+            for offset, start in starts:
+                if isinstance(start, _Stream):
+                    segment = _segment(self.file, offset, size, start)
                     segment.gap = (total or expected) - expected
                     return segment
-                within = expected <= found < (total or expected + _MOST_LOST)
+                within = expected <= start < (total or expected + _MOST_LOST)
                 if within and self._is_whole(source, offset, size):
-                    segment = self._from(offset, found, size, total)
-                    segment.gap = found - expected
+                    segment = self._from(offset, start, size, total)
+                    segment.gap = start - expected
                     return segment
         return None
 
@@ -141,18 +141,18 @@ class _Resume:
     def _more(self, starts: Iterator, size: int, end: int) -> Segment | None:
         """Find sound behind the announced end: a stream, or frames, also repeated."""
         last, candidate = -1, None
-        for offset, found in starts:
-            if isinstance(found, _Stream):
-                return _segment(self.file, offset, size, found)
-            if candidate is not None and found == candidate[1] + self.stream.block_size:
+        for offset, start in starts:
+            if isinstance(start, _Stream):
+                return _segment(self.file, offset, size, start)
+            if candidate is not None and start == candidate[1] + self.stream.block_size:
                 segment = self._from(*candidate, size, None)
                 if candidate[1] + self.stream.block_size > end > candidate[1]:
                     segment.lead = end - candidate[1]  # it is decoded so far
                 return segment
             # One header may be chance: only the next one shows that it is a frame.
-            more = found <= last or found + self.stream.block_size > end
-            candidate = (offset, found) if more else None
-            last = max(last, found)
+            more = start <= last or start + self.stream.block_size > end
+            candidate = (offset, start) if more else None
+            last = max(last, start)
         return None
 
     def _from(self, offset: int, first: int, size: int, total: int | None) -> Segment:
@@ -175,11 +175,11 @@ def _starts(
         for match in _START.finditer(data, 0, last):
             begin = match.start()
             if data[begin] == 0x66:
-                found: Any = _stream(data[begin : begin + 64])
+                start: Any = _stream(data[begin : begin + 64])
             else:
-                found = _first_sample(data[begin : begin + _HEADER], stream)
-            if found is not None:
-                yield offset + begin, found
+                start = _first_sample(data[begin : begin + _HEADER], stream)
+            if start is not None:
+                yield offset + begin, start
         if ends:
             return
         offset += last

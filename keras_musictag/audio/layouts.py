@@ -45,14 +45,14 @@ def lay_out(
     family = None if is_mpeg else containers.layout(file, head)
     if family is not None:
         return family
-    found, named = None, is_mpeg or suffix in _MPEG_SUFFIXES
+    layout, named = None, is_mpeg or suffix in _MPEG_SUFFIXES
     if not is_mpeg and (head[:4] == b"OggS" or suffix in _OGG_SUFFIXES):
-        found = ogg.layout(file, head)
+        layout = ogg.layout(file, head)
     elif not is_mpeg and (head[:3] in (b"fLa", b"ID3") or suffix == ".flac"):
-        found = flac.layout(file, head)
-    if found is None and (is_mpeg or not _OTHERS.match(head)):
-        found = _mpeg_layout(file, head, named, compensate_delay)
-    return found or Layout([Segment(file)])
+        layout = flac.layout(file, head)
+    if layout is None and (is_mpeg or not _OTHERS.match(head)):
+        layout = _mpeg_layout(file, head, named, compensate_delay)
+    return layout or Layout([Segment(file)])
 
 
 def _mpeg_layout(
@@ -113,6 +113,6 @@ def _trim(layout: Layout, survey: mpeg.Survey, compensate_delay: bool) -> None:
         layout.announced = max(told, first.count)
         missing = (layout.announced - first.count) / form.sample_rate
         if survey.ends_whole and missing:  # not at the end, but in the holes
-            known = sum(loss.seconds for loss in layout.losses)
-            scale = max(1.0, missing / known) if known else 1.0
+            in_losses = sum(loss.seconds for loss in layout.losses)
+            scale = max(1.0, missing / in_losses) if in_losses else 1.0
             layout.losses = [Loss(at, scale * lost) for at, lost in layout.losses]

@@ -137,20 +137,20 @@ class Survey:
         if not self.runs:
             return []
         rate = self.sound_bytes / seconds
-        found = []
+        losses = []
         for frame, size in self.damage:
             index = bisect_right(self.runs, frame, key=lambda run: run.first) - 1
             run = self.runs[index]
             second = starts[index] + self._seconds(run.format, frame - run.first)
             least = self._seconds(run.format, 1)
-            found.append(Loss(second, max(least, size / rate)))
+            losses.append(Loss(second, max(least, size / rate)))
         form = self.runs[0].format
         for at, count in zip((0.0, seconds), self.lone_frames, strict=True):
             if count >= _MOST_BY_CHANCE:
-                found.append(Loss(at, self._seconds(form, count)))
+                losses.append(Loss(at, self._seconds(form, count)))
         if self.silent_bytes > _MOST_PADDING and not (self.info and self.info.frames):
-            found.append(Loss(seconds, self.silent_bytes / rate))
-        return found
+            losses.append(Loss(seconds, self.silent_bytes / rate))
+        return losses
 
     @staticmethod
     def _seconds(form: Format, frames: int) -> float:

@@ -91,12 +91,12 @@ def losses(file: Any, sample_rate: int) -> list[Loss]:
     """
     with rewound(file) as source:
         links = _links(source)
-    found = []
+    losses = []
     for link in links:
         for sample, lacking, span in _Holes(file, link.begin, link.end).spans():
             lost = span * lacking / (lacking + 1)
-            found.append(Loss(sample / sample_rate, lost / sample_rate))
-    return found
+            losses.append(Loss(sample / sample_rate, lost / sample_rate))
+    return losses
 
 
 def _links(source: Any) -> list[_Link]:

@@ -161,8 +161,8 @@ class SoundFileDecoder(Decoder):
         self._conclude(decoded - filled)
 
     def _conformed(self, reading: "_Reading") -> Iterator[np.ndarray]:
-        found = reading.sample_rate, reading.channels
-        if found == (self.sample_rate, self.channels) or not reading.sample_rate:
+        format = reading.sample_rate, reading.channels
+        if format == (self.sample_rate, self.channels) or not reading.sample_rate:
             return reading.blocks()
         rates = reading.sample_rate, self.sample_rate
         return conformed(reading.blocks(), *rates, self.channels)

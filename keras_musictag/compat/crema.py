@@ -131,17 +131,17 @@ def _observations(model, outputs: dict[str, np.ndarray]) -> list[Observation]:
     # One frame more than there are, whose end is the end of the last chord.
     bounds = np.append(starts, len(path) + 1)
     times = bounds * model.hop_length / float(model.sample_rate)
-    found = []
+    observations = []
     for start, end, state in zip(times[:-1], times[1:], path[starts], strict=True):
         label, duration = model.vocabulary.labels[state], end - start
         confidence = chord[_window(model, start, end), state].mean()
         window = _window(model, start, start + duration)
         lowest = np.log(bass[window] + TINY).mean(axis=0).argmax()
         value = with_bass(label, int(lowest))
-        found.append(
+        observations.append(
             Observation(float(start), float(duration), value, float(confidence))
         )
-    return found
+    return observations
 
 
 def _window(model, start: float, end: float) -> slice:

@@ -1,4 +1,4 @@
-"""The constant-Q transform, and its stack over harmonics, as layers."""
+"""The constant-Q transform as a layer."""
 
 import math
 
@@ -9,7 +9,9 @@ from keras import ops
 from keras_musictag.checks import check_choice, check_positive, check_positive_int
 from keras_musictag.errors import ConfigError
 from keras_musictag.layers.compression import check_compression, compress
-from keras_musictag.layers.cqt_kernels import C1_HZ, WINDOWS, lowpass, make_plan
+from keras_musictag.layers.cqt_kernels import C1_HZ, WINDOWS, lowpass
+from keras_musictag.layers.cqt_plan import Settings, make_plan
+from keras_musictag.layers.cqt_tuning import check_tuning, pack, tuned_plan, unpack
 from keras_musictag.layers.octaves import (
     band_powers,
     halve,
@@ -45,8 +47,9 @@ class CQT(keras.layers.Layer):
 
     Args:
         sample_rate: Samples per second of the waveforms, in Hz.
-        hop_length: Samples from one frame to the next. It must be divisible by 2 to
-            the power of the number of octaves minus 1.
+        hop_length: Samples from one frame to the next. Best divisible by 2 to the
+            power of the number of octaves minus 1: as in librosa, octaves below the
+            one at which it becomes odd keep that one's rate, with longer filters.
         fmin: Frequency of the lowest bin, in Hz. The default is C1.
         n_bins: Number of bins.
         bins_per_octave: Number of bins per octave.
@@ -68,6 +71,9 @@ class CQT(keras.layers.Layer):
             level; `None` for no limit. Only for `"db"`.
         trainable: If `True`, the filters are weights that training moves; if `False`
             they are constants and the layer has no weights.
+        hybrid: If `True`, the values are those of `librosa.hybrid_cqt`: filters that
+            fit into two hops weight the magnitudes of a Fourier transform, whose
+            phases do not count.
         **kwargs: `name`. A `dtype` is accepted and has no effect.
 
     Input: float32 waveforms of shape `(batch, samples)`.
@@ -110,6 +116,7 @@ class CQT(keras.layers.Layer):
         ref=1.0,
         top_db=None,
         trainable=False,
+        hybrid=False,
         **kwargs,
     ) -> None:
         kwargs.pop("dtype", None)
@@ -133,20 +140,27 @@ class CQT(keras.layers.Layer):
         # Set aside now: frozen filters are NumPy constants, not tensors, since a
         # tensor kept here would belong to one graph.
         self._learns = bool(trainable)
-        self._plan = make_plan(
+        self.hybrid = bool(hybrid)
+        self._settings = Settings(
             sample_rate=self.sample_rate,
             hop_length=self.hop_length,
-            fmins=self._fmins(),
+            fmins=tuple(self._fmins()),
             n_bins=self.n_bins,
             bins_per_octave=self.bins_per_octave,
             window=self.window,
             filter_scale=self.filter_scale,
             sparsity=self.sparsity,
+            gamma=self._gamma(),
+            hybrid=self.hybrid,
         )
-        self._halving = halving_kernel(lowpass(self._plan.rejection_db))
+        self._plan = make_plan(self._settings)
+        self._halving = halving_kernel(lowpass(self._plan.exact))
 
     def _fmins(self):
         return [self.fmin]
+
+    def _gamma(self):
+        return 0.0
 
     @property
     def frequencies(self):
@@ -171,7 +185,7 @@ class CQT(keras.layers.Layer):
             ]
         self.built = True
 
-    def call(self, inputs, span=None):
+    def call(self, inputs, span=None, filters=None):
         """Transform waveforms, or the parts of longer ones.
 
         Args:
@@ -180,25 +194,22 @@ class CQT(keras.layers.Layer):
                 first sample of the waveform in each block and the end, int32
                 `(batch, 2)`, with zeros outside. Without it the low-passes would
                 ring beyond the ends, which they do not do on a whole waveform.
+            filters: What the method `filters` gave for the tuning of the waveforms,
+                float32 `(size,)`; `None` for the layer's own filters.
         """
         x = ops.cast(inputs, "float32")
         frames = 1 + ops.shape(x)[1] // self.hop_length
-        by_index = {
-            level.index: (level, kernel)
-            for level, kernel in zip(self._plan.levels, self._kernels, strict=True)
-        }
-        powers: list = []
-        for index in range(max(by_index) + 1):
-            if index > 0:
-                x = halve(x, *self._halving)
-                if span is not None:
-                    x = silence_outside(x, span, 2**index)
-            if index in by_index:
-                powers.insert(0, band_powers(x, *by_index[index], frames))
-        values = powers[0] if len(powers) == 1 else ops.concatenate(powers, axis=-1)
-        values = self._arrange(values)
-        if self.power == 1:
-            values = safe_sqrt(values)
+        plan, kernels, weights, order = self._plan, self._kernels, None, None
+        if filters is not None:
+            plan = tuned_plan(self._settings)
+            kernels, weights, order = unpack(ops.cast(filters, "float32"), plan)
+        upper = [] if plan.pseudo is None else [self._upper(x, plan, weights, frames)]
+        powers = [
+            band_powers(waveform, level, kernel, frames)
+            for waveform, level, kernel in self._octaves(x, span, plan, kernels)
+        ]
+        values = powers if self.power == 2 else [safe_sqrt(p) for p in powers]
+        values = self._arrange(_join([*reversed(values), *upper]), order)
         return compress(
             values,
             compression=self.compression,
@@ -208,13 +219,78 @@ class CQT(keras.layers.Layer):
             top_db=self.top_db,
         )
 
-    def _arrange(self, values):
-        order = self._plan.order
-        if len(order) == values.shape[-1] and np.array_equal(
-            order, np.arange(len(order))
-        ):
-            return values
-        return ops.take(values, ops.convert_to_tensor(order.astype("int32")), axis=-1)
+    def _octaves(self, x, span, plan, kernels):
+        """Yield the waveform at each level's rate with the level and its kernel."""
+        pairs = zip(plan.levels, kernels, strict=True)
+        by_index = {level.index: (level, kernel) for level, kernel in pairs}
+        for index in range(max(by_index, default=-1) + 1):
+            if index > 0:
+                x = halve(x, *self._halving)
+                if span is not None:
+                    x = silence_outside(x, span, 2**index)
+            if index in by_index:
+                yield x, *by_index[index]
+
+    def _upper(self, x, plan, weights, frames):
+        """Filter the magnitudes of a Fourier transform; phases do not count."""
+        level = plan.pseudo.level
+        magnitudes = safe_sqrt(band_powers(x, level, level.kernel, frames))
+        if weights is None:
+            weights = ops.convert_to_tensor(plan.pseudo.weights)
+        values = ops.matmul(magnitudes, weights)
+        return values if self.power == 1 else ops.square(values)
+
+    def _arrange(self, values, order):
+        if order is None:
+            order = self._plan.order
+            if np.array_equal(order, np.arange(values.shape[-1])):
+                return values
+            order = ops.convert_to_tensor(order)
+        return ops.take(values, order, axis=-1)
+
+    def filters(self, tuning):
+        """Design the filters for music that is not tuned to 440 Hz.
+
+        One compiled graph takes the filters of any tuning, since their shapes are the
+        same for all of them.
+
+        Args:
+            tuning: How far to move all filters, in bins, as in librosa; at most half
+                a semitone up or down.
+
+        Returns:
+            float32 array `(size,)`, the argument `filters` of a call.
+
+        Raises:
+            ConfigError: If the tuning is further away, or the filters are weights
+                that training moves.
+
+        Example:
+
+        ```python
+        import numpy as np
+        from keras_musictag.layers import CQT
+
+        time = np.arange(22050) / 22050
+        tone = np.sin(2 * np.pi * 452.9 * time).astype("float32")  # half a semitone up
+        layer = CQT()
+        magnitudes = layer(tone[None], filters=layer.filters(tuning=0.5))
+        print(np.asarray(magnitudes)[0, 20].argmax())  # 45, A4
+        ```
+        """
+        if self._learns:
+            raise ConfigError(
+                "Filters that training moves have no tuning.",
+                received="trainable=True",
+                advice="Use trainable=False, or resample the audio.",
+            )
+        tuning = check_tuning(tuning, self.bins_per_octave)
+        return pack(tuned_plan(self._settings, tuning))
+
+    @property
+    def filter_size(self):
+        """Size of what `filters` gives, an int."""
+        return len(pack(tuned_plan(self._settings)))
 
     def check_input_shape(self, shape):
         """Refuse a shape that this layer cannot take.
@@ -264,70 +340,13 @@ class CQT(keras.layers.Layer):
             ref=self.ref,
             top_db=self.top_db,
             trainable=self._learns,
+            hybrid=self.hybrid,
         )
         return config
 
 
-@keras.saving.register_keras_serializable(package="keras_musictag")
-class HCQT(CQT):
-    """Constant-Q transforms from several multiples of one lowest frequency, stacked.
-
-    Channel `h` starts at `harmonics[h] * fmin`, so that a note's overtones lie at the
-    same bin in all channels and a convolution sees them at one place. Each channel
-    holds the values of `CQT(fmin=harmonics[h] * fmin)`; the halved waveforms are made
-    once for all channels, and so are bins that several channels have in common.
-    Maxima for decibels are taken per item and channel.
-
-    Args:
-        harmonics: Multiples of `fmin`, numbers above 0.
-        **kwargs: Everything that `CQT` takes.
-
-    Input: float32 waveforms of shape `(batch, samples)`.
-
-    Output: float32 of shape `(batch, frames, n_bins, len(harmonics))`.
-
-    Raises:
-        ConfigError: As `CQT`, for the highest of the harmonics.
-
-    References:
-        - Bittner et al., "Deep salience representations for F0 estimation in
-          polyphonic music", ISMIR 2017.
-
-    Example:
-
-    ```python
-    import numpy as np
-    from keras_musictag.layers import HCQT
-
-    waveform = np.random.default_rng(0).normal(size=(2, 22050)).astype("float32")
-    layer = HCQT(harmonics=(1, 2), n_bins=72)
-    print(layer(waveform).shape)  # (2, 44, 72, 2)
-    ```
-    """
-
-    def __init__(self, harmonics=(0.5, 1, 2, 3, 4, 5), n_bins=72, **kwargs) -> None:
-        if not np.ndim(harmonics) or not len(harmonics):
-            raise ConfigError(
-                "`harmonics` must list at least one multiple of `fmin`.",
-                received=f"harmonics={harmonics!r}",
-                advice="Use for example (0.5, 1, 2, 3, 4, 5).",
-            )
-        self.harmonics = tuple(check_positive(h, name="harmonics") for h in harmonics)
-        super().__init__(n_bins=n_bins, **kwargs)
-
-    def _fmins(self):
-        return [harmonic * self.fmin for harmonic in self.harmonics]
-
-    def _arrange(self, values):
-        values = super()._arrange(values)
-        batch, frames = ops.shape(values)[:2]
-        return ops.reshape(values, (batch, frames, self.n_bins, len(self.harmonics)))
-
-    def compute_output_shape(self, input_shape):
-        return (*super().compute_output_shape(input_shape), len(self.harmonics))
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), "harmonics": list(self.harmonics)}
+def _join(values):
+    return values[0] if len(values) == 1 else ops.concatenate(values, axis=-1)
 
 
 def check_sparsity(value):

@@ -1,6 +1,5 @@
 """Filters of the constant-Q transform, octave by octave, as plain arrays."""
 
-import dataclasses
 import math
 
 import numpy as np
@@ -22,134 +21,14 @@ WINDOWS = {
 # little near half the rate, which then costs 1 % of the largest magnitude.
 PASSBAND, STOPBAND = 0.913, 1.0
 # Its rejection. It grows with the distance from the passband, so that what folds onto
-# the bins themselves is further down. Where bins lie in the transition itself, its
-# exact shape matters; the second value is that of the resampler.
-REJECTION_DB, STEEP_REJECTION_DB = 67.0, 120.0
-# Taps below this part of the largest one are left off the ends of the filters.
-SILENT_TAP = 1e-7
+# the bins themselves is further down.
+REJECTION_DB = 67.0
+# The resampler's own low-pass for 2 -> 1, read off its response to an impulse: half its
+# length in samples, Kaiser's shape parameter, and the cutoff as a part of the old rate.
+SOXR_HALF, SOXR_BETA, SOXR_CUTOFF = 194.5, 13.04003, 0.23921795
 
 
-@dataclasses.dataclass(frozen=True)
-class Level:
-    """The filters that work at one sampling rate.
-
-    Attributes:
-        index: How often the rate was halved.
-        hop: Samples from frame to frame at this rate.
-        before: Samples of a filter that lie before the frame's centre.
-        kernel: float32 array `(taps, 2 * filters)`: real parts, then imaginary ones.
-    """
-
-    index: int
-    hop: int
-    before: int
-    kernel: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """Everything that a constant-Q transform needs beside the waveform.
-
-    Attributes:
-        levels: The `Level`s, from the lowest rate to the highest.
-        rejection_db: Rejection of the low-pass before each halving of the rate.
-        order: For each output, in order, which of the levels' filters (counted
-            through all levels) it is.
-        longest, shortest: Length of the longest and the shortest filter, in samples
-            at the full rate.
-    """
-
-    levels: tuple
-    rejection_db: float
-    order: np.ndarray
-    longest: float
-    shortest: float
-
-
-def make_plan(
-    *,
-    sample_rate,
-    hop_length,
-    fmins,
-    n_bins,
-    bins_per_octave,
-    window,
-    filter_scale,
-    sparsity,
-):
-    """Design the filters of one or several constant-Q transforms.
-
-    Each octave has its own rate, as in librosa: the highest that its filters need,
-    halved from octave to octave. Filters that several transforms share, such as those
-    of the harmonics 1 and 2, are made once.
-
-    Args:
-        sample_rate: Samples per second, in Hz.
-        hop_length: Samples from frame to frame.
-        fmins: Lowest frequency of each transform, in Hz.
-        n_bins: Bins of each transform.
-        bins_per_octave: Bins per octave.
-        window: One of `WINDOWS`.
-        filter_scale: Factor on the lengths of the filters.
-        sparsity: Part of each filter's spectrum that is set to zero, from 0 to 1.
-
-    Returns:
-        A `Plan`; the outputs are ordered by bin, then by transform.
-
-    Raises:
-        ConfigError: If a filter reaches above half the sample rate, or the hop
-            cannot be halved once per octave.
-    """
-    quality = filter_scale / relative_bandwidth(bins_per_octave)
-    widening = 1.0 + 0.5 * noise_bandwidth(window) / quality
-    octaves = math.ceil(n_bins / bins_per_octave)
-    check_hop(hop_length, octaves)
-    steps = 2.0 ** (np.arange(n_bins) / bins_per_octave)
-    found: dict = {}  # level -> {frequency: filter}
-    rejection_db = REJECTION_DB
-    places = [[(0, 0.0)] * len(fmins) for _ in range(n_bins)]
-    for column, fmin in enumerate(fmins):
-        frequencies = fmin * steps
-        cutoff = frequencies[-1] * widening
-        check_top(frequencies[-1], cutoff, sample_rate)
-        first = early_halvings(sample_rate / 2 / cutoff, hop_length, octaves)
-        for octave in range(octaves):
-            index = first + octave
-            stop = n_bins - octave * bins_per_octave
-            start = max(0, stop - bins_per_octave)
-            filters = octave_filters(
-                frequencies[start:stop],
-                sample_rate / 2.0**index,
-                quality,
-                window,
-                sparsity,
-            )
-            halved = sample_rate / 2.0 ** (index + 1)
-            if index and frequencies[stop - 1] * widening > PASSBAND * halved:
-                rejection_db = STEEP_REJECTION_DB
-            known = found.setdefault(index, {})
-            for position, taps in zip(range(start, stop), filters, strict=True):
-                key = round(float(frequencies[position]), 6)
-                # The octave's gain: half as many samples carry the same sound.
-                known.setdefault(key, taps * 2.0 ** (index / 2))
-                places[position][column] = (index, key)
-    levels = []
-    numbers: dict = {}
-    for index in sorted(found, reverse=True):
-        for key in sorted(found[index]):
-            numbers[index, key] = len(numbers)
-        filters = [found[index][key] for key in sorted(found[index])]
-        levels.append(Level(index, hop_length >> index, *stack_filters(filters)))
-    return Plan(
-        tuple(levels),
-        rejection_db,
-        np.array([numbers[place] for row in places for place in row]),
-        quality * sample_rate / min(fmins),
-        quality * sample_rate / (max(fmins) * steps[-1]),
-    )
-
-
-def octave_filters(frequencies, rate, quality, window, sparsity):
+def octave_filters(frequencies, rate, quality, window, sparsity, offset=0.0):
     """Filters of up to one octave, at one rate, as librosa applies them.
 
     librosa multiplies the spectrum of a rectangular frame by the positive half of
@@ -163,23 +42,48 @@ def octave_filters(frequencies, rate, quality, window, sparsity):
         window: One of `WINDOWS`.
         sparsity: Values that make up this part of the sum of a spectrum's
             magnitudes are set to zero, the smallest first.
+        offset: Added to the frequencies where lengths are decided, in Hz.
 
     Returns:
         complex128 array of shape `(filters, taps)`; `taps` is a power of two and the
         centre at `taps // 2`. A tone of amplitude 1 at the centre frequency gives
         half the square root of the filter's length in samples.
     """
-    lengths = quality * rate / frequencies
+    lengths = quality * rate / (frequencies + offset)
     taps = 2 ** math.ceil(math.log2(lengths.max()))
+    spectra = filter_spectra(frequencies, rate, lengths, taps, window, sparsity)
+    return np.fft.fft(spectra, n=taps) / np.sqrt(lengths)[:, None]
+
+
+def filter_spectra(frequencies, rate, lengths, taps, window, sparsity):
+    """Positive halves of the spectra of filters, as librosa scales them.
+
+    Args:
+        frequencies, rate, window, sparsity: As in `octave_filters`.
+        lengths: Lengths of the filters in samples, not rounded.
+        taps: Length of the transform in samples.
+
+    Returns:
+        complex128 array of shape `(filters, taps // 2 + 1)`, for filters whose centre
+        is at `taps // 2` and whose magnitudes sum to their length divided by `taps`.
+    """
+    if len(lengths) * taps > 2**24:  # 256 MiB, and several times that on the way
+        raise ConfigError(
+            "Filters of this length do not fit into memory.",
+            received=f"{len(lengths)} filters of {taps} samples, the lowest at "
+            f"{frequencies.min():g} Hz",
+            advice="Use a higher `fmin`, or fewer bins per octave.",
+        )
     waves = np.zeros((len(lengths), taps), "complex128")
     for row, length, frequency in zip(waves, lengths, frequencies, strict=True):
         start, stop = -math.ceil(length / 2), math.floor(length / 2)
         wave = np.exp(2j * np.pi * frequency / rate * np.arange(start, stop))
         values = window_values(window, stop - start)
         row[taps // 2 + start : taps // 2 + stop] = wave * values / values.sum()
+    waves *= lengths[:, None] / taps
     spectra = np.fft.fft(waves)[:, : taps // 2 + 1]
     drop_smallest(spectra, sparsity)
-    return np.fft.fft(spectra, n=taps) / taps * np.sqrt(lengths)[:, None]
+    return spectra
 
 
 def drop_smallest(spectra, part):
@@ -191,60 +95,25 @@ def drop_smallest(spectra, part):
         row[size < ascending[kept]] = 0.0
 
 
-def stack_filters(filters):
-    """Put filters of different lengths, centred, side by side.
-
-    Args:
-        filters: Complex arrays of even lengths.
-
-    Returns:
-        Samples before the centre, and a float32 array `(taps, 2 * filters)`.
-    """
-    half = max(len(taps) for taps in filters) // 2
-    both = np.stack([np.pad(taps, half - len(taps) // 2) for taps in filters], axis=1)
-    loud = np.flatnonzero(np.abs(both).max(axis=1) > SILENT_TAP * np.abs(both).max())
-    start, stop = loud[0], loud[-1] + 1
-    both = both[start:stop]
-    kernel = np.concatenate([both.real, both.imag], axis=1).astype("float32")
-    return half - int(start), kernel
-
-
-def lowpass(rejection_db):
+def lowpass(exact):
     """Linear-phase low-pass before halving a rate, a Kaiser-windowed sinc.
 
     Args:
-        rejection_db: Rejection in its stopband, in dB.
+        exact: Whether it is that of soxr, or one of half the length.
 
     Returns:
         float32 array of odd length, centred, with sum 1.
     """
-    transition, cutoff = (STOPBAND - PASSBAND) / 4, (STOPBAND + PASSBAND) / 8
-    # Kaiser's formulas for the length and the shape of his window.
-    half = math.ceil((rejection_db - 7.95) / (14.36 * transition) / 2)
-    beta = 0.1102 * (rejection_db - 8.7)
-    sinc = np.sinc(2 * cutoff * np.arange(-half, half + 1))
-    taps = sinc * np.kaiser(2 * half + 1, beta)
+    half, beta, cutoff = SOXR_HALF, SOXR_BETA, SOXR_CUTOFF
+    if not exact:
+        transition, cutoff = (STOPBAND - PASSBAND) / 4, (STOPBAND + PASSBAND) / 8
+        # Kaiser's formulas for the length and the shape of his window.
+        half = math.ceil((REJECTION_DB - 7.95) / (14.36 * transition) / 2)
+        beta = 0.1102 * (REJECTION_DB - 8.7)
+    times = np.arange(-math.floor(half), math.floor(half) + 1)
+    shape = np.i0(beta * np.sqrt(1 - (times / half) ** 2))
+    taps = np.sinc(2 * cutoff * times) * shape
     return (taps / taps.sum()).astype("float32")
-
-
-def early_halvings(headroom, hop_length, octaves):
-    """How often the rate can be halved before the highest octave, as in librosa.
-
-    Args:
-        headroom: Half the rate, divided by the highest frequency that matters.
-        hop_length: Samples from frame to frame.
-        octaves: Number of octaves.
-
-    Returns:
-        An int of at least 0; a factor of 2 to 4 of the headroom stays.
-    """
-    by_rate = math.ceil(math.log2(headroom)) - 2
-    return max(0, min(by_rate, factors_of_two(hop_length) - octaves + 1))
-
-
-def factors_of_two(number):
-    """How often a positive int can be halved."""
-    return (number & -number).bit_length() - 1
 
 
 def relative_bandwidth(bins_per_octave):
@@ -264,27 +133,3 @@ def window_values(window, length):
     angles = 2.0 * np.pi * np.arange(length) / length
     parts = enumerate(WINDOWS[window])
     return sum((-1) ** n * part * np.cos(n * angles) for n, part in parts)
-
-
-def check_hop(hop_length, octaves):
-    """Raise a `ConfigError` unless the hop can be halved once per further octave."""
-    if factors_of_two(hop_length) < octaves - 1:
-        step = 2 ** (octaves - 1)
-        nearest = max(1, round(hop_length / step)) * step
-        raise ConfigError(
-            f"{octaves} octaves need a `hop_length` that {step} divides: the rate is "
-            "halved from octave to octave.",
-            received=f"hop_length={hop_length}",
-            advice=f"Use {nearest}, or fewer octaves.",
-        )
-
-
-def check_top(frequency, cutoff, sample_rate):
-    """Raise a `ConfigError` if the highest filter reaches above half the rate."""
-    if cutoff > sample_rate / 2:
-        raise ConfigError(
-            f"The highest bin, {frequency:.1f} Hz, reaches up to {cutoff:.1f} Hz; that "
-            f"is above half the sample rate, {sample_rate / 2:g} Hz.",
-            received=f"sample_rate={sample_rate!r}",
-            advice="Use fewer bins, a lower `fmin` or harmonic, or a higher rate.",
-        )

@@ -56,6 +56,12 @@ def mel_filterbank(
     """
     check_positive_int(n_fft, name="n_fft")
     check_positive_int(n_mels, name="n_mels")
+    if n_fft * n_mels > 2**24:  # 32 MiB, and several times that on the way
+        raise ConfigError(
+            "A filter bank of this size does not fit into memory.",
+            received=f"n_fft={n_fft}, n_mels={n_mels}",
+            advice="Use a shorter transform or fewer bands.",
+        )
     check_choice(mel_scale, MEL_SCALES, name="mel_scale")
     check_choice(norm, ("slaney", None), name="norm")
     check_positive_int(sample_rate, name="sample_rate")

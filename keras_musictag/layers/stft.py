@@ -7,7 +7,7 @@ from keras import ops
 from keras_musictag.checks import check_choice, check_positive_int
 from keras_musictag.errors import ConfigError
 
-WINDOWS = ("hann", "hamming", "povey", "ones")
+WINDOWS = ("hann", "hamming", "symmetric_hann", "povey", "ones")
 # The smallest normal float32: below it a power counts as silence.
 TINY = float(np.finfo("float32").tiny)
 
@@ -30,7 +30,8 @@ class STFT(keras.layers.Layer):
         win_length: Length of the window in samples, at most `n_fft`. `None` means
             `n_fft`.
         window: `"hann"` or `"hamming"` (periodic, as librosa and PyTorch use them),
-            `"povey"` (Kaldi: a symmetric Hann window to the power 0.85) or `"ones"`.
+            `"symmetric_hann"` (madmom), `"povey"` (Kaldi: that to the power 0.85) or
+            `"ones"`.
         center: If `True`, `n_fft // 2` samples are padded on each side. If `False`,
             nothing is padded, and an incomplete last frame is dropped (Kaldi's
             `snip_edges=True`).
@@ -267,7 +268,7 @@ def window_values(window, length):
     """Values of a window.
 
     Args:
-        window: `"hann"`, `"hamming"`, `"povey"` or `"ones"`, see `STFT`.
+        window: As in `STFT`.
         length: Length in samples.
 
     Returns:
@@ -276,7 +277,7 @@ def window_values(window, length):
     if window == "ones" or length == 1:
         return np.ones(length, "float32")
     # Periodic windows repeat after `length` samples, symmetric ones end on a zero.
-    period = length - 1 if window == "povey" else length
+    period = length - 1 if window in ("symmetric_hann", "povey") else length
     cosine = np.cos(2.0 * np.pi * np.arange(length) / period)
     if window == "hamming":
         return (0.54 - 0.46 * cosine).astype("float32")

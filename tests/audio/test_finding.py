@@ -251,3 +251,21 @@ def test_the_documentation_names_the_suffixes():
     by_soundfile, by_av = told.split("<!-- end")[0].split("- PyAV")
     for text, suffixes in ((by_soundfile, SOUNDFILE_SUFFIXES), (by_av, AV_SUFFIXES)):
         assert re.findall(r"`(\.\w+)`", text) == sorted(suffixes)
+
+
+def test_linked_folders_are_looked_into_but_none_twice(music):
+    outside = music.parent / "outside"
+    outside.mkdir()
+    (outside / "4.ogg").write_bytes(b"x")
+    (outside / "back").symlink_to(music)
+    (music / "a-link").symlink_to(outside)
+    (music / "b" / "again").symlink_to(outside)
+    (music / "b" / "self").symlink_to(music / "b")
+    (music / "b" / "above").symlink_to(music.parent)
+    (music / "b" / "nowhere").symlink_to(music / "none")
+    own = ["a.mp3", "b/1.wav", "b/2.FLAC", "b/c/3.m4a"]
+    assert names(audio.find_files(music), music) == ["a-link/4.ogg", *own]
+    assert names(audio.find_files(music, recursive=False), music) == ["a.mp3"]
+    assert names(audio.find_files(f"{music}/b/**/*.wav"), music) == ["b/1.wav"]
+    inside = names(audio.find_files(f"{music}/a-link/*.ogg"), music)
+    assert inside == ["a-link/4.ogg"]

@@ -148,7 +148,6 @@ def test_saved_model_gives_the_same(method, tmp_path):
         (lambda: Chroma(method="nnls"), "Unknown `method`"),
         (lambda: Chroma(norm="inf"), "Unknown `norm`"),
         (lambda: Chroma(n_chroma=0), "`n_chroma` must be a whole number"),
-        (lambda: Chroma(hop_length=100), "7 octaves need"),
         (lambda: Chroma(8000), "half the sample rate, 4000 Hz"),
         (lambda: Chroma()(np.zeros(5000, "float32")), r"shape \(batch, samples\)"),
     ],

@@ -129,6 +129,9 @@ def test_chord_model_features(reference):
         {"bins_per_octave": 36, "n_bins": 200, "fmin": 41.2, "hop_length": 256},
         {"bins_per_octave": 12, "n_bins": 5, "fmin": 440.0, "hop_length": 441},
         {"n_bins": 72, "filter_scale": 0.5, "sparsity": 0.05, "hop_length": 1024},
+        # The hop turns odd before the lowest octave: halved twice, and never.
+        {"bins_per_octave": 24, "n_bins": 105, "fmin": 65.0, "hop_length": 1764},
+        {"bins_per_octave": 12, "n_bins": 30, "fmin": 110.0, "hop_length": 441},
     ],
 )
 def test_librosa(settings):
@@ -313,7 +316,6 @@ def test_saved_model_gives_the_same(layer, tmp_path):
     [
         (lambda: CQT(n_bins=110), "reaches up to .* half the sample rate, 11025 Hz"),
         (lambda: HCQT((1, 9)), "half the sample rate.*Use fewer bins"),
-        (lambda: CQT(hop_length=500), "7 octaves need .* 64 divides.*500.*Use 512"),
         (lambda: CQT(hop_length=0), "`hop_length` must be a whole number"),
         (lambda: CQT(sample_rate=0), "`sample_rate` must be a number above 0"),
         (lambda: CQT(fmin=-1.0), "`fmin` must be a number above 0"),

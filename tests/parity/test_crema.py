@@ -29,7 +29,7 @@ STEP = 12 if keras.backend.backend() == "torch" else 1
 
 @pytest.fixture(scope="module")
 def model():
-    return ChordRecognizer.from_pretrained()
+    return ChordRecognizer.from_pretrained("crema")
 
 
 @pytest.fixture(scope="module")

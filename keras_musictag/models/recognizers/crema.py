@@ -6,7 +6,7 @@ from keras import layers, ops
 
 from keras_musictag.chords import parse
 from keras_musictag.chords.chordogram import PITCH_CLASSES
-from keras_musictag.layers.cqt import HCQT
+from keras_musictag.layers.hcqt import HCQT
 from keras_musictag.models.recognizer import ChordRecognizer
 from keras_musictag.models.recognizers.networks import KeepValid
 

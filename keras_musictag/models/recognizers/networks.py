@@ -108,7 +108,14 @@ class KeepValid(layers.Layer):
     Output: the tensor, zero where the mask is false.
     """
 
-    def call(self, inputs):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def compute_mask(self, inputs, mask=None):
+        return None
+
+    def call(self, inputs, mask=None):
         x, mask = inputs
         mask = ops.cast(mask, x.dtype)
         while len(mask.shape) < len(x.shape):

@@ -1,5 +1,7 @@
 """Whole tracks: magnitudes block by block, then a network over all frames at once."""
 
+import collections
+import functools
 from collections.abc import Callable, Iterable, Iterator
 
 import keras
@@ -8,6 +10,7 @@ from keras import ops
 
 from keras_musictag import audio
 from keras_musictag.audio.arrays import check_sample_rate
+from keras_musictag.audio.tuning import hear_tuning
 from keras_musictag.chords import Vocabulary
 from keras_musictag.chords.chordogram import CHORD, Chordogram, silent_outputs
 from keras_musictag.layers.compression import compress
@@ -28,11 +31,13 @@ class WholeTrack:
     A plain object, so that Keras does not take its models for parts of another one.
 
     Args:
-        frontend, backbone, vocabulary, sample_rate, hop_length, context_frames: As in
-            `ChordRecognizer`.
+        frontend, backbone, vocabulary, sample_rate, hop_length, context_frames,
+            decibels, tuning: As in `ChordRecognizer`.
+        block_frames: Frames of a block.
 
     Attributes:
         plan: The `audio.ChunkPlan` of the blocks.
+        tuning: As in `ChordRecognizer`; may be changed.
         network: Keras model from magnitudes and mask to a dict of outputs.
     """
 
@@ -44,24 +49,62 @@ class WholeTrack:
         sample_rate: int,
         hop_length: int,
         context_frames: int,
+        decibels: bool = True,
+        tuning: str | float = 0.0,
+        block_frames: int = BLOCK_FRAMES,
     ):
         self.vocabulary = vocabulary
         self.sample_rate, self.hop_length = sample_rate, hop_length
-        self.context = context_frames
+        self.context, self.block_frames = context_frames, block_frames
+        self.decibels, self.tuning = decibels, tuning
         self.plan = audio.ChunkPlan(
-            (BLOCK_FRAMES + 2 * context_frames) * hop_length,
-            BLOCK_FRAMES * hop_length,
+            (block_frames + 2 * context_frames) * hop_length,
+            block_frames * hop_length,
             context=context_frames * hop_length,
             tail="pad",
         )
-        chunk = keras.Input((self.plan.chunk_samples,), name="chunk")
-        span = keras.Input((2,), dtype="int32", name="span")
-        self.frontend = keras.Model([chunk, span], frontend(chunk, span=span))
+        self.analysis, self.backbone = frontend, backbone
+        self.filters = functools.lru_cache(maxsize=4)(self._filters)
         shape = self.frontend.output.shape
         track = keras.Input((None, *shape[2:]), name="magnitudes")
         mask = keras.Input((None,), dtype="bool", name="mask")
-        outputs = named(backbone([to_decibels(track), mask]))
+        outputs = named(backbone([self.prepare(track), mask]))
         self.network = keras.Model([track, mask], outputs)
+
+    @functools.cached_property
+    def frontend(self) -> keras.Model:
+        """From a chunk and its span to magnitudes."""
+        return self._make_frontend()
+
+    @functools.cached_property
+    def tuned_frontend(self) -> keras.Model:
+        """From a chunk, its span and the filters of a tuning to magnitudes."""
+        return self._make_frontend(keras.Input((self.analysis.filter_size,)))
+
+    def _make_frontend(self, filters=None) -> keras.Model:
+        chunk = keras.Input((self.plan.chunk_samples,), name="chunk")
+        span = keras.Input((2,), dtype="int32", name="span")
+        if filters is None:
+            return keras.Model([chunk, span], self.analysis(chunk, span=span))
+        values = self.analysis(chunk, span=span, filters=filters[0])
+        return keras.Model([chunk, span, filters], values)
+
+    def _filters(self, semitones: float) -> np.ndarray:
+        per_semitone = self.analysis.bins_per_octave / 12
+        return self.analysis.filters(semitones * per_semitone)[None]
+
+    @property
+    def hears_tuning(self) -> bool:
+        """Whether the tuning of each track is estimated from all of its samples."""
+        return isinstance(self.tuning, str)
+
+    def prepare(self, magnitudes):
+        """Turn magnitudes into what the backbone sees."""
+        return to_decibels(magnitudes) if self.decibels else magnitudes
+
+    def count_frames(self, samples: int) -> int:
+        """How many frames the backbone sees of a track of so many samples."""
+        return samples // self.hop_length + (not self.decibels)
 
     # === Tracks ===
 
@@ -90,13 +133,15 @@ class WholeTrack:
 
         Yields:
             For each track, in order, a `TrackOutput` with the float32 `"magnitudes"`
-            `(samples // hop_length, bins)` or `(..., bins, channels)`.
+            `(frames, bins)` or `(frames, bins, channels)`.
         """
 
         def cut(track):
             blocks = audio.blocks(track, self.sample_rate, sample_rate=sample_rate)
+            tuning, blocks = self._tune(blocks)
             counted = sources.Counted(blocks)
-            yield from sources.cut_with_span(counted, self.plan)
+            for chunk in sources.cut_with_span(counted, self.plan):
+                yield chunk._replace(tuning=tuning)
             check_length(counted.samples, self.hop_length, self.sample_rate)
             return counted.samples
 
@@ -105,7 +150,7 @@ class WholeTrack:
 
         for output in join_tracks(tracks, cut, magnitudes, BLOCKS_AHEAD):
             if output.error is None:
-                frames = output.length // self.hop_length
+                frames = self.count_frames(output.length)
                 values = output.outputs["magnitudes"][:frames]
                 output = output._replace(outputs={"magnitudes": values})
             yield output
@@ -118,7 +163,7 @@ class WholeTrack:
             sample_rate: Of an array, in Hz; `None` means the model's own.
 
         Returns:
-            float32 array `(samples // hop_length, bins)` or `(..., bins, channels)`.
+            float32 array `(frames, bins)` or `(frames, bins, channels)`.
 
         Raises:
             AudioError: If the source is not usable audio.
@@ -129,6 +174,13 @@ class WholeTrack:
             raise output.error
         return output.outputs["magnitudes"]
 
+    def _tune(self, blocks: Iterable[np.ndarray]):
+        """Return the tuning of a track in semitones, and its samples again."""
+        if not self.hears_tuning:
+            return float(self.tuning), blocks
+        kept = collections.deque(blocks)
+        return hear_tuning(kept, self.sample_rate, str(self.tuning)), drain(kept)
+
     # === The two steps ===
 
     def block_magnitudes(self, chunk: Chunk) -> np.ndarray:
@@ -138,11 +190,18 @@ class WholeTrack:
             chunk: With its `span`.
 
         Returns:
-            float32 array `(BLOCK_FRAMES, bins)` or `(BLOCK_FRAMES, bins, channels)`.
+            float32 array `(block_frames, bins)` or `(block_frames, bins, channels)`;
+            the last frame of a track that ends with the chunk may follow.
         """
+        assert chunk.span is not None
         inputs = [chunk.samples[None], np.array([chunk.span], "int32")]
-        values = np.asarray(self.frontend.predict_on_batch(inputs))
-        return values[0, self.context : self.context + BLOCK_FRAMES]
+        frontend = self.frontend
+        if chunk.tuning:
+            inputs.append(self.filters(chunk.tuning))
+            frontend = self.tuned_frontend
+        values = np.asarray(frontend.predict_on_batch(inputs))[0, self.context :]
+        ends = chunk.span[1] == (self.context + self.block_frames) * self.hop_length
+        return values[: self.block_frames + (ends and not self.decibels)]
 
     def outputs(self, magnitudes: np.ndarray) -> dict[str, np.ndarray]:
         """Compute what a recogniser says about one whole track.
@@ -191,7 +250,8 @@ class WholeTrack:
 class Segment:
     """A track, or a piece of a long one, whose chunks come from elsewhere.
 
-    It keeps the magnitudes of its frames, not the samples.
+    It keeps the magnitudes of its frames, not the samples, unless the tuning is heard
+    first.
 
     Args:
         whole_track: Runs the two steps.
@@ -208,7 +268,14 @@ class Segment:
 
     def add(self, chunk: Chunk) -> None:
         """Take the next chunk of `WholeTrack.plan`, with its span."""
-        self.blocks.append(self.whole_track.block_magnitudes(chunk))
+        whole = self.whole_track
+        if not whole.hears_tuning:
+            chunk = chunk._replace(tuning=float(whole.tuning))
+            self.blocks.append(whole.block_magnitudes(chunk))
+            return
+        first = whole.plan.context
+        core = chunk.samples[first : first + whole.plan.hop_samples]
+        self.blocks.append(core.copy())
 
     def chordogram(self, samples: int) -> Chordogram:
         """Compute the probabilities once all chunks are there.
@@ -224,7 +291,10 @@ class Segment:
         """
         whole = self.whole_track
         check_length(samples, whole.hop_length, whole.sample_rate)
-        magnitudes = np.concatenate(self.blocks)[: samples // whole.hop_length]
+        magnitudes = np.concatenate(self.blocks)
+        if whole.hears_tuning:
+            magnitudes = whole.track_magnitudes(magnitudes[:samples])
+        magnitudes = magnitudes[: whole.count_frames(samples)]
         return self.to_chordogram(whole.outputs(magnitudes), samples)
 
 
@@ -233,17 +303,26 @@ def named(outputs) -> dict:
     return outputs if isinstance(outputs, dict) else {CHORD: outputs}
 
 
-def features(frontend, waveform) -> list:
-    """Return what a chord network sees of whole tracks: decibels, and all valid.
+def features(frontend, waveform, decibels: bool = True) -> list:
+    """Return what a chord network sees of whole tracks, and that all of it is valid.
 
     Args:
         frontend: Layer from `(batch, samples)` to magnitudes.
         waveform: Keras input `(batch, samples)`.
+        decibels: As in `ChordRecognizer`.
     """
-    # The last frame reaches beyond the end by more than half.
-    magnitudes = frontend(waveform)[:, :-1]
+    magnitudes = frontend(waveform)
+    if decibels:
+        # The last frame reaches beyond the end by more than half.
+        magnitudes = to_decibels(magnitudes[:, :-1])
     first_bin = magnitudes[(..., *[0] * (len(magnitudes.shape) - 2))]
-    return [to_decibels(magnitudes), ops.ones_like(first_bin, dtype="bool")]
+    return [magnitudes, ops.ones_like(first_bin, dtype="bool")]
+
+
+def drain(blocks: collections.deque) -> Iterator[np.ndarray]:
+    """Yield blocks that nobody needs afterwards."""
+    while blocks:
+        yield blocks.popleft()
 
 
 def to_decibels(magnitudes):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_musictag.errors import ConfigError
-from keras_musictag.models.devices import predict_on_batch
+from keras_musictag.models.running.devices import predict_on_batch
 
 
 class FeatureModels:

@@ -22,10 +22,11 @@ def converted_weights(
 
     Where the record knows the checksum of the converted file, the Hub is asked for
     it first. Otherwise, and if the Hub has it not, the authors' checkpoint is fetched
-    into `<cache>/<preset>/`, checked against the identity in the record, and
-    converted; the result lies beside it, with its checksum in a JSON file. Next time
-    only the converted file is needed; it is made anew if it is damaged or from
-    another version of this package.
+    into `<cache>/<preset>/`, checked against the identity in the record (where the
+    authors publish one; its arrays must fit the network in any case), and converted;
+    the result lies beside it, with its checksum in a JSON file. Next time only the
+    converted file is needed; it is made anew if it is damaged or from another version
+    of this package.
 
     Args:
         architecture: The class of the model.
@@ -43,10 +44,11 @@ def converted_weights(
     """
     weights = record["weights"]
     folder = cache_folder(cache_dir) / record["name"]
-    target = folder / f"{weights['git_blob'][:12]}.safetensors"
-    known = _known(target)
-    if known:
-        return target, known
+    name = (weights.get("git_blob") or Path(weights["url"]).stem)[:12]
+    target = folder / f"{name}.safetensors"
+    measured = _known(target)
+    if measured:
+        return target, measured
     published = _from_hub(weights.get("hub"), cache_dir, local_files_only)
     if published:
         return published, weights["hub"]
@@ -55,14 +57,14 @@ def converted_weights(
         target.with_suffix(".pth"),
         size=weights["bytes"] if weights.get("bytes_exact", True) else None,
         sha256=weights.get("sha256"),
-        git_blob=weights["git_blob"],
+        git_blob=weights.get("git_blob"),
         local_files_only=local_files_only,
     )
     with lock(target):
-        known = _known(target)  # another process may have been faster
-        if known is None:
-            known = _convert(checkpoint, architecture, record["config"], target)
-    return target, known
+        measured = _known(target)  # another process may have been faster
+        if measured is None:
+            measured = _convert(checkpoint, architecture, record["config"], target)
+    return target, measured
 
 
 def _from_hub(known: dict | None, cache_dir, local_files_only: bool) -> Path | None:

@@ -1,15 +1,37 @@
 """Three places that a model is read from: presets, saved folders, `.keras` files."""
 
+import concurrent.futures
 import dataclasses
+import json
+import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 
+from keras_musictag.checks import open_file
 from keras_musictag.errors import PresetError
 from keras_musictag.hub.repository import download_repository, repository_id
-from keras_musictag.models.upstream import converted_weights
-from keras_musictag.presets import origin, records, weights
+from keras_musictag.models.loading.upstream import converted_weights
+from keras_musictag.presets import origin, records, saved, weights
+
+# What Keras and its readers of archives raise at damaged files.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+    EOFError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +51,7 @@ class Source:
 
 def read_source(
     source,
+    make: Callable[[dict], keras.Model],
     *,
     revision: str | None,
     token: str | bool | None,
@@ -40,12 +63,14 @@ def read_source(
 
     Args:
         source: See `PretrainedModel.from_pretrained`, as are the others.
+        make: Function that makes the model that a record describes.
 
     Returns:
         A `Source`. Weights that are not here are fetched when it fills a model.
 
     Raises:
-        PresetError: If there is no such thing, or its description is damaged.
+        PresetError: If there is no such thing, or its description is damaged, or is
+            not that of its weights; no variable has taken any memory by then.
     """
     repository = repository_id(source)
     if repository:
@@ -66,26 +91,31 @@ def read_source(
             advice="Pass 'org/name', or leave these arguments out.",
         )
     if isinstance(source, Path) or Path(str(source)).is_dir():
-        return _read_folder(source)
+        return _read_folder(source, make)
     return _read_preset(source, cache_dir, local_files_only)
 
 
-def read_keras_file(path, wanted: type):
+def read_keras_file(path, wanted: type[keras.Model], make: Callable[[dict], Any]):
     """Load a file made by `model.save`.
 
     Args:
         path: The file; its class must be registered.
         wanted: The class of the model, or one above it.
+        make: Function that makes the model that a record describes.
 
     Raises:
-        PresetError: If it is no such file, or holds another model.
+        PresetError: If it is no such file, is damaged, or holds another model.
     """
     try:
-        model = keras.saving.load_model(path)
-    except (OSError, ValueError, TypeError) as error:
+        _check_keras_file(path, make)
+        model: Any = keras.saving.load_model(path)
+    except PresetError:
+        raise
+    except _DAMAGE as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
         raise PresetError(
             f"{path} cannot be loaded as a Keras file.",
-            received=str(error).strip().splitlines()[0],
+            received=lines[0],
             advice="Check the path; it must be a file made by `model.save`.",
         ) from error
     if not isinstance(model, wanted):
@@ -94,7 +124,37 @@ def read_keras_file(path, wanted: type):
             received=type(model).__name__,
             advice="Use keras.saving.load_model for models of other packages.",
         )
+    arrays = {v.path: keras.ops.convert_to_numpy(v.value) for v in model.weights}
+    weights.check_finite(arrays, f"The weights in {path}")
     return model
+
+
+def _check_keras_file(path, make) -> None:
+    """Compare the shapes of the weights with those that the configuration implies."""
+    import h5py  # Keras brings it
+
+    with open_file(path) as file, zipfile.ZipFile(file) as archive:
+        record = json.loads(archive.read("config.json"))
+        if not str(record.get("registered_name")).startswith("keras_musictag>"):
+            return  # Keras says what it is
+        records.check_config(path, record["config"])
+        shapes = _sketch(make, record)
+        stored: Counter = Counter()
+
+        def note(name, item):
+            if isinstance(item, h5py.Dataset):
+                stored[item.shape] += 1
+
+        with archive.open("model.weights.h5") as inside, h5py.File(inside) as values:
+            values.visititems(note)
+    missing = Counter(shapes.values()) - stored
+    if missing:
+        raise PresetError(
+            f"The weights in {path} are not those of its configuration; nothing was "
+            "loaded.",
+            received=f"no weights of the shapes {sorted(missing)[:3]}",
+            advice="Save the model again.",
+        )
 
 
 def model_source(model: keras.Model) -> Source:
@@ -107,15 +167,34 @@ def model_source(model: keras.Model) -> Source:
     return Source(record, fill)
 
 
-def _read_folder(folder) -> Source:
+def _read_folder(folder, make) -> Source:
     record = records.read_folder(folder)
+    while True:
+        shapes = _sketch(make, record)
+        newer, arrays = saved.read_arrays(folder, record)
+        same = all(newer[k] == record[k] for k in ("class_name", "config"))
+        record = newer
+        if same:  # else it was saved anew meanwhile
+            break
+    weights.check_shapes(folder, shapes, arrays)
 
     def fill(model, skip):
-        path = records.folder_weights(folder, record)
-        weights.load_weights(path, model.weights, expected=record["weights"], skip=skip)
+        weights.fill(model.weights, arrays, folder, skip)
         model.origin = record.get("origin")
 
     return Source(record, fill)
+
+
+def _sketch(make: Callable[[dict], keras.Model], record: dict) -> dict[str, tuple]:
+    """Return the shapes of a model's variables by path, without giving them values."""
+
+    def sketch():
+        with keras.StatelessScope(initialize_variables=False):
+            return {v.path: tuple(v.shape) for v in make(record).weights}
+
+    # In a thread, with which Keras' list of variables without values ends as well.
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        return thread.submit(sketch).result()
 
 
 def _read_preset(name, cache_dir, local_files_only: bool) -> Source:

@@ -1,0 +1,1 @@
+"""Where models are read from: presets, folders, files, and what authors host."""

@@ -1,0 +1,1 @@
+"""How networks are run: over whole tracks, on several devices, by ONNX Runtime."""

@@ -1,0 +1,86 @@
+"""Parts of networks in ONNX Runtime, on one core; several of them run side by side."""
+
+import functools
+import importlib.util
+
+import numpy as np
+
+# What every ONNX Runtime that is allowed here understands.
+OPSET, IR_VERSION = 18, 9
+
+
+def runtime_installed() -> bool:
+    """Return whether `Graph` can be opened."""
+    return all(map(importlib.util.find_spec, ("onnx", "onnxruntime")))
+
+
+@functools.cache
+def _share_memory() -> None:
+    """Let sessions take their memory from one pool, where each would keep its own."""
+    import onnxruntime
+
+    place = onnxruntime.OrtMemoryInfo(
+        "Cpu",
+        onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR,
+        0,
+        onnxruntime.OrtMemType.DEFAULT,
+    )
+    onnxruntime.create_and_register_allocator(place, None)
+
+
+class Graph:
+    """A graph of operators, written one after the other."""
+
+    def __init__(self):
+        self.nodes, self.constants, self.inputs = [], [], []
+
+    def input(self, name: str, shape: list[int | None] | None = None) -> str:
+        """Add a float32 input, and return its name."""
+        from onnx import TensorProto, helper
+
+        value = helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        self.inputs.append(value)
+        return name
+
+    def constant(self, name: str, values: np.ndarray) -> str:
+        """Add a constant, and return its name."""
+        from onnx import numpy_helper
+
+        self.constants.append(
+            numpy_helper.from_array(np.ascontiguousarray(values), name)
+        )
+        return name
+
+    def node(self, operator: str, *names: str, outputs: int = 1, **attributes):
+        """Add an operator; return the name of its output, or a list if of several."""
+        from onnx import helper
+
+        results = [f"{operator}{len(self.nodes)}_{i}" for i in range(outputs)]
+        self.nodes.append(helper.make_node(operator, names, results, **attributes))
+        return results if outputs > 1 else results[0]
+
+    def open(self, outputs: list[str]):
+        """Return the `onnxruntime.InferenceSession` that computes some outputs.
+
+        Threads may share it; it computes in the thread that asks.
+        """
+        import onnxruntime
+        from onnx import TensorProto, helper
+
+        ends = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+            for name in outputs
+        ]
+        graph = helper.make_graph(
+            self.nodes, "graph", self.inputs, ends, self.constants
+        )
+        opset = [helper.make_opsetid("", OPSET)]
+        model = helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        _share_memory()
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        return onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
