@@ -2,12 +2,12 @@
 
 from keras_musictag.chords.analysis import Key, estimate_key, find_beats
 from keras_musictag.chords.annotations import KeySegment, read_keys
+from keras_musictag.chords.beat_frames import pool_beats
 from keras_musictag.chords.chordogram import Chordogram
 from keras_musictag.chords.decoding import (
     DECODERS,
     decode,
     estimate_transitions,
-    pool_beats,
     transition_matrix,
 )
 from keras_musictag.chords.harte import (
@@ -19,6 +19,7 @@ from keras_musictag.chords.harte import (
 )
 from keras_musictag.chords.keys import camelot, open_key, pretty, spell
 from keras_musictag.chords.paths import viterbi
+from keras_musictag.chords.roman import Numeral, numerals
 from keras_musictag.chords.segments import ChordSegment
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.chords.vocabulary import (
@@ -36,6 +37,7 @@ __all__ = [
     "DECODERS",
     "Key",
     "KeySegment",
+    "Numeral",
     "ROOTS_FLAT",
     "ROOTS_SHARP",
     "VOCABULARIES",
@@ -46,6 +48,7 @@ __all__ = [
     "estimate_transitions",
     "find_beats",
     "get_vocabulary",
+    "numerals",
     "open_key",
     "parse",
     "pool_beats",

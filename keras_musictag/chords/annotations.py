@@ -275,8 +275,8 @@ def read_keys(path) -> list[KeySegment]:
                 repr(line),
             )
         written = columns[-1]
-        known = None if kind == ["silence"] else _key(written, f"{name}, line {i}")
-        segments.append(KeySegment(start, end, known, written))
+        key = None if kind == ["silence"] else _key(written, f"{name}, line {i}")
+        segments.append(KeySegment(start, end, key, written))
     if not segments:
         raise malformed(f"{name} has no keys", "a file without any key")
     return segments
@@ -288,8 +288,8 @@ def _key(written, place):
         tonic, _ = keys.parse_key(f"{tonic}:maj")
     except LabelError as error:
         raise malformed(f"{place}: {written!r} is no key", repr(written)) from error
-    known = MODES.get(mode.lower())
-    return f"{tonic}:{known}" if known else None
+    mode_name = MODES.get(mode.lower())
+    return f"{tonic}:{mode_name}" if mode_name else None
 
 
 def _readable(label):

@@ -8,11 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from keras_musictag.checks import check_choice, check_positive
-from keras_musictag.chords.decoding import check_beats, decode, frames_of_beats
+from keras_musictag.checks import check_choice, check_positive, open_file
+from keras_musictag.chords.beat_frames import (
+    beat_times,
+    check_beats,
+    frames_of_beats,
+)
+from keras_musictag.chords.composing import compose, has_choices
+from keras_musictag.chords.confidence import (
+    Calibration,
+    calibrated,
+    check_calibration,
+)
+from keras_musictag.chords.decoding import decode
 from keras_musictag.chords.harte import NO_CHORD, ROOTS_SHARP, parse
 from keras_musictag.chords.keys import pretty
 from keras_musictag.chords.sequence import ChordSequence
+from keras_musictag.chords.structure import EXTENSIONS
 from keras_musictag.chords.vocabulary import (
     BASS_DEGREES,
     TINY,
@@ -55,13 +67,19 @@ class Chordogram:
         outputs: What the network said, by the name of the output: float32 arrays
             `(frames, classes)`. `"chord"` holds the probabilities of the vocabulary;
             `"bass"`, if there is one, those of the bass: 12 pitch classes from C on,
-            then none.
+            then none. With `"triad"`, `"seventh"`, `"ninth"`, `"eleventh"` and
+            `"thirteenth"` beside it, the choices of `chords.structure`, other
+            vocabularies are composed from these.
         vocabulary: The chord classes, in output order.
         frame_period: Seconds from one frame to the next; frame `t` is centred at
             `t * frame_period`.
         shift: Where a segment begins, in frames from the centre of its first frame;
             -0.5 for half-way between two frames.
         duration: Length of the recording in seconds.
+        decoder: How `decode` decodes unless it is told.
+        calibration: By the name of a vocabulary the slope and the offset that make a
+            confidence of a mean probability, see `chords.confidence.calibrated`.
+            Other vocabularies keep the mean probability.
 
     Raises:
         ConfigError: If there is no output `"chord"`, shapes do not fit each other or
@@ -84,6 +102,8 @@ class Chordogram:
     frame_period: float
     shift: float
     duration: float
+    decoder: str = "viterbi"
+    calibration: Calibration = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         check_positive(self.frame_period, name="frame_period")
@@ -124,7 +144,7 @@ class Chordogram:
     def decode(
         self,
         vocabulary: str | Vocabulary | None = None,
-        decoder: str = "viterbi",
+        decoder: str | None = None,
         beats=None,
         **decoding,
     ) -> ChordSequence:
@@ -133,14 +153,15 @@ class Chordogram:
         Args:
             vocabulary: Which chords to tell apart, such as `"majmin"`: see
                 `chords.get_vocabulary`. Probabilities of chords that become one are
-                summed first. `None` for all that the model knows, with inversions
-                where the bass is another tone of the chord.
-            decoder: `"viterbi"`, `"argmax"`, `"hmm"` or `"crf"`: see
-                `chords.decode`.
-            beats: Times of the beats in seconds, rising, for chords that change on
-                beats only; such as `chords.find_beats(source).times`.
-            **decoding: `self_transition`, `transition`, `prior` and `min_duration`
-                of `chords.decode`.
+                summed first, or those of their parts multiplied. `None` for all that
+                the model knows, with inversions where the bass is another tone of the
+                chord.
+            decoder: `"viterbi"`, `"penalty"`, `"argmax"`, `"hmm"` or `"crf"`: see
+                `chords.decode`. `None` for the one that belongs to the model.
+            beats: A `BeatSequence`, or times in seconds, rising, for chords that
+                change on beats only; such as `BeatTracker.track(source)`.
+            **decoding: `self_transition`, `transition`, `prior`, `penalty`, `first` and
+                `min_duration` of `chords.decode`.
 
         Returns:
             The `ChordSequence`, from 0 to the end of the recording.
@@ -150,14 +171,19 @@ class Chordogram:
                 cannot work.
         """
         chosen = self.vocabulary if vocabulary is None else get_vocabulary(vocabulary)
+        beats = beat_times(beats)
         values = self.outputs[CHORD]
+        choices = has_choices(self.outputs)
         if chosen != self.vocabulary:
-            values = reduce_probabilities(values, self.vocabulary, chosen)
+            if choices:
+                values = compose(self.outputs, chosen)
+            else:
+                values = reduce_probabilities(values, self.vocabulary, chosen)
         period = self.frame_period
         path = decode(
             values,
             chosen,
-            decoder=decoder,
+            decoder=decoder or self.decoder,
             frame_period=period,
             beats=None if beats is None else _heard(beats, period, self.shift),
             **decoding,
@@ -168,7 +194,11 @@ class Chordogram:
         sequence = ChordSequence.from_frames(
             path, values, chosen, duration=self.duration, **begin
         )
-        if vocabulary is not None or BASS not in self.outputs:
+        if chosen.name in self.calibration and sequence.confidences is not None:
+            sequence = sequence.with_confidences(
+                calibrated(sequence.confidences, *self.calibration[chosen.name])
+            )
+        if vocabulary is not None or choices or BASS not in self.outputs:
             return sequence
         return with_inversions(sequence, path, self.outputs[BASS])
 
@@ -226,6 +256,8 @@ class Chordogram:
             "frame_period": self.frame_period,
             "shift": self.shift,
             "duration": self.duration,
+            "decoder": self.decoder,
+            "calibration": dict(self.calibration),
         }
         arrays: dict[str, Any] = {ABOUT: np.array(json.dumps(about))}
         arrays |= {OUTPUTS + name: values for name, values in self.outputs.items()}
@@ -246,7 +278,7 @@ class Chordogram:
             ConfigError: If the file is damaged, newer, or something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as data:
+            with open_file(path) as file, np.load(file, allow_pickle=False) as data:
                 about = json.loads(str(data[ABOUT]))
                 outputs = {
                     name: np.asarray(data[OUTPUTS + name], "float32")
@@ -256,7 +288,9 @@ class Chordogram:
                 raise ValueError(f"{about['kind']}, version {about['version']}")
             vocabulary = vocabulary_from_config(about["vocabulary"])
             times = (about["frame_period"], float(about["shift"]), about["duration"])
-            return cls(outputs, vocabulary, *times)
+            decoder = str(about.get("decoder", "viterbi"))  # not in older files
+            calibration = check_calibration(about.get("calibration"))
+            return cls(outputs, vocabulary, *times, decoder, calibration)
         except FileNotFoundError as error:
             raise ConfigError(
                 "There is no such file.",
@@ -350,6 +384,7 @@ def silent_outputs(
         New outputs of the same shapes.
     """
     columns = {"root": PITCH_CLASSES, BASS: PITCH_CLASSES}
+    columns |= dict.fromkeys(("triad", *EXTENSIONS), 0)
     if NO_CHORD in vocabulary.labels:
         columns[CHORD] = vocabulary.labels.index(NO_CHORD)
     silent = dict(outputs)

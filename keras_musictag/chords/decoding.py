@@ -5,15 +5,18 @@ import math
 import numpy as np
 
 from keras_musictag.checks import check_positive
-from keras_musictag.chords.paths import viterbi
+from keras_musictag.chords.beat_frames import pool_beats
+from keras_musictag.chords.paths import steady_path, viterbi
 from keras_musictag.chords.vocabulary import TINY, get_vocabulary, unknown_name
 from keras_musictag.errors import ConfigError
 
-DECODERS = ("argmax", "viterbi", "hmm", "crf")
+DECODERS = ("argmax", "viterbi", "penalty", "hmm", "crf")
 # How CREMA was trained: the chance that a chord stays for another frame, in frames
 # of 4096 samples at 44.1 kHz. A chord then lasts 2.2 s on average.
 CREMA_SELF_TRANSITION = 0.957154635467057
 CREMA_FRAME_PERIOD = 4096 / 44100
+# What a change costs in the ISMIR 2019 recogniser, in nats.
+PENALTY = 30.0
 
 
 def decode(
@@ -24,6 +27,8 @@ def decode(
     self_transition: float | None = None,
     transition=None,
     prior=None,
+    penalty: float | None = None,
+    first: str | None = None,
     min_duration: float | None = None,
     frame_period: float | None = None,
     beats=None,
@@ -36,6 +41,8 @@ def decode(
         decoder: `"argmax"`: the most probable class of each frame by itself.
             `"viterbi"`: the best path when a chord stays with the probability
             `self_transition` and all changes are alike, which is CREMA's decoder.
+            `"penalty"`: the best path when each change costs `penalty`, which is that
+            of the ISMIR 2019 recogniser.
             `"hmm"`: the best path with the probabilities of `transition`, a matrix
             that may know which chord follows which (`estimate_transitions`).
             `"crf"`: the same with the scores of `transition`, which need not be
@@ -48,14 +55,17 @@ def decode(
         prior: For `"viterbi"` and `"hmm"`: how frequent each class was in training,
             array `(classes,)`. Probabilities are divided by it, and the first frame
             is weighed with it. `None` for all alike.
+        penalty: For `"penalty"`: what a change costs in nats, above 0; evidence adds
+            up frame by frame. `None` for 30.
+        first: For `"penalty"`: the chord that the path begins in, whatever sounds; the
+            ISMIR 2019 recogniser has `"N"` there. `None` for any.
         min_duration: No chord is shorter than this, in seconds (the best such path,
             not a repair afterwards). A recording shorter than this gets one chord.
             Needs `frame_period`.
         frame_period: Seconds from one frame to the next; frame `t` stands at
             `t * frame_period`.
         beats: Times of the beats in seconds, rising. Chords then change only on beats:
-            log probabilities are averaged between them (`pool_beats`). Needs
-            `frame_period`.
+            log probabilities are summed between them. Needs `frame_period`.
 
     Returns:
         int array `(frames,)` of classes.
@@ -78,9 +88,13 @@ def decode(
     ```
     """
     vocabulary = get_vocabulary(vocabulary)
-    values = _check_probabilities(probabilities, len(vocabulary))
     if decoder not in DECODERS:
         raise unknown_name("decoder", decoder, DECODERS)
+    values = _check_probabilities(probabilities, len(vocabulary), decoder)
+    if penalty is not None:
+        _check_penalty(penalty, decoder)
+    if first is not None:
+        _check_first(first, decoder, vocabulary)
     if frame_period is not None:
         frame_period = check_positive(frame_period, name="frame_period")
     period, lengths = frame_period, None
@@ -91,15 +105,39 @@ def decode(
     if len(values) == 0:
         return np.zeros(0, dtype=int)
     steps = _steps(min_duration, period)
-    scores = np.log(values + TINY)
     if decoder == "argmax" and steps == 1:
         path = values.argmax(axis=1)
+        return path if lengths is None else np.repeat(path, lengths)
+    scores = np.log(values + values.dtype.type(TINY))
+    if decoder == "penalty":
+        cost = PENALTY if penalty is None else float(penalty)
+        begun = None if first is None else vocabulary.labels.index(first)
+        path = _penalty_path(scores, cost, begun, lengths, steps)
     else:
         scores, change, start = _model(
             scores, decoder, self_transition, transition, prior, period
         )
-        path = viterbi(scores, change, start, min_steps=steps)
+        path = viterbi(_by_length(scores, lengths), change, start, min_steps=steps)
     return path if lengths is None else np.repeat(path, lengths)
+
+
+def _by_length(scores, lengths):
+    """A beat says as much as all of its frames; `None` for frames themselves."""
+    return scores if lengths is None else scores * lengths[:, None]
+
+
+def _penalty_path(scores, cost, first, lengths, steps):
+    """The best path where each change costs the same."""
+    scores = _by_length(scores, lengths)
+    if steps == 1:
+        return steady_path(scores, cost, first)
+    n = scores.shape[1]
+    change = np.full((n, n), -cost)
+    np.fill_diagonal(change, 0.0)
+    start = np.zeros(n)
+    if first is not None:
+        start[np.arange(n) != first] = -np.inf
+    return viterbi(scores, change, start, min_steps=steps)
 
 
 def _model(scores, decoder, self_transition, transition, prior, period):
@@ -214,65 +252,31 @@ def estimate_transitions(
     return matrix
 
 
-def pool_beats(
-    probabilities, beats, *, frame_period: float | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Average log probabilities between beats.
-
-    Args:
-        probabilities: Array `(frames, classes)`, not negative.
-        beats: Times of the beats in seconds, rising. What lies before the first and
-            after the last beat forms an interval of its own.
-        frame_period: Seconds from one frame to the next.
-
-    Returns:
-        Two arrays: `(intervals, classes)`, the geometric mean of the frames in each
-        interval, each row scaled to sum to 1; and `(intervals + 1,)`, the frame at
-        which each interval begins, with the number of frames at the end. Intervals
-        without a frame are left out.
-
-    Raises:
-        ConfigError: If the beats do not rise, or `frame_period` is missing.
-    """
-    if frame_period is None:
+def _check_penalty(penalty, decoder):
+    check_positive(penalty, name="penalty")
+    if decoder != "penalty":
         raise ConfigError(
-            "Beats need to know when each frame is.",
-            received="frame_period=None",
-            advice="Give `frame_period`, the seconds from one frame to the next.",
+            f'`penalty` has no part in the decoder "{decoder}".',
+            received=f"penalty={penalty!r}",
+            advice='Use decoder="penalty".',
         )
-    values = np.asarray(probabilities, dtype="float64")
-    first, _ = frames_of_beats(beats, frame_period)
-    if len(values) == 0:
-        return values, np.zeros(1, dtype=int)
-    inside = first[(first > 0) & (first < len(values))]
-    bounds = np.unique(np.concatenate([[0], inside, [len(values)]]))
-    sums = np.add.reduceat(np.log(values + TINY), bounds[:-1], axis=0)
-    means = sums / np.diff(bounds)[:, None]
-    pooled = np.exp(means - means.max(axis=1, keepdims=True))
-    return pooled / pooled.sum(axis=1, keepdims=True), bounds
 
 
-def frames_of_beats(beats, frame_period: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first frame at or after each beat.
-
-    Args:
-        beats: Times of the beats in seconds, rising.
-        frame_period: Seconds from one frame to the next.
-
-    Returns:
-        `(first, times)`: int array `(beats,)`, negative before the first frame, and
-        the times as float64 array `(beats,)`.
-
-    Raises:
-        ConfigError: If the beats do not rise.
-    """
-    times = check_beats(beats)
-    # Whatever the last digit of the division.
-    return np.ceil(times / frame_period - 1e-6).astype(int), times
+def _check_first(first, decoder, vocabulary):
+    if decoder != "penalty" or first not in vocabulary.labels:
+        raise ConfigError(
+            "The chord that a path begins in must be one of the vocabulary, and the "
+            'decoder "penalty".',
+            received=f"first={first!r}, decoder={decoder!r}",
+            advice='Use first="N" with decoder="penalty", or leave it out.',
+        )
 
 
-def _check_probabilities(probabilities, n):
-    values = np.asarray(probabilities, dtype="float64")
+def _check_probabilities(probabilities, n, decoder):
+    values = np.asarray(probabilities)
+    # Its vocabularies are large: half the memory.
+    if decoder != "penalty" or values.dtype != np.float32:
+        values = values.astype("float64")
     if values.ndim != 2 or values.shape[1] != n:
         raise ConfigError(
             "Probabilities must have one row per frame and one column per class.",
@@ -311,29 +315,6 @@ def _check_prior(prior, n):
             advice="Give the share of training frames of each class.",
         )
     return values / values.sum()
-
-
-def check_beats(beats) -> np.ndarray:
-    """Return the times of beats as float64 array `(beats,)`.
-
-    Raises:
-        ConfigError: If they are no numbers, or do not rise.
-    """
-    if isinstance(beats, str):
-        raise ConfigError(
-            "`beats` must be a list of times here.",
-            received=f"beats={beats!r}",
-            advice="Only recognize() and iter_chords() find beats by themselves; give "
-            "times in seconds, such as find_beats(audio).times.",
-        )
-    times = np.asarray(beats, dtype="float64")
-    if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
-        raise ConfigError(
-            "`beats` must be a list of rising times in seconds.",
-            received=f"beats of shape {times.shape}",
-            advice="Sort them and leave out repeated ones.",
-        )
-    return times
 
 
 def _steps(min_duration, period):

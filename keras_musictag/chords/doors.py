@@ -4,6 +4,7 @@ from typing import Self
 
 from keras_musictag.chords import (
     annotations,
+    bar_sheet,
     billboard,
     files,
     formats,
@@ -54,21 +55,61 @@ class ChordFiles:
         """
         return files.write(files.to_lab(self), path)
 
-    def to_chordpro(self, path=None, **options) -> str:
-        """Return a chord sheet with times, see `sheet.to_chordpro`; written if `path`.
+    def to_sheet(self, beats=None, path=None, **options) -> str:
+        """Return a chord sheet by bars as plain text: `0:08 | C . . . | Am . F . |`.
+
+        Each chord begins on the beat that is nearest to it; a dot holds it for a beat,
+        `%` repeats a bar. See `bar_sheet.to_sheet` for what else is in it.
+
+        Args:
+            beats: A `BeatSequence`, or the times of beats in seconds, rising, from
+                which bars are counted. `None`: four chords to a line, with times.
+            path: File to write; none if `None`.
+            **options: `title`, `artist`, `key` (`None` for that of the chords),
+                `bars_per_line` (4), `beats_per_bar` (4, where `beats` knows no bars)
+                and `roman` (Roman numerals below the chords).
+
+        Returns:
+            The text.
+
+        Raises:
+            ConfigError: If beats do not rise, or a number is not one from 1 on.
+            LabelError: If the key is malformed.
+
+        Example:
+
+        ```python
+        import numpy as np
+        from keras_musictag.chords import ChordSequence
+
+        song = ChordSequence([[0, 2], [2, 3], [3, 4]], ["C:maj", "A:min", "F:maj"])
+        print(song.to_sheet(np.arange(0, 4, 0.5), roman=True))
+        ```
+        """
+        return files.write(bar_sheet.to_sheet(self, beats, **options), path)
+
+    def to_chordpro(self, path=None, *, beats=None, **options) -> str:
+        """Return a chord sheet for ChordPro; written to `path` if given.
+
+        With times, see `sheet.to_chordpro`; with a grid of bars if beats are known,
+        see `bar_sheet.to_chordpro_grid`.
 
         Args:
             path: File to write; none if `None`.
-            **options: `title`, `artist`, `key`, `tempo`, `chords_per_line`.
+            beats: A `BeatSequence`, or the times of beats in seconds.
+            **options: `title`, `artist`, `key`, and `tempo` and `chords_per_line`, or
+                `bars_per_line` and `beats_per_bar` if there are beats.
         """
-        return files.write(sheet.to_chordpro(self, **options), path)
+        if beats is None:
+            return files.write(sheet.to_chordpro(self, **options), path)
+        return files.write(bar_sheet.to_chordpro_grid(self, beats, **options), path)
 
     def to_musicxml(self, path=None, **options) -> str:
         """Return a lead sheet in MusicXML, see `musicxml.to_musicxml`.
 
         Args:
             path: File to write; none if `None`.
-            **options: `title`, `artist`, `key`, `tempo`, `beats_per_bar`.
+            **options: `title`, `artist`, `key`, `tempo`, `beats_per_bar`, `beats`.
         """
         return files.write(musicxml.to_musicxml(self, **options), path)
 

@@ -26,6 +26,7 @@ JAMS_NAMESPACES = ("chord", "chord_harte")
 # The schema whose fields `to_jams` fills in.
 JAMS_VERSION = "0.3.5"
 FIELDS = ("start", "end", "label", "confidence")
+AGREEMENT = "agreement"
 
 
 def write(content, path):
@@ -70,22 +71,35 @@ def read_lab(path) -> dict[str, Any]:
 
 
 def to_csv(sequence) -> str:
-    """Return CSV with the columns start, end, label, confidence; times unrounded."""
+    """Return CSV with the columns start, end, label, confidence; times unrounded.
+
+    A column `agreement` follows if another recogniser was asked.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(FIELDS)
-    writer.writerows(sequence)
+    more = () if sequence.agreements is None else (AGREEMENT,)
+    writer.writerow((*FIELDS, *more))
+    writer.writerows(tuple(row.values()) for row in _records(sequence))
     return out.getvalue()
 
 
+def _records(sequence) -> list[dict[str, Any]]:
+    """Return the segments as dicts, with their agreements if there are any."""
+    records = [segment._asdict() for segment in sequence]
+    if sequence.agreements is not None:
+        for record, share in zip(records, sequence.agreements.tolist(), strict=True):
+            record[AGREEMENT] = None if share != share else share
+    return records
+
+
 def read_csv(path) -> dict[str, Any]:
-    """Read a CSV file with the columns start, end, label and perhaps confidence.
+    """Read a CSV file with start, end, label, perhaps confidence and agreement.
 
     Args:
         path: File with a header line, or an open text file.
 
     Returns:
-        dict with `intervals`, `labels` and `confidences`.
+        dict with `intervals`, `labels`, `confidences` and `agreements`.
 
     Raises:
         LabelError: If a line is malformed; the message names the file and the line.
@@ -97,7 +111,7 @@ def read_csv(path) -> dict[str, Any]:
         raise malformed(
             f"{name} lacks the columns start, end and label", f"header {header}"
         )
-    rows, places, confidences = [], [], []
+    rows, places, shares = [], [], []
     for place, columns in lines:
         places.append(place)
         if len(columns) > len(header):
@@ -106,19 +120,18 @@ def read_csv(path) -> dict[str, Any]:
         row = dict(zip(header, columns, strict=False))
         label = row.get("label", "")
         rows.append((number(row.get("start")), number(row.get("end")), label))
-        confidences.append(_confidence(row.get("confidence") or None, place))
+        shares.append(_shares(row, place))
     read = checked(rows, places, name, "a header and one line for each chord")
-    return {**read, "confidences": confidences}
+    return {**read, **_columns(shares)}
 
 
 def to_json(sequence) -> str:
     """Return JSON with the duration and all segments, numbers unrounded."""
-    segments = [segment._asdict() for segment in sequence]
     record = {
         "format": JSON_FORMAT,
         "version": 1,
         "duration": sequence.duration,
-        "segments": segments,
+        "segments": _records(sequence),
     }
     return json.dumps(record, indent=1) + "\n"
 
@@ -130,12 +143,12 @@ def read_json(path) -> dict[str, Any]:
         path: File, or an open text file.
 
     Returns:
-        dict with `intervals`, `labels`, `confidences` and `duration`.
+        dict with `intervals`, `labels`, `confidences`, `agreements` and `duration`.
 
     Raises:
         LabelError: If the file is not of that form.
     """
-    record, name = _read_json(path)
+    record, name = read_json_text(path)
     segments = record.get("segments") if isinstance(record, dict) else None
     if not isinstance(segments, list) or record.get("format") != JSON_FORMAT:
         raise malformed(f"{name} holds no chords of this package", _shorten(record))
@@ -145,14 +158,11 @@ def read_json(path) -> dict[str, Any]:
         (number(item.get("start")), number(item.get("end")), item.get("label"))
         for item in items
     ]
-    confidences = [
-        _confidence(item.get("confidence"), place)
-        for item, place in zip(items, places, strict=True)
-    ]
+    shares = [_shares(item, place) for item, place in zip(items, places, strict=True)]
     read = checked(rows, places, name, "at least one segment")
     duration = record.get("duration")
     duration = None if duration is None else number(duration)
-    return {**read, "confidences": confidences, "duration": duration}
+    return {**read, **_columns(shares), "duration": duration}
 
 
 def to_jams(sequence, *, title: str = "", artist: str = "") -> str:
@@ -179,6 +189,21 @@ def to_jams(sequence, *, title: str = "", artist: str = "") -> str:
         }
         for start, end, label, confidence in sequence
     ]
+    return jams_document("chord", data, sequence.duration, title, artist)
+
+
+def jams_document(namespace: str, data: list, duration: float, title="", artist=""):
+    """Return a JAMS document with one annotation.
+
+    Args:
+        namespace: Of the annotation.
+        data: Its observations, dicts of `time`, `duration`, `value` and `confidence`.
+        duration: Length of the recording in seconds.
+        title, artist: Of the song.
+
+    Returns:
+        JSON text.
+    """
     metadata = {
         "curator": {"name": "", "email": ""},
         "annotator": {},
@@ -190,18 +215,18 @@ def to_jams(sequence, *, title: str = "", artist: str = "") -> str:
         "data_source": "program",
     }
     annotation = {
-        "namespace": "chord",
+        "namespace": namespace,
         "annotation_metadata": metadata,
         "data": data,
         "sandbox": {},
         "time": 0.0,
-        "duration": sequence.duration,
+        "duration": duration,
     }
     file_metadata = {
         "title": title,
         "artist": artist,
         "release": "",
-        "duration": sequence.duration,
+        "duration": duration,
         "identifiers": {},
         "jams_version": JAMS_VERSION,
     }
@@ -227,30 +252,49 @@ def read_jams(path, *, index: int = 0) -> dict[str, Any]:
         LabelError: If the file is no JAMS file, has no such chord annotation, or one
             that is malformed.
     """
-    record, name = _read_json(path)
+    record, name = read_json_text(path)
+    chosen = find_annotation(record, name, JAMS_NAMESPACES, "chord", index)
+    read = _from_atoms(chosen.get("data"), name)
+    return {**read, "duration": jams_duration(record, float(read["intervals"][-1, 1]))}
+
+
+def find_annotation(record, name: str, namespaces, kind: str, index: int = 0) -> dict:
+    """Return one annotation of a JAMS file.
+
+    Args:
+        record: What the file holds.
+        name: Of the file, for messages.
+        namespaces: Those that will do, the usual one first.
+        kind: What it annotates, in a word.
+        index: Which of several, counted from 0.
+
+    Raises:
+        LabelError: If it is no JAMS file, or has no such annotation.
+    """
     annotations = record.get("annotations") if isinstance(record, dict) else None
     if not isinstance(annotations, list):
         raise malformed(f"{name} is no JAMS file", _shorten(record))
     items = [item for item in annotations if isinstance(item, dict)]
-    chords = [item for item in items if item.get("namespace") in JAMS_NAMESPACES]
-    if not 0 <= index < len(chords):
-        found = sorted({str(item.get("namespace")) for item in items})
+    fitting = [item for item in items if item.get("namespace") in namespaces]
+    if not 0 <= index < len(fitting):
+        others = sorted({str(item.get("namespace")) for item in items})
         raise LabelError(
-            f"{name} has no chord annotation number {index}."
-            if chords
-            else f"{name} has no chord annotation.",
-            received=f"{len(chords)} of chords, namespaces {found}",
-            advice=f"Give a JAMS file with the namespace {JAMS_NAMESPACES[0]!r}.",
+            f"{name} has no {kind} annotation number {index}."
+            if fitting
+            else f"{name} has no {kind} annotation.",
+            received=f"{len(fitting)} of {kind}s, namespaces {others}",
+            advice=f"Give a JAMS file with the namespace {namespaces[0]!r}.",
         )
-    read = _from_atoms(chords[index].get("data"), name)
-    return {**read, "duration": _jams_duration(record, read["intervals"])}
+    return fitting[index]
 
 
-def _jams_duration(record, intervals):
-    # Some files state a duration that is rounded or wrong; the chords count more.
+def jams_duration(record, last: float) -> float:
+    """Return the duration that a JAMS file states, or the last time in it if later.
+
+    Some files state one that is rounded or wrong; what is annotated counts more.
+    """
     metadata = record.get("file_metadata")
     duration = metadata.get("duration") if isinstance(metadata, dict) else None
-    last = float(intervals[-1, 1])
     return last if duration is None else max(number(duration), last)
 
 
@@ -271,7 +315,7 @@ def read_pyjama(path, *, key: str = "chord") -> dict[str, dict[str, Any]]:
     References:
         - Peeters et al., "Deep Learning 101 for Audio-based MIR", ISMIR 2024 tutorial.
     """
-    record, name = _read_json(path)
+    record, name = read_json_text(path)
     collection = record.get("collection") if isinstance(record, dict) else None
     entries = collection.get("entry") if isinstance(collection, dict) else None
     if not isinstance(entries, list):
@@ -296,7 +340,8 @@ def read_pyjama(path, *, key: str = "chord") -> dict[str, dict[str, Any]]:
     return read
 
 
-def _read_json(source):
+def read_json_text(source):
+    """Return what a JSON file holds, and its name for messages."""
     text, name = read_text(source)
     try:
         return json.loads(text), name
@@ -315,7 +360,7 @@ def _from_atoms(atoms, name):
         atom = atom if isinstance(atom, dict) else {}
         start, length = number(atom.get("time")), number(atom.get("duration"))
         place = f"chord {i} of {name}"
-        confidence = _confidence(atom.get("confidence"), place)
+        confidence = _share(atom, "confidence", place)
         rows.append((start, start + length, atom.get("value"), confidence, place))
     # What has no time stays where it is refused by name.
     rows.sort(key=lambda row: row[0] if math.isfinite(row[0]) else -math.inf)
@@ -324,12 +369,22 @@ def _from_atoms(atoms, name):
     return {**read, "confidences": list(confidences)}
 
 
-def _confidence(written, place):
-    if written is None:
+def _shares(row, place) -> tuple:
+    return _share(row, "confidence", place), _share(row, AGREEMENT, place)
+
+
+def _columns(shares) -> dict[str, list]:
+    confidences, agreements = zip(*shares, strict=True) if shares else ((), ())
+    return {"confidences": list(confidences), "agreements": list(agreements)}
+
+
+def _share(row, name, place):
+    written = row.get(name)
+    if written is None or written == "":
         return None
     value = number(written)
     if not math.isfinite(value):
-        raise malformed(f"the confidence in {place} is no number", repr(written))
+        raise malformed(f"the {name} in {place} is no number", repr(written))
     return value
 
 

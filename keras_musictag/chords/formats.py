@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from keras_musictag.checks import open_file
 from keras_musictag.chords import annotations, billboard, files
 from keras_musictag.errors import LabelError
 
@@ -65,7 +66,7 @@ def find_format(path) -> Format | None:
     forms = [form for form in FORMATS if form.suffix == path.suffix.lower()]
     if not forms or forms[0].begins is None:
         return forms[0] if forms else None
-    with path.open("rb") as file:
+    with open_file(path) as file:
         head = file.read(HEAD_BYTES).decode("utf-8-sig", "replace") + "\n"
     begun = (f for f in forms if f.begins and re.match(f.begins, head, re.IGNORECASE))
     return next(begun, None)
@@ -77,11 +78,11 @@ def find_files(folder) -> list[Path]:
     Where a `.lab` or JAMS file has one of the same name beside it in another format,
     the other one is a copy, and left out.
     """
-    found = [path for path in sorted(Path(folder).rglob("*")) if _is_chord_file(path)]
-    usual = {p.with_suffix("") for p in found if p.suffix.lower() in USUAL}
+    files = [path for path in sorted(Path(folder).rglob("*")) if _is_chord_file(path)]
+    usual = {p.with_suffix("") for p in files if p.suffix.lower() in USUAL}
     return [
         path
-        for path in found
+        for path in files
         if path.suffix.lower() in USUAL or path.with_suffix("") not in usual
     ]
 

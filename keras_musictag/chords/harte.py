@@ -323,8 +323,8 @@ def _malformed_end(label, position):
 def _advice(written, *, colon=False):
     near = NICKNAMES.get(written.strip())
     if near is None and written:
-        found = difflib.get_close_matches(written.strip().lower(), QUALITIES, n=1)
-        near = found[0] if found else None
+        close = difflib.get_close_matches(written.strip().lower(), QUALITIES, n=1)
+        near = close[0] if close else None
     if near:
         return f"Did you mean {':' if colon else ''}{near}?"
     return 'Write root, colon, quality, as in "A:min7", or "N" for no chord.'

@@ -9,6 +9,7 @@ from keras_musictag.chords.harte import (
     parse,
     root_name,
 )
+from keras_musictag.chords.parsing import malformed, read_text
 from keras_musictag.errors import LabelError
 
 _FLAT_MAJOR = ("F", "Bb", "Eb", "Ab", "Db", "Gb", "Cb")
@@ -92,6 +93,26 @@ def parse_key(key: str) -> tuple[str, str]:
             return _from_camelot((hour + 6) % 12 + 1, "A" if letter == "m" else "B")
         return _from_camelot(hour, letter.upper())
     return match[1], "min" if match[2] in ("m", "min", "minor") else "maj"
+
+
+def read_key(path) -> str:
+    """Read a file with the key of a song in its first line, as GiantSteps has them.
+
+    Args:
+        path: File, or an open text file.
+
+    Returns:
+        The key, as `"Bb:maj"`.
+
+    Raises:
+        LabelError: If the line names no key.
+    """
+    text, name = read_text(path)
+    line = next(iter(text.strip().splitlines()), "").strip()
+    try:
+        return ":".join(parse_key(line))
+    except LabelError as error:
+        raise malformed(f"{name} names no key", repr(line[:80])) from error
 
 
 def camelot(key: str) -> str:

@@ -73,22 +73,22 @@ def to_midi(
     beat = round(60e6 / tempo)
     second = TICKS_PER_BEAT * 1e6 / beat
     events = [
-        (0, -1, _meta(0x7F, XF_VERSION)),
-        (0, 0, _meta(0x51, beat.to_bytes(3, "big"))),
+        (0, -1, meta_event(0x7F, XF_VERSION)),
+        (0, 0, meta_event(0x51, beat.to_bytes(3, "big"))),
         (0, 0, _program(program)),
     ]
     for start, end, label, _ in sequence:
         on, off = round(start * second), round(end * second)
-        events.append((on, 1, _meta(0x06, label.encode())))
+        events.append((on, 1, meta_event(0x06, label.encode())))
         for note in chord_notes(label) if off > on else ():
             events.append((on, 2, bytes((0x90, note, int(velocity)))))
             events.append((off, 0, bytes((0x80, note, 0))))
     # Without gaps: a keyboard plays a chord until the next one.
     for start, _, label, _ in sequence.filled() if len(sequence) else ():
-        name = _meta(0x7F, XF_CHORD + xf_chord(label))
-        events.append((round(start * second), 1, name))
-    events.append((round(sequence.duration * second), 3, _meta(0x2F, b"")))
-    return _file(sorted(events))
+        event = meta_event(0x7F, XF_CHORD + xf_chord(label))
+        events.append((round(start * second), 1, event))
+    events.append((round(sequence.duration * second), 3, meta_event(0x2F, b"")))
+    return midi_file(sorted(events))
 
 
 def chord_notes(label: str) -> list[int]:
@@ -136,7 +136,8 @@ def _program(program):
     return bytes((0xC0, int(program)))
 
 
-def _meta(kind, data):
+def meta_event(kind: int, data: bytes) -> bytes:
+    """Return an event that says something and sounds nothing."""
     return bytes((0xFF, kind)) + _variable(len(data)) + data
 
 
@@ -148,7 +149,12 @@ def _variable(number):
     return bytes(reversed(out))
 
 
-def _file(events):
+def midi_file(events: list[tuple[int, int, bytes]]) -> bytes:
+    """Return a Standard MIDI File of format 0, `TICKS_PER_BEAT` ticks to the quarter.
+
+    Args:
+        events: Time in ticks, order among events of the same time, and bytes; sorted.
+    """
     track, now = b"", 0
     for time, _, data in events:
         track += _variable(time - now) + data

@@ -2,13 +2,17 @@
 
 import math
 import re
+from typing import NamedTuple
 from xml.etree import ElementTree as xml
 
 from keras_musictag.checks import check_positive, check_positive_int
 from keras_musictag.chords import harte, keys
+from keras_musictag.chords.bars import BarChart, lay_bars
 
 # Positions are rounded to so many parts of a beat; the grid of notation programs.
 DIVISIONS = 480
+# By what share a tempo is another: beats are found to 20 ms, 2 % of a bar of a second.
+NEW_TEMPO = 0.04
 DOCTYPE = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" \
 "http://www.musicxml.org/dtds/partwise.dtd">
@@ -29,6 +33,18 @@ FIFTHS = dict(zip("FCGDAEB", range(-1, 6), strict=True))
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+class _Measure(NamedTuple):
+    """A bar: its number, beats, tempo to be kept from here on, and its chords.
+
+    Chords begin at offsets from the start of the bar, counted in `DIVISIONS`.
+    """
+
+    number: int
+    beats: int
+    tempo: float | None
+    chords: list[tuple[int, str]]
+
+
 def to_musicxml(
     sequence,
     *,
@@ -37,6 +53,7 @@ def to_musicxml(
     key: str | None = None,
     tempo: float = 120.0,
     beats_per_bar: int = 4,
+    beats=None,
 ) -> str:
     """Return a lead sheet in MusicXML 4.0: a chord symbol at the start of each chord.
 
@@ -48,14 +65,23 @@ def to_musicxml(
         artist: Of the song.
         key: Decides between sharps and flats; `None` for the key of the chords.
         tempo: Beats per minute, quarter notes. Bars are counted with it from the start
-            of the recording; positions are rounded to a 480th of a beat.
-        beats_per_bar: Quarter notes in a bar.
+            of the recording; positions are rounded to a 480th of a beat. With `beats`
+            the tempo is theirs.
+        beats_per_bar: Quarter notes in a bar; with `beats` only if these do not know
+            where bars begin.
+        beats: A `BeatSequence`, as `BeatTracker.track` finds it, or the times of beats
+            in seconds, rising. Measures are its bars then, with one before the first
+            whole bar if beats come first, and each chord begins on the beat nearest to
+            it; one that would begin and end on one beat is left out, see
+            `ChordSequence.to_sheet`. The tempo is given again where it is another by
+            4 % or more. `None` or fewer than two beats: bars by `tempo`.
 
     Returns:
         The text of a `.musicxml` file.
 
     Raises:
-        ConfigError: If the tempo or the beats are not positive.
+        ConfigError: If the tempo or the beats are not positive, or the times of beats
+            do not rise.
         LabelError: If the key is none.
 
     References:
@@ -71,28 +97,69 @@ def to_musicxml(
     ```
     """
     tempo = check_positive(tempo, name="tempo")
-    bar = check_positive_int(beats_per_bar, name="beats_per_bar") * DIVISIONS
-    found = None if key is not None else sequence.key()
-    key = found.label if found else key
+    meter = check_positive_int(beats_per_bar, name="beats_per_bar")
+    estimated = None if key is not None else sequence.key()
+    key = estimated.label if estimated else key
+    chart = None if beats is None else lay_bars(sequence, beats, meter)
+    if chart is None:
+        measures = _by_tempo(sequence, tempo, meter)
+    else:
+        measures, meter = _by_beats(chart), chart.meter
     score = xml.Element("score-partwise", version="4.0")
     _add_head(score, title, artist)
     part = xml.SubElement(score, "part", id="P1")
-    tick = DIVISIONS * tempo / 60
+    for i, bar in enumerate(measures):
+        measure = _add(part, "measure", number=str(bar.number))
+        if i == 0:
+            _add_attributes(measure, key, meter)
+        elif bar.number and bar.beats != meter:
+            meter = bar.beats
+            _add_time(_add(measure, "attributes"), meter)
+        if bar.tempo and i == 0:
+            _add_tempo(measure, bar.tempo)
+        elif bar.tempo:
+            _add(measure, "sound", tempo=f"{bar.tempo:.1f}")
+        for offset, label in bar.chords:
+            _add_harmony(measure, label, key, offset)
+        if bar.number:
+            _add_rest(measure, bar.beats)
+            continue
+        measure.set("implicit", "yes")
+        for _ in range(bar.beats):  # a rest for the measure would fill it up
+            _add(_add_rest(measure), "type", "quarter")
+    xml.indent(score, " ")
+    return DOCTYPE + xml.tostring(score, encoding="unicode") + "\n"
+
+
+def _by_tempo(sequence, tempo, meter) -> list[_Measure]:
+    """Count bars from the start of the recording."""
+    tick, bar = DIVISIONS * tempo / 60, meter * DIVISIONS
     chords: dict[int, list[tuple[int, str]]] = {}
     for start, _, label, _ in sequence.filled().merged() if len(sequence) else ():
         number, offset = divmod(round(start * tick), bar)
         chords.setdefault(number, []).append((offset, label))
     bars = math.ceil(round(sequence.duration * tick) / bar)
-    for number in range(max(bars, 1, *(n + 1 for n in chords))):
-        measure = xml.SubElement(part, "measure", number=str(number + 1))
-        if number == 0:
-            _add_attributes(measure, key, beats_per_bar)
-            _add_tempo(measure, tempo)
-        for offset, label in chords.get(number, ()):
-            _add_harmony(measure, label, key, offset)
-        _add_rest(measure, bar)
-    xml.indent(score, " ")
-    return DOCTYPE + xml.tostring(score, encoding="unicode") + "\n"
+    return [
+        _Measure(number + 1, meter, None if number else tempo, chords.get(number, []))
+        for number in range(max(bars, 1, *(n + 1 for n in chords)))
+    ]
+
+
+def _by_beats(chart: BarChart) -> list[_Measure]:
+    measures: list[_Measure] = []
+    tempo, sounding = 0.0, None
+    for bar in chart.bars:
+        # The first one has that of the song.
+        now = bar.tempo if measures else round(chart.tempo, 1)
+        told = now if abs(now - tempo) >= NEW_TEMPO * tempo else None
+        tempo = told or tempo
+        chords = []
+        for beat, label in bar.changes():
+            if sounding is None or harte.parse(label) != harte.parse(sounding):
+                chords.append((beat * DIVISIONS, label))
+            sounding = label
+        measures.append(_Measure(bar.number, len(bar.labels), told, chords))
+    return measures
 
 
 def _add(parent, name, text=None, /, **attributes):
@@ -122,12 +189,16 @@ def _add_attributes(measure, key, beats_per_bar):
         signature = _add(attributes, "key")
         _add(signature, "fifths", fifths - (3 if mode == "min" else 0))
         _add(signature, "mode", "minor" if mode == "min" else "major")
-    time = _add(attributes, "time")
-    _add(time, "beats", beats_per_bar)
-    _add(time, "beat-type", 4)
+    _add_time(attributes, beats_per_bar)
     clef = _add(attributes, "clef")
     _add(clef, "sign", "G")
     _add(clef, "line", 2)
+
+
+def _add_time(attributes, beats_per_bar):
+    time = _add(attributes, "time")
+    _add(time, "beats", beats_per_bar)
+    _add(time, "beat-type", 4)
 
 
 def _add_tempo(measure, tempo):
@@ -138,11 +209,15 @@ def _add_tempo(measure, tempo):
     _add(direction, "sound", tempo=f"{tempo:g}")
 
 
-def _add_rest(measure, bar):
+def _add_rest(measure, beats=None):
+    """Add a rest for a measure of so many beats, or for one beat of it."""
     note = _add(measure, "note")
-    _add(note, "rest", measure="yes")
-    _add(note, "duration", bar)
+    rest = _add(note, "rest")
+    if beats is not None:
+        rest.set("measure", "yes")
+    _add(note, "duration", (beats or 1) * DIVISIONS)
     _add(note, "voice", 1)
+    return note
 
 
 def _add_harmony(measure, label, key, offset):

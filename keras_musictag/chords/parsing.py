@@ -1,13 +1,14 @@
-"""What all readers of chord files share."""
+"""What all readers of files of chords, beats and keys share."""
 
 import csv
 import io
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_musictag.checks import read_file
 from keras_musictag.chords.segments import check_segments
 from keras_musictag.errors import ConfigError, LabelError
 
@@ -17,10 +18,10 @@ def read_text(source):
     if hasattr(source, "read"):
         content, name = source.read(), getattr(source, "name", "the file")
     elif isinstance(source, (str, os.PathLike)):
-        content, name = Path(source).read_bytes(), os.fspath(source)
+        content, name = read_file(source), os.fspath(source)
     else:
         raise ConfigError(
-            "A chord file must be a path or an open file.",
+            "Such a file must be a path or an open file.",
             received=type(source).__name__,
             advice="Give a str, a Path or an open file.",
         )
@@ -94,7 +95,28 @@ def checked(rows, places, name, expected) -> dict[str, Any]:
 def malformed(problem, received) -> LabelError:
     """Return the error of a file that is not as it must be."""
     return LabelError(
-        f"A chord file is malformed: {problem}.",
+        f"A file is malformed: {problem}.",
         received=received,
         advice="Mend the file, or leave it out.",
     )
+
+
+def reader_of(path, readers: Mapping[str, Callable], what: str) -> Callable:
+    """Choose what reads a file, by its suffix.
+
+    Args:
+        path: The file.
+        readers: Functions by suffix, such as `".csv"`.
+        what: What the file should hold, for the message.
+
+    Raises:
+        LabelError: If it has another suffix.
+    """
+    reader = readers.get(Path(path).suffix.lower())
+    if reader is None:
+        raise LabelError(
+            f"This is no file of {what}.",
+            received=os.fspath(path),
+            advice=f"Give one of {', '.join(readers)}.",
+        )
+    return reader

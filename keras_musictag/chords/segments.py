@@ -22,7 +22,9 @@ class ChordSegment(NamedTuple):
         start: Where it begins, in seconds.
         end: Where it ends, in seconds.
         label: The chord in Harte's notation.
-        confidence: How sure the recogniser was, `None` if that is not known.
+        confidence: Share of its time that is right, as far as the recogniser's curve
+            knows (`chords.confidence`); the mean probability of the chord where it
+            has none; `None` if nothing is known.
     """
 
     start: float
@@ -72,6 +74,37 @@ def check_segments(intervals, labels, name: Callable[[int], str] = "segment {}".
                 advice=error.advice,
             ) from error
     return intervals, tuple(legal)
+
+
+def check_shares(values, n: int, name: str) -> np.ndarray | None:
+    """Return shares of `n` chords, NaN where unknown; `None` if none is known."""
+    if values is None:
+        return None
+    array = np.array(
+        [np.nan if value is None else value for value in values], dtype="float64"
+    )
+    if array.shape != (n,) or np.isinf(array).any():
+        raise LabelError(
+            f"There must be one finite {name}, or None, for each chord.",
+            received=f"{name}s of shape {array.shape} for {n} chords",
+            advice="Give as many as labels, or leave them out.",
+        )
+    array.flags.writeable = False
+    return None if np.isnan(array).all() else array
+
+
+def check_duration(duration, intervals) -> float:
+    """Return the length of a recording, which reaches to the last segment."""
+    last = float(intervals[-1, 1]) if len(intervals) else 0.0
+    if duration is None:
+        return last
+    if not np.isfinite(duration) or duration < last - TOUCH or duration < 0:
+        raise LabelError(
+            "The duration of a chord sequence must reach to its last segment.",
+            received=f"duration={duration!r}, last end {last}",
+            advice="Give the length of the recording, or cut with `between`.",
+        )
+    return max(float(duration), last)
 
 
 def frame_starts(n: int, frame_period, times, offset: float):
@@ -166,3 +199,19 @@ def _chosen(probabilities, path):
             advice="Give (frames, classes), or None for no confidences.",
         )
     return np.take_along_axis(values, path[:, None], axis=1)[:, 0]
+
+
+def labels_of_regions(intervals, regions) -> list[str]:
+    """Return the label of the region that each segment lies in.
+
+    Args:
+        intervals: Start and end of each segment in seconds, `(segments, 2)`.
+        regions: Tuples that begin with start, end and label, in order, one at least.
+
+    Returns:
+        For each segment that of the region in which its middle is, else of the nearest.
+    """
+    spans = np.array([region[:2] for region in regions], dtype="float64")
+    middles = np.mean(intervals, axis=1)[:, None]
+    away = np.maximum(spans[:, 0] - middles, middles - spans[:, 1])
+    return [regions[i][2] for i in np.maximum(away, 0).argmin(axis=1)]

@@ -8,17 +8,22 @@ import numpy as np
 from keras_musictag import plotting
 from keras_musictag.checks import check_positive
 from keras_musictag.chords import harte, keys
+from keras_musictag.chords.agreement import agreed_shares
 from keras_musictag.chords.analysis import Key, estimate_key
 from keras_musictag.chords.doors import ChordFiles
+from keras_musictag.chords.roman import numerals_in_keys
 from keras_musictag.chords.segments import (
     TOUCH,
     ChordSegment,
+    check_duration,
     check_segments,
+    check_shares,
     frame_starts,
     join_frames,
+    labels_of_regions,
 )
 from keras_musictag.chords.vocabulary import get_vocabulary
-from keras_musictag.errors import ConfigError, LabelError, import_extra
+from keras_musictag.errors import ConfigError, import_extra
 
 
 class ChordSequence(ChordFiles):
@@ -36,6 +41,9 @@ class ChordSequence(ChordFiles):
         confidences: For each segment how sure the recogniser was; `None` (or a `None`
             among them) where that is not known.
         duration: Length of the recording in seconds; `None` for the last end.
+        agreements: For each segment the share of its time for which another
+            recogniser names the same triad, as `compared_with` gives it; `None` (or
+            a `None` among them) where that is not known.
 
     Raises:
         LabelError: If segments are backwards, out of order or overlap, a label is not
@@ -54,11 +62,15 @@ class ChordSequence(ChordFiles):
     ```
     """
 
-    def __init__(self, intervals, labels, confidences=None, duration=None) -> None:
+    def __init__(
+        self, intervals, labels, confidences=None, duration=None, agreements=None
+    ) -> None:
         self._intervals, self._labels = check_segments(intervals, labels)
         self._intervals.flags.writeable = False
-        self._confidences = _check_confidences(confidences, len(self._labels))
-        self._duration = _check_duration(duration, self._intervals)
+        n = len(self._labels)
+        self._confidences = check_shares(confidences, n, "confidence")
+        self._agreements = check_shares(agreements, n, "agreement")
+        self._duration = check_duration(duration, self._intervals)
 
     @classmethod
     def from_frames(
@@ -118,6 +130,21 @@ class ChordSequence(ChordFiles):
         return self._confidences
 
     @property
+    def agreements(self) -> np.ndarray | None:
+        """float64 array `(segments,)`: for how much of each segment another recogniser
+        names the same triad, NaN where unknown; `None` if nobody else was asked."""
+        return self._agreements
+
+    @property
+    def agreed_share(self) -> float | None:
+        """Share of the time for which another recogniser agrees; `None` if unknown."""
+        if self._agreements is None:
+            return None
+        known = ~np.isnan(self._agreements)
+        seconds = np.diff(self._intervals)[known, 0]
+        return float(np.average(self._agreements[known], weights=seconds))
+
+    @property
     def duration(self) -> float:
         """Length of the recording in seconds."""
         return self._duration
@@ -132,14 +159,18 @@ class ChordSequence(ChordFiles):
         if isinstance(index, slice):
             return self._with(*(self._parts(index)))
         start, end = self._intervals[index].tolist()
-        known = self._confidences is not None and self._confidences[index]
-        confidence = float(known) if known is not False and known == known else None
+        stored = self._confidences is not None and self._confidences[index]
+        confidence = float(stored) if stored is not False and stored == stored else None
         return ChordSegment(start, end, self._labels[index], confidence)
 
     def __eq__(self, other) -> bool:
         if not isinstance(other, ChordSequence):
             return NotImplemented
-        return self.duration == other.duration and list(self) == list(other)
+        return (
+            self.duration == other.duration
+            and list(self) == list(other)
+            and _same(self._agreements, other._agreements)
+        )
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -151,12 +182,20 @@ class ChordSequence(ChordFiles):
         )
 
     def _parts(self, chosen):
-        confidences = None if self._confidences is None else self._confidences[chosen]
+        columns = (self._confidences, self._agreements)
+        shares = [None if column is None else column[chosen] for column in columns]
         labels = [self._labels[i] for i in np.arange(len(self))[chosen]]
-        return self._intervals[chosen], labels, confidences
+        return self._intervals[chosen], labels, *shares
 
-    def _with(self, intervals, labels, confidences):
-        return ChordSequence(intervals, labels, confidences, self.duration)
+    def _with(self, intervals, labels, confidences, agreements):
+        return ChordSequence(intervals, labels, confidences, self.duration, agreements)
+
+    def with_confidences(self, confidences) -> "ChordSequence":
+        """Return the same segments with other confidences, one for each or `None`."""
+        return self._with(self._intervals, self._labels, confidences, self._agreements)
+
+    def _renamed(self, labels):
+        return self._with(self._intervals, labels, self._confidences, self._agreements)
 
     def between(self, start: float = 0.0, end: float | None = None) -> "ChordSequence":
         """Cut a part out by time; times still count from the start of the song.
@@ -180,16 +219,16 @@ class ChordSequence(ChordFiles):
                 advice="Give seconds with start < end.",
             )
         cut = np.clip(self._intervals, start, end)
-        intervals, labels, confidences = self._parts(cut[:, 1] > cut[:, 0])
+        intervals, labels, *shares = self._parts(cut[:, 1] > cut[:, 0])
         cut = np.clip(intervals, start, end)
-        return ChordSequence(cut, labels, confidences, end)
+        return ChordSequence(cut, labels, shares[0], end, shares[1])
 
     def merged(self) -> "ChordSequence":
         """Join neighbours that touch and are the same chord, however it is spelled.
 
         Returns:
-            The shorter sequence; the confidence of a joined segment is the mean
-            weighted by duration.
+            The shorter sequence; confidence and agreement of a joined segment are
+            means weighted by duration.
         """
         chords = [harte.parse(label) for label in self._labels]
         joins = [
@@ -204,12 +243,13 @@ class ChordSequence(ChordFiles):
         intervals = np.stack(
             [self._intervals[first, 0], self._intervals[last, 1]], axis=1
         )
-        confidences = None
-        if self._confidences is not None and len(self):
-            weights = np.diff(self._intervals)[:, 0]
-            total = np.add.reduceat(weights * self._confidences, first)
-            confidences = total / np.add.reduceat(weights, first)
-        return self._with(intervals, [self._labels[i] for i in first], confidences)
+        shares: list[np.ndarray | None] = [self._confidences, self._agreements]
+        for i, column in enumerate(shares):
+            if column is not None and len(self):
+                weights = np.diff(self._intervals)[:, 0]
+                total = np.add.reduceat(weights * column, first)
+                shares[i] = total / np.add.reduceat(weights, first)
+        return self._with(intervals, [self._labels[i] for i in first], *shares)
 
     def filled(self, start: float = 0.0, end: float | None = None) -> "ChordSequence":
         """Put `N` wherever no segment says what sounds.
@@ -223,12 +263,14 @@ class ChordSequence(ChordFiles):
         """
         part = self.between(start, end)
         bounds = [start, *part.intervals.ravel().tolist(), part.duration]
-        segments: list[ChordSegment] = []
+        rows: list[tuple] = []
         for i, gap in enumerate(zip(bounds[::2], bounds[1::2], strict=True)):
             if gap[1] > gap[0]:
-                segments.append(ChordSegment(*gap, harte.NO_CHORD))
-            segments += [part[i]] if i < len(part) else []
-        return _from_segments(segments, part.duration)
+                rows.append((*gap, harte.NO_CHORD, None, None))
+            if i < len(part):
+                agreements = part.agreements
+                rows.append((*part[i], None if agreements is None else agreements[i]))
+        return _from_rows(rows, part.duration)
 
     def sample(self, times) -> list[str]:
         """Return the chord at each of some times.
@@ -248,34 +290,90 @@ class ChordSequence(ChordFiles):
             for i, time in zip(at, times, strict=True)
         ]
 
+    def compared_with(self, other: "ChordSequence") -> "ChordSequence":
+        """Say of each segment for how long another sequence names the same triad.
+
+        Triads are the same if root, third and fifth are; a seventh, a bass or what
+        lies above does not count, nor does how a root is spelled. Where `other` has no
+        segment it counts as `N`.
+
+        Args:
+            other: The chords of the same recording by another recogniser.
+
+        Returns:
+            This sequence with `agreements`; `agreed_share` sums them up.
+
+        Example:
+
+        ```python
+        from keras_musictag.chords import ChordSequence
+
+        one = ChordSequence([[0, 2], [2, 4]], ["C:maj", "A:min"])
+        two = ChordSequence([[0, 3], [3, 4]], ["C:maj7", "A:min/b3"])
+        print(one.compared_with(two).agreements)  # [1.  0.5]
+        ```
+        """
+        shares = agreed_shares(self, other)
+        return self._with(self._intervals, self._labels, self._confidences, shares)
+
     def transpose(self, semitones: int) -> "ChordSequence":
         """Move all chords by some semitones, up or (negative) down."""
-        labels = [harte.transpose(label, semitones) for label in self._labels]
-        return self._with(self._intervals, labels, self._confidences)
+        return self._renamed([harte.transpose(x, semitones) for x in self._labels])
 
-    def spelled(self, key: str | None = None) -> "ChordSequence":
+    def spelled(self, key=None) -> "ChordSequence":
         """Write all chords with the accidentals of a key.
 
         Args:
             key: Such as `"Bb:maj"`, `"Gm"` or `"8A"`; `None` for the key found by
-                `key()`, and sharps if there is none.
+                `key()`, and sharps if there is none. Or a `KeySequence`: each chord
+                is in the key of its region.
 
         Returns:
             The same chords, with flats in a key whose signature has flats.
         """
-        if key is None:
-            found = self.key()
-            key = found.label if found else None
-        labels = [keys.spell(label, key) for label in self._labels]
-        return self._with(self._intervals, labels, self._confidences)
+        named = zip(self._labels, self._keys(key), strict=True)
+        return self._renamed([keys.spell(label, name) for label, name in named])
 
-    def key(self, *, profile: str = "temperley") -> Key | None:
+    def _keys(self, key):
+        """The key of each chord; `None` where it is not known."""
+        if key is None or not len(key):
+            key = getattr(self.key(), "label", None)
+        if key is None or isinstance(key, str):
+            return [key] * len(self)
+        return labels_of_regions(self._intervals, list(key))
+
+    def key(self, *, profile: str = "mean") -> Key | None:
         """Return the key that fits the chords best; `None` if no chord sounds.
 
         Args:
-            profile: `"temperley"` or `"krumhansl"`, see `estimate_key`.
+            profile: `"mean"`, `"temperley"` or `"krumhansl"`, see `estimate_key`.
         """
         return estimate_key(self, profile=profile)
+
+    def to_roman(self, key=None) -> list[str]:
+        """Name the chords by the degrees of a key: `ii7`, `V65`, `V7/V`, `bVII`.
+
+        Args:
+            key: As in `spelled`; C major where none is found.
+
+        Returns:
+            A Roman numeral for each segment; how they are written, and what is said
+            about each besides, is in `chords.numerals`.
+
+        Raises:
+            LabelError: If the key is malformed.
+
+        Example:
+
+        ```python
+        from keras_musictag.chords import ChordSequence
+
+        song = ChordSequence([[0, 1], [1, 2], [2, 3]], ["C:maj", "G:7/3", "C:maj"])
+        print(song.to_roman())  # ['I', 'V65', 'I']
+        ```
+        """
+        names = [name or "C:maj" for name in self._keys(key)]
+        return [numeral.figure for numeral in numerals_in_keys(self._labels, names)]
 
     def plot(self, *, chroma=None, times=None, ax=None) -> Any:
         """Draw the chords over time, see `plotting.plot_chords`; returns the axes.
@@ -299,41 +397,24 @@ class ChordSequence(ChordFiles):
         )
 
     def to_dataframe(self) -> Any:
-        """Return a `pandas.DataFrame`: start, end, label, confidence."""
+        """Return a `pandas.DataFrame`: start, end, label, confidence.
+
+        A column `agreement` follows if another recogniser was asked.
+        """
         pandas = import_extra("pandas", "train", "ChordSequence.to_dataframe()")
-        return pandas.DataFrame(list(self), columns=list(ChordSegment._fields))
+        table = pandas.DataFrame(list(self), columns=list(ChordSegment._fields))
+        if self._agreements is not None:
+            table["agreement"] = self._agreements
+        return table
 
 
-def _from_segments(segments, duration):
-    columns = list(zip(*segments, strict=True)) or [(), (), (), ()]
+def _from_rows(rows, duration):
+    columns = list(zip(*rows, strict=True)) or [()] * 5
     intervals = np.array(columns[:2], dtype="float64").T
-    return ChordSequence(intervals, columns[2], columns[3], duration)
+    return ChordSequence(intervals, columns[2], columns[3], duration, columns[4])
 
 
-def _check_confidences(confidences, n):
-    if confidences is None:
-        return None
-    array = np.array(
-        [np.nan if value is None else value for value in confidences], dtype="float64"
-    )
-    if array.shape != (n,) or np.isinf(array).any():
-        raise LabelError(
-            "There must be one finite confidence, or None, for each chord.",
-            received=f"confidences of shape {array.shape} for {n} chords",
-            advice="Give as many as labels, or leave them out.",
-        )
-    array.flags.writeable = False
-    return None if np.isnan(array).all() else array
-
-
-def _check_duration(duration, intervals):
-    last = float(intervals[-1, 1]) if len(intervals) else 0.0
-    if duration is None:
-        return last
-    if not np.isfinite(duration) or duration < last - TOUCH or duration < 0:
-        raise LabelError(
-            "The duration of a chord sequence must reach to its last segment.",
-            received=f"duration={duration!r}, last end {last}",
-            advice="Give the length of the recording, or cut with `between`.",
-        )
-    return max(float(duration), last)
+def _same(one, other) -> bool:
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one, other, equal_nan=True)

@@ -7,6 +7,7 @@ from functools import cache, cached_property, lru_cache
 import numpy as np
 
 from keras_musictag.checks import check_choice, did_you_mean
+from keras_musictag.chords.dictionaries import DICTIONARIES, dictionary_labels
 from keras_musictag.chords.harte import (
     NO_CHORD,
     QUALITIES,
@@ -15,6 +16,7 @@ from keras_musictag.chords.harte import (
     Chord,
     parse,
 )
+from keras_musictag.chords.structure import NOT_SAID, structure
 from keras_musictag.errors import ConfigError, LabelError
 
 TRIADS = ("maj", "min")
@@ -23,7 +25,7 @@ TETRADS = (
     *("maj", "min", "dim", "aug", "sus2", "sus4", "7", "maj7", "min7"),
     *("minmaj7", "dim7", "hdim7", "maj6", "min6"),
 )
-RULES = ("triads", "tones", "shorthand")
+RULES = ("triads", "tones", "shorthand", "structure")
 OUTSIDE = ("rescale", "root", "drop")
 # CREMA names a bass by its semitones alone, so the sixth of dim7 is "6".
 BASS_DEGREES = ("1", "b2", "2", "b3", "3", "4", "b5", "5", "b6", "6", "b7", "7")
@@ -48,6 +50,9 @@ class Vocabulary:
             `"shorthand"`: those with the same shorthand, whatever degrees are added
             or left out, ninths and higher read as sevenths, as CREMA reduced its
             training labels; the bass counts where a class with that bass is listed.
+            `"structure"`: those with the same triad, seventh, ninth, eleventh,
+            thirteenth and bass; a label without a class of its own goes to the one
+            without its highest degrees, and then without its bass.
 
     Raises:
         LabelError: If a label is malformed, or two labels are one class.
@@ -181,16 +186,26 @@ class Vocabulary:
     def _key(self, chord: Chord) -> Key:
         if chord.root is None:
             return None, chord.quality, 0
+        if self.rule == "structure":
+            parts = structure(chord)
+            quality = (parts.triad - 1) // 12 if parts.triad > 0 else NOT_SAID
+            return chord.root, (quality, *parts[2:]), chord.bass_interval
         if self.rule == "shorthand":
             return chord.root, _without_extensions(chord.quality), chord.bass_interval
         tones = chord.intervals[:8] if self.rule == "triads" else chord.intervals
         return chord.root, tones, 0
 
     def _index_of(self, chord: Chord) -> int:
-        key = self._key(chord)
-        if key in self._table:
-            return self._table[key]
-        return self._table.get((key[0], key[1], 0), self._outside)
+        root, quality, bass = self._key(chord)
+        qualities = [quality]
+        if isinstance(quality, tuple) and self.rule == "structure":
+            # Without the thirteenth, then the eleventh as well, and so on.
+            qualities += [quality[:n] + (0,) * (5 - n) for n in (4, 3, 2, 1)]
+        for known in qualities:
+            for lowest in (bass, 0):
+                if (root, known, lowest) in self._table:
+                    return self._table[root, known, lowest]
+        return self._outside
 
 
 def _without_extensions(quality):
@@ -220,6 +235,10 @@ VOCABULARIES = {
     "tetrads": "14 qualities on 12 roots, N",
     "crema170": "14 qualities on 12 roots, N, X, in CREMA's order",
     "inversions": "14 qualities on 12 roots with each chord tone as bass, N, X",
+    "submission": "25 qualities on 12 roots, with inversions and ninths, N",
+    "ismir2017": "14 qualities on 12 roots, N, told apart by their structure",
+    "extended": "25 qualities on 12 roots, with sixths, inversions and ninths, N",
+    "full": "228 qualities on 12 roots: all that annotators wrote, N",
 }
 
 
@@ -231,6 +250,8 @@ def _named(name):
         return Vocabulary(name, (*_each_root(SEVENTHS), NO_CHORD))
     if name == "tetrads":
         return Vocabulary(name, (*_each_root(TETRADS), NO_CHORD))
+    if name in DICTIONARIES:
+        return Vocabulary(name, tuple(dictionary_labels(name)), rule="structure")
     both = (NO_CHORD, UNKNOWN_CHORD)
     if name == "crema170":
         labels = (*sorted(_each_root(TETRADS)), *both)
@@ -244,9 +265,11 @@ def get_vocabulary(vocabulary: "str | Vocabulary") -> Vocabulary:
     Args:
         vocabulary: `"majmin"` (25 classes: C:maj to B:maj, C:min to B:min, N),
             `"sevenths"` (61), `"tetrads"` (169), `"crema170"` (170),
-            `"inversions"` (602), or a `Vocabulary`, which comes back as it is.
-            `VOCABULARIES` says what is in each. Only the last two have a class `X`;
-            all roots are spelt with sharps.
+            `"inversions"` (602), or one of the dictionaries of the ISMIR 2019
+            recogniser, `"submission"` (301), `"ismir2017"` (169), `"extended"` (301)
+            and `"full"` (2737); or a `Vocabulary`, which comes back as it is.
+            `VOCABULARIES` says what is in each. Only `"crema170"` and `"inversions"`
+            have a class `X`; all roots are spelt with sharps.
 
     Returns:
         The `Vocabulary`.

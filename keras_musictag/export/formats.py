@@ -1,7 +1,9 @@
 """Write a network in a deployment format: converted, described, checked, then moved."""
 
 import contextlib
+import glob
 import importlib.util
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from keras_musictag.export import metadata as meta
 from keras_musictag.export.half import halve_onnx
 from keras_musictag.export.operators import teach_tf2onnx
 from keras_musictag.export.runtimes import EXTRA, RUNTIMES
-from keras_musictag.replacing import take_place
+from keras_musictag.replacing import clear_leftovers, locked, take_place
 
 # The packages that write and check each format, besides TensorFlow.
 FORMATS: dict[str, tuple[str, ...]] = {
@@ -152,9 +154,13 @@ def _workplace(path: Path) -> Iterator[Path]:
     """Give a folder beside the target, which is gone afterwards."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=path.parent, prefix=f".{path.name}-", ignore_cleanup_errors=True
-        ) as folder:
+        _remove_dead(path)
+        with (
+            tempfile.TemporaryDirectory(
+                dir=path.parent, prefix=f".{path.name}-", ignore_cleanup_errors=True
+            ) as folder,
+            locked(folder),
+        ):
             place = Path(folder) / "new"
             place.mkdir()
             yield place
@@ -164,6 +170,15 @@ def _workplace(path: Path) -> Iterator[Path]:
             received=error,
             advice="Name a place that can be written.",
         ) from error
+
+
+def _remove_dead(path: Path) -> None:
+    """Remove the workplaces of exports that were killed: nobody holds their locks."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}-????????"):
+        with contextlib.suppress(OSError), locked(left, timeout=0):
+            shutil.rmtree(left)
+    if not path.exists():  # it may have stepped aside when the process was killed
+        clear_leftovers(path)
 
 
 def _is_file(path: Path) -> bool:
@@ -231,8 +246,8 @@ def _difference(run, examples: np.ndarray, expected: dict) -> float:
     for name, values in expected.items():
         scale = max(1.0, float(np.abs(values).max()))
         rows = np.concatenate([outputs[name] for outputs in alone])
-        for found in (together[name], rows):
-            if found.shape != values.shape:
+        for output in (together[name], rows):
+            if output.shape != values.shape:
                 return float("inf")
-            errors.append(np.abs(found - values).max() / scale)
+            errors.append(np.abs(output - values).max() / scale)
     return float(np.max(errors))  # NaN stays NaN, and is over any tolerance

@@ -13,7 +13,9 @@ import numpy as np
 
 from keras_musictag.audio import ChunkPlan
 from keras_musictag.audio.arrays import SILENCE_PEAK, check_sample_rate
-from keras_musictag.checks import check_choice, check_positive_int
+from keras_musictag.checks import check_choice, check_positive_int, read_file
+from keras_musictag.chords.confidence import check_calibration
+from keras_musictag.chords.decoding import DECODERS
 from keras_musictag.chords.vocabulary import (
     VOCABULARIES,
     Vocabulary,
@@ -73,7 +75,7 @@ def is_exported(path) -> bool:
 def is_export_folder(path: Path) -> bool:
     """Whether a folder was made by `export`."""
     try:
-        return _from_json((path / METADATA_FILE).read_text("utf-8"))[
+        return _from_json(read_file(path / METADATA_FILE).decode("utf-8"))[
             "library_name"
         ] == (LIBRARY)
     except (OSError, KeyError, PresetError):
@@ -122,7 +124,7 @@ def from_litert(path: Path) -> dict:
 def from_folder(path: Path) -> dict:
     """Return the metadata of a SavedModel; nothing if there is none."""
     try:
-        return _from_json((path / METADATA_FILE).read_text("utf-8"))
+        return _from_json(read_file(path / METADATA_FILE).decode("utf-8"))
     except OSError:
         return {}
 
@@ -177,16 +179,20 @@ def vocabulary(metadata: dict) -> Vocabulary:
 
 def _of_chords(metadata: dict) -> dict:
     """Check what decoding needs; complete what earlier versions did not write."""
-    known = [get_vocabulary(name) for name in VOCABULARIES]
-    same = [v for v in known if list(v.labels) == list(metadata["vocabulary"])]
+    vocabularies = [get_vocabulary(name) for name in VOCABULARIES]
+    same = [v for v in vocabularies if list(v.labels) == list(metadata["vocabulary"])]
     name, rule = (same[0].name, same[0].rule) if same else ("exported", "tones")
     check_positive_int(metadata["hop_length"], name="hop_length")
     metadata = {
         "vocabulary_name": name,
         "vocabulary_rule": rule,
         "silence_peak": SILENCE_PEAK,
+        "decoder": "viterbi",
+        "hears_pieces": True,
         **metadata,
     }
+    check_choice(metadata["decoder"], DECODERS, name="decoder")
+    metadata["calibration"] = check_calibration(metadata.get("calibration"))
     metadata["outputs"] = [
         {**output, "name": RENAMED.get(output["name"], output["name"])}
         for output in metadata["outputs"]

@@ -58,6 +58,9 @@ class ExportedChordRecognizer(TrackRecognition):
         self.sample_rate = int(self.metadata["sampling_rate"])
         self.hop_length = int(self.metadata["hop_length"])
         self.boundary_shift = float(self.metadata["boundary_shift"])
+        self.default_decoder = self.metadata["decoder"]
+        self.hears_pieces = self.metadata["hears_pieces"]
+        self.calibration = self.metadata["calibration"]
         length = self.metadata["input"]["shape"][1]
         self._piece_frames = (
             length // self.hop_length if isinstance(length, int) else None

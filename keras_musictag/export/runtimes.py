@@ -94,8 +94,8 @@ def read_metadata(path) -> dict:
     format, file = meta.locate(path)
     if format == "onnx":
         return open_exported(file).metadata
-    found = meta.from_litert(file) if format == "litert" else meta.from_folder(file)
-    return meta.check(found, path)
+    metadata = meta.from_litert(file) if format == "litert" else meta.from_folder(file)
+    return meta.check(metadata, path)
 
 
 class Runtime:

@@ -18,7 +18,7 @@ from keras_musictag.errors import ConfigError
 MAJOR, MINOR = [0, 2, 4, 5, 7, 9, 11], [0, 2, 3, 5, 7, 8, 11]
 
 
-@pytest.mark.parametrize("profile", ["krumhansl", "temperley"])
+@pytest.mark.parametrize("profile", ["krumhansl", "temperley", "mean"])
 def test_scales_have_their_key_on_every_tonic(profile):
     for scale, mode in ((MAJOR, "maj"), (MINOR, "min")):
         chroma = np.zeros(12)

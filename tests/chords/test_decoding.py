@@ -143,15 +143,20 @@ def test_least_duration_holds_and_is_best(decoder):
     change = {
         "argmax": np.zeros((3, 3)),
         "viterbi": np.log(transition_matrix(3, 0.7)),
+        "penalty": np.eye(3) - 1.0,
         "hmm": np.log(matrix),
         "crf": matrix,
     }[decoder]
     if decoder == "viterbi":
         settings["self_transition"] = 0.7
+    start = np.zeros(3)
+    if decoder == "penalty":
+        settings["penalty"] = 1.0
+        start[:2] = -np.inf  # it begins with N
     got = decode(
         p, THREE, decoder=decoder, min_duration=0.3, frame_period=0.1, **settings
     )
-    wanted, _ = best_by_trying_all(np.log(p), change, np.zeros(3), 3)
+    wanted, _ = best_by_trying_all(np.log(p), change, start, 3)
     np.testing.assert_array_equal(got, wanted)
     assert min(runs(got)) >= 3
     short = decode(p[:2], THREE, min_duration=5, frame_period=0.1)
@@ -187,6 +192,25 @@ def test_chords_change_on_beats_only():
         decode(p, "majmin", decoder="argmax", beats=beats, frame_period=0.1),
         np.repeat(pooled.argmax(axis=1), np.diff(bounds)),
     )
+
+
+@pytest.mark.parametrize("decoder", ["viterbi", "penalty", "hmm", "crf"])
+def test_a_beat_says_as_much_as_all_of_its_frames(decoder):
+    # C, then A minor, for a beat of six frames each; each frame 4 to 1.
+    p = np.tile([0.8, 0.2, 0.2], (12, 1))
+    p[6:] = [0.2, 0.8, 0.2]
+    change = np.where(np.eye(3), 0.98, 0.01)
+    options = {
+        "viterbi": {"self_transition": 0.98},
+        "penalty": {"penalty": 4.5},
+        "hmm": {"transition": change},
+        "crf": {"transition": np.log(change)},
+    }
+    # A change costs 4.6, the beat brings 6 * log(4) = 8.3, its mean frame 1.4.
+    path = decode(
+        p, THREE, beats=[0.6], frame_period=0.1, decoder=decoder, **options[decoder]
+    )
+    assert path.tolist() == [0] * 6 + [1] * 6
 
 
 def test_estimated_transitions_count_in_all_keys():
@@ -235,7 +259,7 @@ def test_no_frames_and_one_frame(decoder):
 UNIFORM = np.full((4, 25), 1 / 25)
 BAD = [
     ({"decoder": "viterby"}, "no chord decoder.*Did you mean 'viterbi'"),
-    ({"decoder": "?"}, "Choose from 'argmax', 'viterbi', 'hmm', 'crf'"),
+    ({"decoder": "?"}, "Choose from 'argmax', 'viterbi', 'penalty', 'hmm', 'crf'"),
     ({"vocabulary": "majminn"}, "no chord vocabulary.*Did you mean 'majmin'"),
     ({"vocabulary": "crema170"}, r"shape \(4, 25\) for 170 classes"),
     ({"probabilities": -UNIFORM}, "finite and not negative"),

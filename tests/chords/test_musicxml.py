@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from keras_musictag.beats import BeatSequence
 from keras_musictag.chords.harte import QUALITIES
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.chords.vocabulary import get_vocabulary
@@ -56,6 +57,8 @@ def test_files_are_valid_by_the_schema(tmp_path):
         schema.validate(str(tmp_path / "a.musicxml"))
     for song in (ChordSequence([], []), ChordSequence([[0, 1]], ["N"])):
         schema.validate(song.to_musicxml())
+        schema.validate(song.to_musicxml(beats=waltz()))
+    schema.validate(WALTZ.to_musicxml(beats=waltz()))
     with pytest.raises(xmlschema.XMLSchemaException):
         schema.validate(text.replace(">dominant<", ">dominating<"))
 
@@ -159,3 +162,57 @@ def test_spelling_follows_the_key():
     assert found(flat, "root/root-step") == ["D"]
     assert found(flat, "root/root-alter") == ["-1"]
     assert found(flat, "bass/bass-step") == ["F"]
+
+
+def waltz():
+    """A pickup of one beat, four bars of 3, one of 2, and one at half the tempo."""
+    steps = [0.5] * (1 + 12 + 2) + [1.0] * 3
+    times = np.concatenate([[0.25], 0.25 + np.cumsum(steps)])
+    positions = [3, *[1, 2, 3] * 4, 1, 2, 1, 2, 3, 1]
+    return BeatSequence(times, positions, None, 14.0)
+
+
+# Bars begin at 0.75, 2.25, 3.75, 5.25, 6.75 (of 2), 7.75 and 10.75.
+WALTZ = ChordSequence(
+    [[0.2, 0.7], [0.7, 3.31], [3.31, 5.2], [5.2, 5.4], [5.4, 7.8], [7.8, 14.0]],
+    ["G:7", "C:maj", "F:maj", "Bb:maj", "D:min", "G:maj"],
+)
+
+
+def test_measures_are_the_bars_of_the_beats():
+    text = WALTZ.to_musicxml(beats=waltz(), key="C:maj", tempo=77)
+    bars = measures(text)
+    assert [bar.get("number") for bar in bars] == ["0", *"1234567"]
+    assert [bar.get("implicit") for bar in bars] == ["yes"] + [None] * 7
+    lengths = [sum(map(int, found(bar, "note/duration"))) // 480 for bar in bars]
+    assert lengths == [1, 3, 3, 3, 3, 2, 3, 3]
+    # The meter is told where it is another.
+    times = [found(bar, "attributes/time/beats") for bar in bars]
+    assert times == [["3"], [], [], [], [], ["2"], ["3"], []]
+    placed = [
+        (bar.get("number"), found(harmony, "root/root-step")[0])
+        + ((found(harmony, "offset") or [0])[0],)
+        for bar in bars
+        for harmony in bar.findall("harmony")
+    ]
+    # F at 3.31 s is nearest to the third beat of bar 2; B flat is shorter than a beat.
+    assert placed == [
+        *[("0", "G", 0), ("1", "C", 0), ("2", "F", "960"), ("4", "D", 0)],
+        ("6", "G", 0),
+    ]
+    tempi = [
+        (bar.get("number"), s.get("tempo")) for bar in bars for s in bar.iter("sound")
+    ]
+    assert tempi == [("0", "120"), ("6", "60.0")]
+
+
+def test_bars_are_counted_where_beats_do_not_know_them():
+    times = np.arange(8) * 0.5
+    song = ChordSequence([[0, 1.5], [1.5, 4]], ["C:maj", "G:maj"])
+    bars = measures(song.to_musicxml(beats=times, beats_per_bar=3))
+    assert [found(bar, "note/duration") for bar in bars] == [["1440"]] * 3
+    assert [len(bar.findall("harmony")) for bar in bars] == [1, 1, 0]
+    # A single beat tells no tempo.
+    assert song.to_musicxml(beats=[1.0], tempo=90) == song.to_musicxml(tempo=90)
+    with pytest.raises(ConfigError, match="rising times"):
+        song.to_musicxml(beats=[1.0, 0.5])

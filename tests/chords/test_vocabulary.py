@@ -17,6 +17,8 @@ from keras_musictag.errors import ConfigError, LabelError
 
 SIZES = {"majmin": 25, "sevenths": 61, "tetrads": 169, "crema170": 170}
 SIZES["inversions"] = 602
+# As in the program of Jiang et al., without the states that its networks cannot name.
+SIZES |= {"submission": 301, "ismir2017": 169, "extended": 301, "full": 2737}
 LABELS = [
     f"{root}:{quality}{rest}"
     for root in ("C", "Bb", "F#")
