@@ -1,4 +1,4 @@
-"""From a `.pth` file of Won et al.'s code to one of our models, in one step."""
+"""From the checkpoint of a PyTorch network to one of our models, in one step."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,16 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from keras_musictag.conversion import sota
+from keras_musictag.conversion import beat_this, sota
+from keras_musictag.conversion import keys as key_names
 from keras_musictag.conversion.pytorch import read_checkpoint
 from keras_musictag.errors import ConfigError, LabelError, PresetError
 
 # How each architecture's variables are called in a checkpoint, by class name.
 NAMES = {
+    "BeatThisTracker": beat_this.beat_this_names,
     "CRNNTagger": sota.crnn_names,
     "FCNTagger": sota.fcn_names,
     "HarmonicCNNTagger": sota.harmonic_cnn_names,
+    "KeyNetRecognizer": key_names.keynet_names,
     "MusicnnTagger": sota.musicnn_names,
+    "SKeyRecognizer": key_names.skey_names,
     "SampleCNNTagger": sota.sample_cnn_names,
     "SelfAttentionTagger": sota.self_attention_names,
     "ShortChunkCNNTagger": sota.short_chunk_names,
@@ -24,6 +28,8 @@ NAMES = {
 # A key that only one architecture has, and how to ask for that architecture; the
 # first key found counts.
 TELLTALES = {
+    "stone.hcqt.lowpass_filter": "SKeyRecognizer",
+    "conv9.conv.weight": "KeyNetRecognizer",
     "hstft.bw_Q": "HarmonicCNNTagger",
     "pooler.dense.weight": "SelfAttentionTagger",
     "layers.0.conv.weight": 'MusicnnTagger with variant="won"',
@@ -69,11 +75,14 @@ class ConversionReport:
         return "\n".join(lines)
 
 
-def convert_checkpoint(path, architecture, labels: Iterable[str], **config) -> Any:
+def convert_checkpoint(
+    path, architecture, labels: Iterable[str] | None = None, **config
+) -> Any:
     """Make a model from a checkpoint of Won et al.'s training code, or a like one.
 
     For networks that were trained or fine-tuned with the PyTorch code of
-    "Evaluation of CNN-based automatic music tagging models", on any labels. All
+    "Evaluation of CNN-based automatic music tagging models", on any labels, and for
+    the checkpoints of the key recognisers S-KEY and KeyNet. All
     weights are taken over, or none and the error says what does not fit. PyTorch
     is not needed, and nothing from the file is executed.
 
@@ -81,7 +90,8 @@ def convert_checkpoint(path, architecture, labels: Iterable[str], **config) -> A
         path: A `.pth`, `.pt` or Lightning `.ckpt` file, its bytes, or a file
             opened in binary mode.
         architecture: The class of the model, such as `kmt.FCNTagger`.
-        labels: Label names in the order of the network's outputs.
+        labels: Label names in the order of the network's outputs; `None` for key
+            recognisers, whose outputs are the 24 keys.
         **config: Arguments of the class: `variant="won"` for `kmt.MusicnnTagger`,
             `residual=True` for the short-chunk ResNet, `filters=...` for other
             widths.
@@ -110,8 +120,9 @@ def convert_checkpoint(path, architecture, labels: Iterable[str], **config) -> A
     """
     names_of = _names_of(architecture)
     arrays = read_checkpoint(path)
+    given = () if labels is None else (labels,)
     try:
-        model = architecture(labels, **config)
+        model = architecture(*given, **config)
     except ConfigError:
         raise  # says already which argument, and which there are
     except TypeError as error:
@@ -122,7 +133,8 @@ def convert_checkpoint(path, architecture, labels: Iterable[str], **config) -> A
         ) from error
     names = names_of(model.get_config())
     _check_architecture(arrays, names, architecture)
-    _check_outputs(arrays, names, len(model.labels))
+    if labels is not None:
+        _check_outputs(arrays, names, len(model.labels))
     sota.assign_state_dict(arrays, names, model.weights)
     model.report = _report(path, model, names, arrays)
     return model
@@ -144,20 +156,20 @@ def _names_of(architecture):
 def _check_architecture(arrays: Mapping, names: sota.Names, architecture) -> None:
     """Say it at once if this is the checkpoint of quite another network."""
     wanted = {key for keys, _ in names.values() for key in keys}
-    found = {key for key in arrays if not key.endswith(sota.IGNORED)}
-    if wanted == found:
+    given = {key for key in arrays if not key.endswith(sota.IGNORED)}
+    if wanted == given:
         return
-    known = next((who for key, who in TELLTALES.items() if key in found), None)
+    likely = next((who for key, who in TELLTALES.items() if key in given), None)
     advice = "Use the class and settings it was trained with."
-    if known:
-        advice = f"Its keys look like those of {known}, perhaps of another size."
+    if likely:
+        advice = f"Its keys look like those of {likely}, perhaps of another size."
     raise PresetError(
         f"The checkpoint does not fit {architecture.__name__} with these settings.",
         received="; ".join(
             f"{len(keys)} {what}: {', '.join(sorted(keys)[:5])}"
             for what, keys in (
-                ("keys that the checkpoint lacks", wanted - found),
-                ("keys that the model does not use", found - wanted),
+                ("keys that the checkpoint lacks", wanted - given),
+                ("keys that the model does not use", given - wanted),
             )
             if keys
         ),

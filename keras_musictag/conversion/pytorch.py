@@ -17,6 +17,7 @@ from typing import Literal
 
 import numpy as np
 
+from keras_musictag.checks import read_file
 from keras_musictag.conversion.pickles import (
     MAX_NAME,
     Inert,
@@ -121,7 +122,7 @@ def _load(source) -> tuple[str, bytes]:
             name, data = str(getattr(source, "name", "a file")), source.read()
         else:
             path = Path(source)
-            name, data = path.name, path.read_bytes()
+            name, data = path.name, read_file(path)
         if isinstance(data, bytes):
             return name, data
         problem: object = f"{name}, opened in text mode"
@@ -224,10 +225,10 @@ def _read_zip(data: bytes) -> tuple[object, Fetch, Order]:
     folder = pickles[0].removesuffix("/data.pkl") if pickles else ""
     script = any(name.startswith(f"{folder}/code/") for name in members)
     if len(pickles) != 1 or script:
-        known = "TorchScript archive" if script else "zip archive"
+        kind = "TorchScript archive" if script else "zip archive"
         raise PresetError(
             "The file is not a checkpoint with a state dict.",
-            received=f"a {known} with {', '.join(list(members)[:3])[:200]}",
+            received=f"a {kind} with {', '.join(list(members)[:3])[:200]}",
             advice="Save it with torch.save(model.state_dict(), path).",
         )
 
@@ -296,7 +297,7 @@ def _state_dict(top: object) -> dict:
 
 def _collect(top: dict) -> dict[str, Tensor]:
     """Tensors of nested dictionaries, under dotted names without shared prefix."""
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     visited = 0
 
     def visit(branch: dict, prefix: str, depth: int) -> None:
@@ -311,9 +312,9 @@ def _collect(top: dict) -> dict[str, Tensor]:
             if isinstance(value, dict):
                 visit(value, f"{name}.", depth + 1)
             elif isinstance(value, Tensor):
-                if name in found:
+                if name in tensors:
                     raise ValueError(f"two tensors are named {name[:80]!r}")
-                found[name] = value
+                tensors[name] = value
             elif isinstance(value, Inert) and _is_tensor_name(value.name):
                 raise PresetError(
                     f"The tensor `{name}` is of a kind that cannot be read.",
@@ -322,15 +323,15 @@ def _collect(top: dict) -> dict[str, Tensor]:
                 )
 
     visit(top, "", 1)
-    if not found:
+    if not tensors:
         raise PresetError(
             "The checkpoint holds no tensors.",
             received=f"a dictionary with {', '.join(list(top)[:5])[:200] or 'nothing'}",
             advice="Save it with torch.save(model.state_dict(), path).",
         )
-    while shared := [p for p in PREFIXES if _shared(p, found)]:
-        found = {name.removeprefix(shared[0]): t for name, t in found.items()}
-    return found
+    while shared := [p for p in PREFIXES if _shared(p, tensors)]:
+        tensors = {name.removeprefix(shared[0]): t for name, t in tensors.items()}
+    return tensors
 
 
 def _is_tensor_name(name: str) -> bool:

@@ -17,8 +17,9 @@ Source = tuple[tuple[str, ...], Callable[..., np.ndarray]]
 Names = dict[str, Source]
 
 # Ends of keys that hold no weights of ours: the spectrogram's window and filter
-# bank, which follow from the settings, and a counter of training steps.
-IGNORED = (".window", ".fb", "num_batches_tracked")
+# bank and the rates of rotary positions, which follow from the settings, and a counter
+# of training steps.
+IGNORED = (".window", ".fb", "num_batches_tracked", "rotary_embed.freqs")
 
 
 def assign_state_dict(

@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from keras_musictag.metrics.baseline import mfcc_baseline, mfcc_statistics
+from keras_musictag.metrics.beats import beat_scores, key_scores
 from keras_musictag.metrics.chords import (
     COMPARISONS,
     SEGMENTATION,
@@ -23,6 +24,7 @@ from keras_musictag.metrics.tagging import (
     tagging_scores,
     tune_thresholds,
 )
+from keras_musictag.metrics.tracks import TrackScores
 
 if TYPE_CHECKING:
     from keras_musictag.metrics.training import (
@@ -43,12 +45,15 @@ __all__ = [
     "RobustnessReport",
     "SEGMENTATION",
     "TaggingReport",
+    "TrackScores",
     "aggregate_chunks",
+    "beat_scores",
     "calibration",
     "chord_confusion",
     "chord_scores",
     "class_scores",
     "frame_scores",
+    "key_scores",
     "mfcc_baseline",
     "mfcc_statistics",
     "regression_scores",

@@ -176,9 +176,9 @@ def check_index(track_index, n_chunks: int, n_tracks: int | None = None):
             received=f"{index.dtype} of shape {index.shape} for {n_chunks} chunks",
             advice="Give for each row of `scores` the row of its track.",
         )
-    found = np.bincount(index, minlength=n_tracks or 0)
-    missing = np.flatnonzero(found == 0)
-    if len(missing) or (n_tracks is not None and len(found) != n_tracks):
+    chunk_counts = np.bincount(index, minlength=n_tracks or 0)
+    missing = np.flatnonzero(chunk_counts == 0)
+    if len(missing) or (n_tracks is not None and len(chunk_counts) != n_tracks):
         raise ConfigError(
             "`track_index` must name every track, and no other.",
             received=f"{len(missing)} tracks without chunks {missing[:5].tolist()}, "

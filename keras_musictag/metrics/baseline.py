@@ -66,21 +66,24 @@ def mfcc_baseline(
     from sklearn.preprocessing import StandardScaler
 
     options = {"sample_rate": sample_rate, "n_mfcc": n_mfcc}
-    known = _statistics(train, **options)
-    unknown = _statistics(test, **options)
+    train_features = _statistics(train, **options)
+    test_features = _statistics(test, **options)
     targets = as_floats(targets, name="targets")
     columns = targets.shape[1] if targets.ndim == 2 else 1
-    targets = check_targets(targets, (len(known), columns))
-    scaler = StandardScaler().fit(known)
-    known, unknown = scaler.transform(known), scaler.transform(unknown)
-    scores = np.zeros((len(unknown), columns))
+    targets = check_targets(targets, (len(train_features), columns))
+    scaler = StandardScaler().fit(train_features)
+    train_features, test_features = (
+        scaler.transform(train_features),
+        scaler.transform(test_features),
+    )
+    scores = np.zeros((len(test_features), columns))
     for column, values in enumerate(targets.T):
         rows = ~np.isnan(values)
         truth = values[rows]
         if truth.size and truth.min() < truth.max():
             model = LogisticRegression(C=check_positive(c, name="c"), max_iter=1000)
-            model.fit(known[rows], truth)
-            scores[:, column] = model.predict_proba(unknown)[:, 1]
+            model.fit(train_features[rows], truth)
+            scores[:, column] = model.predict_proba(test_features)[:, 1]
         else:
             scores[:, column] = truth.mean() if truth.size else 0.5
     return scores

@@ -77,12 +77,16 @@ def areas(weights, ranking: Ranking) -> tuple[np.ndarray, np.ndarray]:
     np.cumsum(weights[ranking.tracks], axis=0, out=counts[1:])
     before, through = counts[ranking.starts], counts[ranking.ends]
     hits = np.add.reduceat(weights[ranking.positives], ranking.firsts, axis=0)
-    found = np.cumsum(hits, axis=0)
-    positives = found[-1]
+    hits_through = np.cumsum(hits, axis=0)
+    positives = hits_through[-1]
     negatives = counts[-1] - positives
     # Negatives below a score, plus half of those that tie with it.
-    below = counts[-1] - positives - through + found + (through - before - hits) / 2
-    precision = np.divide(found, through, out=np.zeros_like(found), where=through > 0)
+    below = (
+        counts[-1] - positives - through + hits_through + (through - before - hits) / 2
+    )
+    precision = np.divide(
+        hits_through, through, out=np.zeros_like(hits_through), where=through > 0
+    )
     undefined = (positives == 0) | (negatives == 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         auc = (hits * below).sum(axis=0) / (positives * negatives)

@@ -14,7 +14,6 @@ References:
       PhD thesis, Queen Mary University of London, 2010: the segmentation scores.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,6 +25,7 @@ from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.chords.vocabulary import get_vocabulary
 from keras_musictag.errors import ConfigError, LabelError, import_extra
 from keras_musictag.metrics.tables import markdown, shown
+from keras_musictag.metrics.tracks import pairs
 
 COMPARISONS = (
     *("root", "thirds", "thirds_inv", "majmin", "majmin_inv", "triads", "triads_inv"),
@@ -171,7 +171,9 @@ def chord_scores(reference, estimate) -> ChordScores:
     ```
     """
     tracks, evaluated = {}, {}
-    for name, right, guess in _pairs(reference, estimate):
+    for name, right, guess in pairs(
+        reference, estimate, ChordSequence, "ChordSequences"
+    ):
         tracks[name], evaluated[name] = _score_track(right, guess)
     return ChordScores(tracks, evaluated)
 
@@ -272,7 +274,7 @@ def chord_confusion(reference, estimate, *, vocabulary="majmin") -> ChordConfusi
     labels = tuple(vocabulary.labels)
     labels = labels if "X" in labels else (*labels, OTHER)
     seconds = np.zeros((len(labels), len(labels)))
-    for _, right, guess in _pairs(reference, estimate):
+    for _, right, guess in pairs(reference, estimate, ChordSequence, "ChordSequences"):
         right, guess = _aligned(right, guess)
         starts, lengths = _common_grid(right, guess)
         rows = vocabulary.indices(right.sample(starts))
@@ -316,7 +318,7 @@ def frame_scores(
     vocabulary = get_vocabulary(vocabulary)
     period = check_positive(frame_period, name="frame_period")
     rows, columns = [], []
-    for _, one, other in _pairs(reference, estimate):
+    for _, one, other in pairs(reference, estimate, ChordSequence, "ChordSequences"):
         times = np.arange(int(np.ceil(one.duration / period))) * period
         times = times[_covered(one.intervals, times)]
         rows.append(vocabulary.indices(one.sample(times)))
@@ -338,35 +340,3 @@ def _covered(intervals, times):
     begun = np.searchsorted(intervals[:, 0], times, side="right")
     ended = np.searchsorted(intervals[:, 1], times, side="right")
     return begun > ended
-
-
-def _pairs(reference, estimate):
-    """Return `(name, reference, estimate)` for one track, a list or a dict."""
-    one = isinstance(reference, ChordSequence)
-    if one and isinstance(estimate, ChordSequence):
-        return [("track", reference, estimate)]
-    if isinstance(reference, Mapping) and isinstance(estimate, Mapping):
-        if reference.keys() != estimate.keys() or not reference:
-            odd = sorted(map(str, reference.keys() ^ estimate.keys()))
-            raise ConfigError(
-                "Reference and estimate must have the same tracks, at least one.",
-                received=f"only in one of them: {odd[:8]}",
-                advice="Leave out the tracks that lack one.",
-            )
-        return [(str(name), reference[name], estimate[name]) for name in reference]
-    lists = all(isinstance(x, (list, tuple)) for x in (reference, estimate))
-    if not lists or len(reference) != len(estimate) or not len(reference):
-        raise ConfigError(
-            "Reference and estimate must be two ChordSequences, or two lists or dicts "
-            "of them with the same tracks.",
-            received=" and ".join(map(_describe, (reference, estimate))),
-            advice="Give both in the same form.",
-        )
-    width = len(str(len(reference) - 1))
-    names = [f"track {i:0{width}d}" for i in range(len(reference))]
-    return list(zip(names, reference, estimate, strict=True))
-
-
-def _describe(value):
-    size = f" of {len(value)}" if hasattr(value, "__len__") else ""
-    return f"{type(value).__name__}{size}"

@@ -124,8 +124,8 @@ def class_scores(
 def _class_figures(targets, guesses):
     every = np.ones((1, len(targets)))
     counts = [every @ part for part in decisions(targets, guesses)]
-    found = rates(*counts)
-    figures = {name: found[name][0] for name in CLASS_RATES}
+    rated = rates(*counts)
+    figures = {name: rated[name][0] for name in CLASS_RATES}
     hits, misses = counts[0].sum(), counts[2].sum()
     summary = {"accuracy": float(hits / (hits + misses))}
     summary |= {f"{name}_macro": float(defined_mean(v)) for name, v in figures.items()}
@@ -139,9 +139,9 @@ def _resample_classes(targets, guesses, settings):
     draws = resampling.draw(len(targets), settings["resamples"], settings["seed"])
     for weights in draws:
         counts = [weights.T @ part for part in parts]
-        found = rates(*counts)
+        rated = rates(*counts)
         for name in CLASS_RATES:
-            labels[name].append(found[name])
+            labels[name].append(rated[name])
         hits, misses = counts[0].sum(axis=1), counts[2].sum(axis=1)
         accuracy.append(rates(hits, 0 * hits, misses, 0 * hits)["recall"])
     summary = {"accuracy": np.concatenate(accuracy)}

@@ -147,9 +147,9 @@ class TaggingReport:
                 )
                 for name in figures
             ]
-            found = [number(self.per_label[name][i]) for name in counts]
+            values = [number(self.per_label[name][i]) for name in counts]
             reason = self.undefined.get(label, "")
-            rows.append(["label", label, *found, *self._cells(cells), reason])
+            rows.append(["label", label, *values, *self._cells(cells), reason])
         write_csv(path, [*header, "undefined"], rows)
 
     def to_json(self, path) -> None:

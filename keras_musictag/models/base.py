@@ -15,11 +15,14 @@ import keras
 import keras_musictag
 from keras_musictag.errors import ConfigError, MusicTagError, PresetError
 from keras_musictag.hub.upload import upload_folder
-from keras_musictag.models import readers
-from keras_musictag.presets import card, origin, records, weights
+from keras_musictag.models.loading import readers
+from keras_musictag.presets import card, origin, records, saved, weights
 
 # The rooms of the architectures, which nothing else imports.
-ARCHITECTURES = ("keras_musictag.models.taggers", "keras_musictag.models.recognizers")
+ARCHITECTURES = tuple(
+    f"keras_musictag.models.{room}"
+    for room in ("taggers", "recognizers", "trackers", "key_recognizers")
+)
 
 _classes: dict[str, type["PretrainedModel"]] = {}
 
@@ -56,7 +59,7 @@ class PretrainedModel(keras.Model):
     architecture's own `settings`.
 
     Attributes:
-        task: `"tags"` or `"chords"`.
+        task: `"tags"`, `"chords"`, `"beats"` or `"key"`.
         default_preset: What `from_pretrained()` loads.
         settings: The architecture's own arguments, by name.
     """
@@ -183,15 +186,21 @@ class PretrainedModel(keras.Model):
         """
         if source is None:
             source = cls.default_preset
+
+        def make(record):
+            target = cls._resolve(record["class_name"], source)
+            return target._build(record["config"], None, None, source)
+
         if str(source).endswith(".keras"):
             registry()  # Keras finds a class only once its module is imported
-            whole = readers.read_keras_file(source, cls)
+            whole = readers.read_keras_file(source, cls, make)
             if labels is None and problem_type is None:
                 return whole
             found = readers.model_source(whole)
         else:
             found = readers.read_source(
                 source,
+                make,
                 revision=revision,
                 token=token,
                 cache_dir=cache_dir,
@@ -199,7 +208,8 @@ class PretrainedModel(keras.Model):
                 force_download=force_download,
             )
         target = cls._resolve(found.record["class_name"], source)
-        model = target._build(found.record["config"], labels, problem_type, source)
+        config = found.record["config"]
+        model = target._build(config, labels, problem_type, source)
         replaced = {"id2label", "label2id"} if labels is not None else set()
         replaced |= {"problem_type"} if problem_type is not None else set()
         said = {k: v for k, v in model._describe().items() if k not in replaced}
@@ -235,7 +245,14 @@ class PretrainedModel(keras.Model):
             config["problem_type"] = problem_type
         try:
             return cls.from_config(config)
-        except (TypeError, ValueError, LookupError, AttributeError) as error:
+        except (
+            TypeError,
+            ValueError,
+            LookupError,
+            AttributeError,
+            ArithmeticError,
+            MemoryError,
+        ) as error:
             given = labels is not None or problem_type is not None
             described = isinstance(error, UnknownOptionError)
             if isinstance(error, MusicTagError) and given and not described:
@@ -252,7 +269,10 @@ class PretrainedModel(keras.Model):
         """Save the model as a folder that `from_pretrained` reads.
 
         The folder holds `config.json`, `model.safetensors` (keys are variable
-        paths, without the optimizer) and `README.md`, the model card.
+        paths, without the optimizer) and `README.md`, the model card. An earlier
+        model in it is replaced in one moment: whoever reads, and a process that is
+        killed, leaves the old one or the new one. Other files stay, as does a card
+        whose text was edited.
 
         Args:
             folder: Where to write; made if missing.
@@ -263,7 +283,8 @@ class PretrainedModel(keras.Model):
             The folder as a `Path`.
 
         Raises:
-            PresetError: If the folder cannot be written.
+            PresetError: If the folder cannot be written, or weights are NaN or
+                infinite; the folder is as it was.
 
         Example:
 
@@ -276,16 +297,7 @@ class PretrainedModel(keras.Model):
         ```
         """
         folder = Path(folder)
-        name = repo_id or f"path/to/{folder.name}"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            saved = weights.save_weights(folder / records.WEIGHTS_FILE, self.weights)
-        except OSError as error:
-            raise PresetError(
-                f"The model cannot be saved to {folder}.",
-                received=error,
-                advice="Pass a folder that can be written.",
-            ) from error
+        blob = weights.serialize(self.weights)
         record = {
             "library_name": "keras-musictag",
             "keras_musictag_version": keras_musictag.__version__,
@@ -293,10 +305,18 @@ class PretrainedModel(keras.Model):
             "class_name": type(self).__name__,
             **self._describe(),
             "config": json.loads(json.dumps(self.get_config())),
-            "weights": saved,
+            "weights": {"file": records.WEIGHTS_FILE, **weights.fingerprint(blob)},
             "origin": getattr(self, "origin", None),
         }
-        return records.write_folder(folder, record, card.model_card(record, name))
+        page = card.model_card(record, repo_id or f"path/to/{folder.name}")
+        try:
+            return saved.write_folder(folder, blob, record, page)
+        except OSError as error:
+            raise PresetError(
+                f"The model cannot be saved to {folder}; what was there is as it was.",
+                received=error,
+                advice="Pass a folder that can be written, on a disk with room.",
+            ) from error
 
     def push_to_hub(
         self,

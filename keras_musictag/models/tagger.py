@@ -10,11 +10,11 @@ from keras_musictag import audio
 from keras_musictag.audio.arrays import check_sample_rate
 from keras_musictag.checks import check_choice
 from keras_musictag.labels import Labels
-from keras_musictag.models import devices
 from keras_musictag.models.base import dtype_scope
-from keras_musictag.models.features import FeatureModels
 from keras_musictag.models.fitting.fine_tuning import FineTuning
 from keras_musictag.models.heads import PROBLEM_TYPES, make_head
+from keras_musictag.models.running import devices
+from keras_musictag.models.running.features import FeatureModels
 from keras_musictag.tracks import sources
 from keras_musictag.tracks.scoring import TrackScoring
 from keras_musictag.tracks.taggram import over_chunks
@@ -232,10 +232,10 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
             for output in self._run(
                 tracks, names, sample_rate, batch_size, chunking, tail
             ):
-                found = {
+                outputs = {
                     n: over_chunks(v, aggregate) for n, v in output.outputs.items()
                 }
-                one = found.get(layer) if isinstance(layer, str) else found
+                one = outputs.get(layer) if isinstance(layer, str) else outputs
                 yield output.error or one
 
         return sources.collect(features(), tracks, single, on_error)

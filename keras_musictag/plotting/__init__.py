@@ -12,6 +12,7 @@ from keras_musictag.plotting.insight import (
     plot_robustness,
     plot_saliency,
 )
+from keras_musictag.plotting.keys import plot_keys
 from keras_musictag.plotting.spectra import plot_filters, plot_spectrogram
 from keras_musictag.plotting.tags import plot_tag_bars, plot_taggram
 
@@ -23,6 +24,7 @@ __all__ = [
     "plot_embedding_map",
     "plot_filters",
     "plot_history",
+    "plot_keys",
     "plot_robustness",
     "plot_saliency",
     "plot_spectrogram",

@@ -224,6 +224,7 @@ def test_metrics_are_restored_from_their_config(name):
 
 
 def test_metrics_within_fit():
+    keras.utils.set_random_seed(0)  # 13 positives: an odd start can be off by .003
     targets, _ = make(n_tracks=640, n_labels=3)
     targets = unknown_at_random(targets)
     x = np.random.default_rng(2).normal(0, 1, (640, 5)).astype("float32")
@@ -246,8 +247,10 @@ def test_metrics_within_fit():
 
 def test_judging_needs_no_backend():
     code = (
-        "import sys, keras_musictag.metrics as m; m.tagging_scores; "
-        "print('keras' in sys.modules); m.MacroROCAUC; print('keras' in sys.modules)"
+        "import sys; sys.modules['keras'] = None\n"  # as if it were not installed
+        "import keras_musictag.metrics as m; m.tagging_scores\n"
+        "try: m.MacroROCAUC\n"
+        "except ImportError as error: print(error.name)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.split() == ["False", "True"], done.stderr
+    assert done.stdout.split() == ["keras"], done.stderr

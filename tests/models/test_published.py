@@ -4,7 +4,7 @@ import csv
 import functools
 import http.server
 import re
-import subprocess
+import runpy
 import sys
 import threading
 from pathlib import Path
@@ -47,6 +47,7 @@ UPSTREAM = [
     name
     for name in kmt.list_presets()
     if kmt.preset_info(name)["weights"]["source"] == "upstream"
+    and kmt.preset_info(name)["task"] == "tags"
 ]
 
 
@@ -91,13 +92,13 @@ def test_every_published_checkpoint_has_a_preset(reference):
         assert weights["bytes"] == int(row["bytes"].lstrip("~"))
 
 
-def test_the_records_are_what_the_tool_makes(reference):
+def test_the_records_are_what_the_tool_makes(reference, monkeypatch):
     tool = Path(__file__).parents[2] / "tools" / "make_sota_presets.py"
     lists = reference / "splits" / "mtat_clips.tsv.gz"
     if not lists.is_file() or not tool.is_file():
         pytest.skip("needs tools/ and reference/splits of the shared data")
-    command = [sys.executable, str(tool), str(reference), "--check"]
-    assert subprocess.run(command).returncode == 0
+    monkeypatch.setattr(sys, "argv", [str(tool), str(reference), "--check"])
+    runpy.run_path(str(tool), run_name="__main__")  # it exits if one is stale
 
 
 @pytest.mark.parametrize("name", UPSTREAM)

@@ -1,5 +1,6 @@
 """Chord recognisers: blocks, padding, vocabularies, bad input, training, saving."""
 
+import itertools
 import json
 import warnings
 
@@ -20,7 +21,7 @@ from keras_musictag.errors import (
 )
 from keras_musictag.models.recognizer import ChordRecognizer
 from keras_musictag.models.recognizers.crema import CremaChordRecognizer
-from keras_musictag.models.whole_track import BLOCK_FRAMES, padded_length
+from keras_musictag.models.running.whole_track import BLOCK_FRAMES, padded_length
 from keras_musictag.presets.records import read_folder
 
 RATE, HOP = 44100, 4096
@@ -29,7 +30,7 @@ SMALL = {"conv_filters": 8, "recurrent_units": 8}
 
 @pytest.fixture(scope="module")
 def crema():
-    return ChordRecognizer.from_pretrained()
+    return ChordRecognizer.from_pretrained("crema")
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +101,11 @@ def test_a_triad_is_recognised(crema):
     chords = crema.recognize(triad(10.0))
     assert chords.labels == ["C:maj"]
     assert chords.intervals.tolist() == [[0.0, 10.0]]
-    assert chords.confidences[0] > 0.8  # the original says 0.927
+    sure = crema.chordogram(triad(10.0)).probabilities()[
+        :, crema.vocabulary.index("C:maj")
+    ]
+    assert sure.mean() > 0.8  # the original says 0.927
+    assert chords.confidences[0] > 0.7
 
 
 def test_silence_is_no_chord(crema):
@@ -187,6 +192,77 @@ def test_a_list_gives_a_list_and_loses_only_the_bad(crema, tmp_path):
     assert crema.recognize([]) == []
 
 
+def test_a_stream_names_chords_soon_after_they_sound(crema):
+    y = np.concatenate([triad(4.0), triad(4.0, (174.61, 220.0, 261.63)), triad(3.3)])
+    given = 0.0
+
+    def blocks():
+        nonlocal given
+        for start in range(0, len(y), 5000):
+            yield np.stack([y[start : start + 5000]] * 2)
+            given = min(start + 5000, len(y)) / RATE
+
+    segments, late = [], []
+    for segment in crema.stream(blocks(), latency=1.0, window=6.0, vocabulary="majmin"):
+        segments.append(segment)
+        late.append(given - segment.start)
+    assert segments[0].start == 0
+    for one, other in itertools.pairwise(segments):
+        assert other.start == pytest.approx(one.end, abs=1e-6) and one.start < one.end
+    assert segments[-1].end == pytest.approx(len(y) / RATE, abs=1e-6)
+    # A second of latency, one from step to step, and the block that was on its way.
+    assert max(late[:-4]) < 2 + 2 * 5000 / RATE
+    right = sum(
+        min(s.end, end) - max(s.start, start)
+        for s in segments
+        for start, end, label in (
+            (0, 4, "C:maj"),
+            (4, 8, "F:maj"),
+            (8, 12, "C:maj"),
+        )
+        if s.label == label and min(s.end, end) > max(s.start, start)
+    )
+    assert right > 0.95 * len(y) / RATE
+    assert list(crema.stream([])) == []
+
+
+def test_what_cannot_stream_says_so(crema):
+    whole = kmt.ChordStructureRecognizer(nets=1)
+    with pytest.raises(ConfigError, match="whole tracks only"):
+        next(whole.stream([triad(1.0)]))
+    for wrong in ({"latency": -1}, {"window": 2.5}, {"window": float("inf")}):
+        with pytest.raises(ConfigError, match="window"):
+            next(crema.stream([triad(1.0)], **wrong))
+    with pytest.raises(AudioError, match="sample rate"):
+        next(crema.stream([triad(1.0)], 0))
+
+
+def test_a_second_recogniser_says_where_it_differs(crema, small, tmp_path):
+    path = tmp_path / "triad.wav"
+    soundfile.write(path, triad(3), RATE)
+    tracks = [triad(3), tmp_path / "missing.wav", path]
+    with pytest.warns(AudioWarning, match="missing"):
+        marked = crema.recognize(tracks, vocabulary="majmin", agreement=small)
+    other = small.recognize(tracks[0], vocabulary="majmin")
+    assert marked[1] is None and marked[0].agreed_share == marked[2].agreed_share
+    assert marked[2] == crema.recognize(path, vocabulary="majmin").compared_with(other)
+    named = crema.recognize(tracks[0], agreement="crema")
+    assert named.agreed_share == 1.0
+    with pytest.raises(PresetError, match="no such preset"):
+        crema.recognize(path, agreement="nobody")
+
+
+def test_curves_of_confidence_belong_to_the_weights(small, tmp_path):
+    curves = {"crema170": (1.2, 0.3)}
+    model = CremaChordRecognizer(**SMALL, calibration=curves)
+    model.save_pretrained(tmp_path / "saved")
+    again = ChordRecognizer.from_pretrained(tmp_path / "saved")
+    assert again.calibration == curves and small.calibration == {}
+    assert again.chordogram(triad(1)).calibration == curves
+    with pytest.raises(ConfigError, match="a slope above 0"):
+        CremaChordRecognizer(**SMALL, calibration={"crema170": 1.2})
+
+
 def test_one_frame_is_enough_and_less_is_refused(crema):
     assert crema.recognize(triad(1.0)[:HOP]).duration == pytest.approx(HOP / RATE)
     with pytest.raises(AudioError, match=f"{HOP - 1} samples.*at least {HOP}"):
@@ -221,7 +297,9 @@ def test_presets_of_taggers_are_refused():
 
 
 def test_fit_needs_no_compile(small):
-    model = CremaChordRecognizer.from_config(small.get_config())
+    curves = {"crema170": (1.2, 0.3)}
+    config = {**small.get_config(), "calibration": curves}
+    model = CremaChordRecognizer.from_config(config)
     frames = 3
     x = np.stack([triad(frames * HOP / RATE + 0.01) for _ in range(2)])
     classes = np.zeros((2, frames), "int32")
@@ -230,6 +308,7 @@ def test_fit_needs_no_compile(small):
     before = [keras.ops.convert_to_numpy(v.value) for v in model.trainable_variables]
     history = model.fit(x, targets, batch_size=2, verbose=0)
     assert np.isfinite(history.history["loss"][0])
+    assert model.calibration == {}  # it was fitted to the weights before
     after = [keras.ops.convert_to_numpy(v.value) for v in model.trainable_variables]
     changed = [not np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
     assert np.mean(changed) > 0.9

@@ -249,8 +249,8 @@ def test_new_labels_put_a_fresh_head_on(model, tmp_path):
     ],
 )
 def test_each_problem_type_trains(problem_type, y, metric):
-    model = kmt.MusicnnTagger.from_pretrained(
-        labels=["a", "b"], problem_type=problem_type
+    model = kmt.VGGTagger.from_pretrained(
+        "vgg_mtt", labels=["a", "b"], problem_type=problem_type
     )
     x = np.random.default_rng(0).normal(0, 0.1, (4, 60000)).astype("float32")
     history = model.fit(x, y, batch_size=4, verbose=0).history
@@ -310,6 +310,8 @@ def test_keras_files_open_in_a_fresh_process(model, demo, tmp_path):
     code = (
         "import sys, json, numpy as np\n"
         "x = np.load(sys.argv[2])\n"
+        "from keras_musictag.cli.starting import start_keras\n"
+        "start_keras()\n"  # half the time
         "import keras_musictag.models, keras\n"
         "a = keras.saving.load_model(sys.argv[1])\n"
         "import keras_musictag as kmt\n"
@@ -323,7 +325,8 @@ def test_keras_files_open_in_a_fresh_process(model, demo, tmp_path):
         check=True,
     )
     for scores in json.loads(run.stdout.splitlines()[-1]):
-        np.testing.assert_allclose(scores, model.predict(demo)[0], atol=1e-6)
+        # Not to the last bit: that process shares sums among other threads.
+        np.testing.assert_allclose(scores, model.predict(demo)[0], atol=1e-5)
 
 
 def test_progress_is_quiet_unless_asked(model, demo, capfd):

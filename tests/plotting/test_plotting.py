@@ -100,6 +100,48 @@ def test_crowded_chord_names_are_left_out_and_bad_shapes_refused():
         plotting.plot_chords([[0, 1]], ["C"], [0], chroma=np.ones((12, 5)))
 
 
+def test_keys_are_one_band_with_a_colour_for_each():
+    from keras_musictag.keys import KeySequence
+
+    regions = [[0, 60], [60, 100], [100, 101], [120, 180]]
+    song = KeySequence(regions, ["C:maj", "A:min", "F#:maj", "C:maj"], duration=200)
+    ax = song.plot()
+    background, *boxes = ax.patches
+    assert (background.get_x(), background.get_width()) == (0, 200)
+    places = [(box.get_x(), box.get_x() + box.get_width()) for box in boxes]
+    np.testing.assert_allclose(places, regions)
+    colours = [box.get_facecolor() for box in boxes]
+    assert colours[0] == colours[3] and len(set(colours)) == 3
+    # There is no room for a name in one second.
+    assert [text.get_text() for text in ax.texts] == ["C 8B", "Am 8A", "C 8B"]
+    shown = [text.get_text() for text in song.plot("openkey").texts]
+    assert shown == ["1d", "1m", "1d"]
+    assert song.plot(ax=ax) is ax
+    assert not KeySequence([], [], duration=9.0).plot().texts
+
+
+def test_names_can_be_read_on_the_colours_of_all_keys():
+    from matplotlib.colors import to_rgb
+
+    from keras_musictag.plotting.keys import key_colour
+
+    colours = [key_colour(number) for number in range(24)]
+    assert len(set(colours)) == 24
+    for colour in colours:  # WCAG 2.1: contrast of black text, 7 for small one
+        parts = np.array(to_rgb(colour))
+        linear = np.where(
+            parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4
+        )
+        assert (linear @ [0.2126, 0.7152, 0.0722] + 0.05) / 0.05 > 7
+
+
+def test_pictures_of_keys_refuse_what_does_not_fit():
+    with pytest.raises(ConfigError, match="as many labels and numbers"):
+        plotting.plot_keys([[0, 1]], ["C"], [0, 1])
+    with pytest.raises(ConfigError, match="0 to 23"):
+        plotting.plot_keys([[0, 1]], ["C"], [24])
+
+
 def matplotlib_image(path):
     from matplotlib.image import imread
 

@@ -1,0 +1,1 @@
+"""The key recognisers, one file per architecture; the registry imports them."""

@@ -1,0 +1,1 @@
+"""The beat trackers, one file per architecture; the registry imports them."""
