@@ -58,7 +58,8 @@ nitpick_ignore_regex = [
     # What programs that cut tracks themselves are given; described where it is made.
     (
         "py:class",
-        r"keras_musictag\.(tracks\.inference\.MeanBatcher|models\.whole_track\.Segment)",
+        r"keras_musictag\.(tracks\.inference\.(MeanBatcher|Chunk)"
+        r"|models\.running\.whole_track\.Segment)",
     ),
     (r"py:class", r"(collections|keras|numpy|os|pathlib|typing)\..*"),
 ]

@@ -1,12 +1,14 @@
 from . import (
     audio,
     augmentation,
+    beats,
     chords,
     compat,
     conversion,
     data,
     demo,
     export,
+    keys,
     layers,
     library,
     metrics,
@@ -15,6 +17,7 @@ from . import (
     plotting,
     tagfiles,
 )
+from .beats import Beatgram, BeatSequence
 from .chords import ChordSequence
 from .chords.chordogram import Chordogram
 from .errors import (
@@ -22,6 +25,7 @@ from .errors import (
     AudioWarning,
     ConfigError,
     LabelError,
+    LibraryError,
     MissingExtraError,
     MusicTagError,
     PresetError,
@@ -34,9 +38,15 @@ from .export.recognizers import (
 from .export.taggers import ExportedTagger, LiteRTTagger, OnnxTagger
 from .insight.saliency import Saliency, saliency
 from .insight.similarity import EmbeddingIndex
+from .keys import Keygram, KeySequence
 from .labels import Labels
 from .models.fitting.backup import ResumableBackup
+from .models.key_recognizer import KeyRecognizer
+from .models.key_recognizers.from_chords import ChordKeyRecognizer
+from .models.key_recognizers.keynet import KeyNetRecognizer
+from .models.key_recognizers.skey import SKeyRecognizer
 from .models.recognizer import ChordRecognizer
+from .models.recognizers.chord_structure import ChordStructureRecognizer
 from .models.recognizers.crema import CremaChordRecognizer
 from .models.recognizers.crnn_chords import CRNNChordRecognizer
 from .models.tagger import MusicTagger
@@ -49,6 +59,9 @@ from .models.taggers.sample_cnn import SampleCNNTagger
 from .models.taggers.self_attention import SelfAttentionTagger
 from .models.taggers.short_chunk import ShortChunkCNNTagger
 from .models.taggers.vgg import VGGTagger
+from .models.tracker import BeatTracker
+from .models.trackers.beat_this import BeatThisTracker
+from .models.trackers.beatnet import BeatNetTracker
 from .presets import list_presets, preset_info
 from .tracks.taggram import Taggram
 from .training.run import judge_tagger, train_seeds, train_tagger
@@ -58,10 +71,17 @@ __all__ = [
     "AudioError",
     "AudioWarning",
     "AutoPoolTagger",
+    "BeatNetTracker",
+    "BeatSequence",
+    "BeatThisTracker",
+    "BeatTracker",
+    "Beatgram",
     "CRNNChordRecognizer",
     "CRNNTagger",
+    "ChordKeyRecognizer",
     "ChordRecognizer",
     "ChordSequence",
+    "ChordStructureRecognizer",
     "Chordogram",
     "ConfigError",
     "CremaChordRecognizer",
@@ -70,8 +90,13 @@ __all__ = [
     "ExportedTagger",
     "FCNTagger",
     "HarmonicCNNTagger",
+    "KeyNetRecognizer",
+    "KeyRecognizer",
+    "KeySequence",
+    "Keygram",
     "LabelError",
     "Labels",
+    "LibraryError",
     "LiteRTChordRecognizer",
     "LiteRTTagger",
     "MissingExtraError",
@@ -82,6 +107,7 @@ __all__ = [
     "OnnxTagger",
     "PresetError",
     "ResumableBackup",
+    "SKeyRecognizer",
     "Saliency",
     "SampleCNNTagger",
     "SelfAttentionTagger",
@@ -90,6 +116,7 @@ __all__ = [
     "VGGTagger",
     "audio",
     "augmentation",
+    "beats",
     "chords",
     "compat",
     "conversion",
@@ -97,6 +124,7 @@ __all__ = [
     "demo",
     "export",
     "judge_tagger",
+    "keys",
     "layers",
     "library",
     "list_presets",

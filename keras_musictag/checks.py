@@ -1,10 +1,59 @@
 """Checks of arguments that many places share; each answers with one clear error."""
 
 import difflib
+import errno
 import math
 import numbers
+import os
+import stat
+from typing import BinaryIO
 
 from keras_musictag.errors import ConfigError
+
+# Opening must not wait for somebody who writes into a pipe.
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def open_file(path) -> BinaryIO:
+    """Open a file to read it, if it is one: pipes and devices may never end.
+
+    Args:
+        path: The file, or a link to it.
+
+    Returns:
+        The open file, in binary mode.
+
+    Raises:
+        OSError: If it cannot be opened, or is no regular file.
+    """
+    handle = os.open(path, os.O_RDONLY | _AT_ONCE)
+    try:
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            problem = "it is a pipe or a device, no file"
+            raise OSError(errno.EINVAL, problem, str(path))
+    except OSError:
+        os.close(handle)
+        raise
+    return open(handle, "rb")
+
+
+def read_file(path) -> bytes:
+    """Read a file at once, as `open_file` opens it.
+
+    Args:
+        path: The file, or a link to it.
+
+    Returns:
+        Its contents.
+
+    Raises:
+        OSError: As `open_file`.
+    """
+    with open_file(path) as file:
+        return file.read()
 
 
 def check_positive_int(value, *, name):

@@ -49,6 +49,10 @@ class ConfigError(MusicTagError):
     """An argument of a layer, a model or a function that cannot work."""
 
 
+class LibraryError(ConfigError):
+    """A file of a library that is damaged or was changed by others; it is named."""
+
+
 class MissingExtraError(ImportError):
     """An optional dependency is not installed; the message names the extra."""
 

@@ -106,13 +106,13 @@ class Labels(Sequence):
         if groups is None:
             return list(range(len(self)))
         wanted = {groups} if isinstance(groups, str) else set(groups)
-        known = {group for group in self.groups if group is not None}
-        if wanted - known or not wanted:
+        own_groups = {group for group in self.groups if group is not None}
+        if wanted - own_groups or not wanted:
             raise LabelError(
                 "No label belongs to such a group.",
-                received=f"groups={sorted(wanted - known) or sorted(wanted)}",
-                advice=f"Choose from {sorted(known)}."
-                if known
+                received=f"groups={sorted(wanted - own_groups) or sorted(wanted)}",
+                advice=f"Choose from {sorted(own_groups)}."
+                if own_groups
                 else "This model's labels have no groups: leave `groups` out.",
             )
         return [i for i, group in enumerate(self.groups) if group in wanted]

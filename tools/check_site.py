@@ -39,12 +39,12 @@ def problems(site: Path) -> list[str]:
             continue
         pages[file.resolve()] = page = Page()
         page.feed(file.read_text("utf-8"))
-    found = []
+    faults = []
     for file, page in pages.items():
         name = file.relative_to(site.resolve())
         for link in page.loads:
             if urlsplit(link).netloc:
-                found.append(f"{name}: loads {link}")
+                faults.append(f"{name}: loads {link}")
         for link in page.links | page.loads:
             parts = urlsplit(link)
             if parts.scheme or parts.netloc:
@@ -52,22 +52,22 @@ def problems(site: Path) -> list[str]:
             target = (file.parent / unquote(parts.path)).resolve()
             target = target if parts.path else file
             if not target.exists():
-                found.append(f"{name}: {link} is not there")
+                faults.append(f"{name}: {link} is not there")
             elif parts.fragment and target in pages:
                 missing = unquote(parts.fragment) not in pages[target].anchors
-                found += [f"{name}: {link} has no such place"] * missing
+                faults += [f"{name}: {link} has no such place"] * missing
     for file in site.rglob("*.css"):
         if CSS_LOAD.search(file.read_text("utf-8")):
-            found.append(f"{file.relative_to(site)}: loads from a network")
-    return found
+            faults.append(f"{file.relative_to(site)}: loads from a network")
+    return faults
 
 
 def main() -> None:
     site = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/_build")
     if not (site / "index.html").is_file():
         raise SystemExit(f"{site} is no built site: run sphinx-build first.")
-    if found := problems(site):
-        raise SystemExit("\n".join(found))
+    if faults := problems(site):
+        raise SystemExit("\n".join(faults))
     print("Links lead somewhere; nothing loads from a network.")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from floors import public_rooms
 
-from keras_musictag.models import registry
+from keras_musictag.cli.starting import start_keras
 
 STUB = Path(__file__).resolve().parent.parent / "keras_musictag" / "__init__.pyi"
 NAMES = {
@@ -19,10 +19,12 @@ NAMES = {
         "AudioWarning",
         "ConfigError",
         "LabelError",
+        "LibraryError",
         "MissingExtraError",
         "MusicTagError",
         "PresetError",
     ),
+    "beats": ("BeatSequence", "Beatgram"),
     "chords": ("ChordSequence",),
     "chords.chordogram": ("Chordogram",),
     "export.recognizers": (
@@ -31,10 +33,14 @@ NAMES = {
         "OnnxChordRecognizer",
     ),
     "export.taggers": ("ExportedTagger", "LiteRTTagger", "OnnxTagger"),
+    "keys": ("KeySequence", "Keygram"),
     "labels": ("Labels",),
     "models.fitting.backup": ("ResumableBackup",),
+    "models.key_recognizer": ("KeyRecognizer",),
+    "models.key_recognizers.from_chords": ("ChordKeyRecognizer",),
     "models.recognizer": ("ChordRecognizer",),
     "models.tagger": ("MusicTagger",),
+    "models.tracker": ("BeatTracker",),
     "tracks.taggram": ("Taggram",),
     "insight.saliency": ("Saliency", "saliency"),
     "insight.similarity": ("EmbeddingIndex",),
@@ -46,6 +52,9 @@ NAMES = {
 
 def stub() -> str:
     """Return the text of the stub: rooms, then names by module."""
+    start_keras()
+    from keras_musictag.models import registry
+
     names = {module: list(items) for module, items in NAMES.items()}
     for name, model in registry().items():
         module = model.__module__.removeprefix("keras_musictag.")
@@ -56,7 +65,8 @@ def stub() -> str:
     rooms = ",\n    ".join(listed_rooms)
     lines = [f"from . import (\n    {rooms},\n)"]
     for module in sorted(names):
-        items = sorted(names[module])
+        # As isort has it: classes before functions, whatever their case.
+        items = sorted(names[module], key=lambda n: (n[0].islower(), n.lower()))
         line = f"from .{module} import {', '.join(items)}"
         if len(line) > 88:
             line = f"from .{module} import (\n    " + ",\n    ".join(items) + ",\n)"

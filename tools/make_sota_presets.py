@@ -291,12 +291,16 @@ def _costs(sota: Path) -> dict[tuple[str, str], dict[str, str]]:
 def _deviations(model: str, data: str, costs: dict) -> list[dict]:
     trained = costs.get((model, data))
     wide = (model, data) == ("musicnn", "msd")
-    found = trained or costs["musicnn_msd" if wide else model, "random full"]
+    changes = trained or costs["musicnn_msd" if wide else model, "random full"]
     weights = "" if trained else ", random weights"
     rows = [
-        (what, choice, f"{_short(found[mistake])} (largest change of a score{weights})")
+        (
+            what,
+            choice,
+            f"{_short(changes[mistake])} (largest change of a score{weights})",
+        )
         for mistake, (what, choice) in KEPT.items()
-        if mistake in found
+        if mistake in changes
     ]
     cost = COVERAGE.get((model, data))
     rows += [

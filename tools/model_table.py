@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 PAGE = ROOT / "docs" / "models.md"
 SCORES = ("roc_auc", "pr_auc")
+KEY_SCORES = ("weighted", "correct")
+BEAT_SCORES = ("f_measure", "downbeat_f_measure")
 CHORD_SCORES = ("root", "majmin", "sevenths", "tetrads")
 HEAD = """\
 # Models
@@ -41,13 +43,54 @@ songs say little about recordings; `kmt.preset_info(name)["limits"]` says more.
 """
 
 
-def records() -> tuple[list[dict], list[dict]]:
-    """Return the presets of taggers, and those of chord recognisers."""
+BEAT_HEAD = """
+## Beat trackers
+
+Scores are mir_eval's F-measures, on the named tracks.
+
+| preset | class | parameters | data set | beats | downbeats | weights | licence |
+|---|---|---:|---|---:|---:|---|---|
+"""
+
+
+KEY_HEAD = """
+## Key recognisers
+
+Scores are mir_eval's weighted key score and the share of right keys. The key from the
+chords of a chord recogniser (`ChordKeyRecognizer`) needs no weights of its own; see
+[keys](keys.md).
+
+| preset | class | parameters | data set | weighted | correct | weights | licence |
+|---|---|---:|---|---:|---:|---|---|
+"""
+
+
+def records() -> dict[str, list[dict]]:
+    """Return the presets by their task."""
     from keras_musictag.presets import list_presets, preset_info
 
     made = [preset_info(name) for name in list_presets()]
-    chords = [record for record in made if record["task"] == "chords"]
-    return [record for record in made if record not in chords], chords
+    return {
+        task: [record for record in made if record["task"] == task]
+        for task in ("tags", "chords", "beats", "key")
+    }
+
+
+def beat_rows(beats: list[dict], names=BEAT_SCORES) -> list[str]:
+    """Return one Markdown row per preset of a beat tracker or a key recogniser."""
+    from keras_musictag.models import registry
+
+    lines = []
+    for record in beats:
+        model = registry()[record["class_name"]].from_config(record["config"])
+        score = next(iter(record["measured"]), None)
+        cells = [f"`{record['name']}`", f"`{record['class_name']}`"]
+        cells += [f"{model.count_params():,}"]
+        cells += [f"{score['dataset']} ({score['split']})" if score else "not measured"]
+        cells += [f"{score[k]:.3f}" if score else "" for k in names]
+        cells += [place(record), record["license"]]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def chord_rows(chords: list[dict]) -> list[str]:
@@ -116,9 +159,11 @@ def measure(model) -> tuple[str, str, str]:
 
 
 def main() -> None:
-    taggers, chords = records()
-    text = HEAD + "\n".join(rows(taggers)) + "\n"
-    text += CHORD_HEAD + "\n".join(chord_rows(chords)) + "\n"
+    presets = records()
+    text = HEAD + "\n".join(rows(presets["tags"])) + "\n"
+    text += CHORD_HEAD + "\n".join(chord_rows(presets["chords"])) + "\n"
+    text += BEAT_HEAD + "\n".join(beat_rows(presets["beats"])) + "\n"
+    text += KEY_HEAD + "\n".join(beat_rows(presets["key"], KEY_SCORES)) + "\n"
     if "--check" in sys.argv:
         if PAGE.read_text("utf-8") != text:
             raise SystemExit(f"{PAGE.name} is stale: run python tools/model_table.py")

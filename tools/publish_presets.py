@@ -67,14 +67,14 @@ def make(name: str, folder: Path, repo_id: str) -> str:
     made = read_folder(folder)["weights"]
     weights = presets.preset_info(name)["weights"]
     bundled = weights["source"] == "bundled"
-    known = weights if bundled else weights.get("hub")
-    if known and made["sha256"] != known["sha256"]:
+    recorded = weights if bundled else weights.get("hub")
+    if recorded and made["sha256"] != recorded["sha256"]:
         raise PresetError(
             f"The weights of {name} are not those that its preset names.",
-            received=f"{made['sha256']}, expected {known['sha256']}",
+            received=f"{made['sha256']}, expected {recorded['sha256']}",
             advice="Make the preset anew, and see why they differ.",
         )
-    return "" if known else f"; give its preset {made['bytes']} B, {made['sha256']}"
+    return "" if recorded else f"; give its preset {made['bytes']} B, {made['sha256']}"
 
 
 def publish(name: str, args) -> str:

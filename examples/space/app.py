@@ -16,5 +16,8 @@ if __name__ == "__main__":
         port=int(os.environ.get("GRADIO_SERVER_PORT", "7860")),
         max_mb=50,
         max_minutes=10,
+        # Behind the proxy of a Space all visitors have one address.
+        max_visitor_mb=2000,
+        max_total_mb=2000,
         open_browser=False,
     )

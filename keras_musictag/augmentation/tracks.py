@@ -68,10 +68,10 @@ def deformations(
     [d.strength for d in noises]  # ["0.1", "0.4"]
     ```
     """
-    found = [_stretched(factor) for factor in time_stretch]
-    found += [_transposed(steps) for steps in pitch_shift]
-    found += [_compressed(profile) for profile in compression]
-    return found + [_with_noise(share) for share in white_noise]
+    made = [_stretched(factor) for factor in time_stretch]
+    made += [_transposed(steps) for steps in pitch_shift]
+    made += [_compressed(profile) for profile in compression]
+    return made + [_with_noise(share) for share in white_noise]
 
 
 def _stretched(factor):

@@ -1,86 +1,57 @@
 """The command `keras-musictag`: reads arguments, calls the package, prints."""
 
-from typing import Annotated
+import os
+import signal
+import sys
+import threading
 
-import typer
-from typer import Option
-from typer.core import TyperGroup
-
-import keras_musictag
-from keras_musictag.cli.chords import CHORDS_HELP, chords
-from keras_musictag.cli.demo import DEMO_HELP, demo
-from keras_musictag.cli.evaluate import EVALUATE_HELP, evaluate
-from keras_musictag.cli.export import EXPORT_HELP, export
-from keras_musictag.cli.library import LIBRARY_HELP
-from keras_musictag.cli.library import app as library_app
-from keras_musictag.cli.presets import PRESETS_HELP, show_presets
-from keras_musictag.cli.printing import EXPECTED
-from keras_musictag.cli.tag import TAG_HELP, tag
-from keras_musictag.cli.teach import TEACH_HELP, TeachCommand, teach
-from keras_musictag.cli.train import TRAIN_HELP, train
-from keras_musictag.cli.untag import UNTAG_HELP, untag
-
-# Typer joins the lines of a paragraph; only an empty line keeps them apart.
-APP_HELP = """[bold]Examples[/bold]\n
-[cyan]keras-musictag tag --demo[/cyan]  tags a clip that comes along\n
-[cyan]keras-musictag tag song.mp3[/cyan]  tags a file of yours\n
-[cyan]keras-musictag tag --help[/cyan]  has all options, with examples\n
-[cyan]keras-musictag chords song.mp3[/cyan]  names its chords\n
-[cyan]keras-musictag demo[/cyan]  opens a page that shows both\n
-[cyan]keras-musictag library build ~/Music --out lib[/cyan]  a whole collection\n
-[cyan]keras-musictag presets[/cyan]  lists the pretrained models"""
-
-
-class _Commands(TyperGroup):
-    """Shows errors that a user can mend as one message, without a traceback."""
-
-    def invoke(self, ctx):
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            raise  # as in `| head`: Typer ends quietly
-        except EXPECTED as error:
-            typer.echo(f"Error: {error}", err=True)
-            raise typer.Exit(2) from error
-
-
-app = typer.Typer(
-    cls=_Commands,
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    epilog=APP_HELP,
-)
+_STOPPED = 130  # what shells call a command that Ctrl-C has ended
 
 
 def main() -> None:
-    """Run the command line."""
-    app(prog_name="keras-musictag")
+    """Run the command line; Ctrl-C ends it with 130 and without a traceback."""
+    heeded = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    if heeded:  # jobs in the background of scripts do not
+        signal.signal(signal.SIGINT, leave)
+        sys.excepthook, sys.unraisablehook = _uncaught, _ignored
+    from keras_musictag.cli.commands import app
+
+    try:
+        if heeded:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        app(prog_name="keras-musictag")
+    except KeyboardInterrupt:
+        sys.exit(_STOPPED)
+    finally:
+        if heeded:
+            signal.signal(signal.SIGINT, leave)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"keras-musictag {keras_musictag.__version__}")
-        raise typer.Exit
+def __getattr__(name: str):
+    # The commands load late: Ctrl-C must find somebody who knows what to do.
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from keras_musictag.cli.commands import app
+
+    return app
 
 
-_VERSION = Option(
-    "--version", callback=_print_version, is_eager=True, help="Print the version."
-)
+def leave(number=None, frame=None) -> None:
+    """End at once: nothing has begun yet, or all is done."""
+    os._exit(_STOPPED)
 
 
-@app.callback()
-def _root(version: Annotated[bool, _VERSION] = False) -> None:
-    """Tell what is heard in music: genres, moods, instruments, voices, chords."""
+def _uncaught(kind, error, traceback) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        leave()
+    sys.__excepthook__(kind, error, traceback)
 
 
-app.command(epilog=TAG_HELP)(tag)
-app.command(epilog=UNTAG_HELP)(untag)
-app.command(epilog=CHORDS_HELP)(chords)
-app.command(epilog=DEMO_HELP)(demo)
-app.command(epilog=TRAIN_HELP)(train)
-app.command(epilog=EVALUATE_HELP)(evaluate)
-app.command(epilog=TEACH_HELP, cls=TeachCommand)(teach)
-app.command(epilog=EXPORT_HELP)(export)
-app.add_typer(library_app, name="library", epilog=LIBRARY_HELP)
-app.command("presets", epilog=PRESETS_HELP)(show_presets)
+def _ignored(unraisable) -> None:
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+    # It fell into code that cannot raise, and would be lost: once more, soon.
+    again = threading.Timer(0.01, signal.raise_signal, (signal.SIGINT,))
+    again.daemon = True
+    again.start()

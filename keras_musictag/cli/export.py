@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from keras_musictag import environment, errors
+from keras_musictag import errors
 from keras_musictag.cli.printing import silenced
+from keras_musictag.cli.starting import leaving_at_once, start_keras
 from keras_musictag.presets import records
 
 Target = enum.StrEnum("Target", ["tf_saved_model", "onnx", "litert"])
@@ -59,10 +60,17 @@ def export(
     from keras_musictag.export import read_metadata
     from keras_musictag.export.formats import check_target
 
-    records.read_record(preset)  # refuses what there is not
-    check_target(out, format and format.value, float16)
+    # Refuses what there is not.
+    if records.read_record(preset)["task"] in ("beats", "key"):
+        raise errors.ConfigError(
+            "Beat trackers and key recognisers have no deployment formats yet.",
+            received=f"export {preset}",
+            advice="Export a tagger or a chord recogniser.",
+        )
+    with leaving_at_once():  # some formats bring TensorFlow
+        check_target(out, format and format.value, float16)
     with silenced():
-        environment.quiet_tensorflow()
+        start_keras()
         from keras_musictag.models.base import PretrainedModel
 
         model = PretrainedModel.from_pretrained(preset)

@@ -17,9 +17,19 @@ from keras_musictag.cli.arguments import (
     check_folder,
     check_output,
 )
-from keras_musictag.cli.printing import make_console, progress, say, silenced
+from keras_musictag.cli.library_mix import MIX_HELP, mix_path, mixable
+from keras_musictag.cli.library_options import (
+    Folder,
+    IncludeMissing,
+    Order,
+    RelativeTo,
+    TableFormat,
+    Where,
+    cell,
+    plain,
+)
+from keras_musictag.cli.printing import make_console, progress, say, silenced, warned
 
-TableFormat = enum.StrEnum("TableFormat", ["table", "csv", "json"])
 Layout = enum.StrEnum("Layout", ["tsne", "pca"])
 Engine = enum.StrEnum("Engine", ["local", "ray"])
 FileFormat = enum.StrEnum("FileFormat", ["csv", "json", "m3u"])
@@ -32,11 +42,12 @@ it goes on\n
 [cyan]keras-musictag library search lib --where "rock > 0.3"[/cyan]\n
 [cyan]keras-musictag library search lib --like song.mp3[/cyan]\n
 [cyan]keras-musictag library export lib rock.m3u8 --where "rock > 0.3"[/cyan]\n
+[cyan]keras-musictag library path lib first.mp3 last.mp3 --mix[/cyan]  what mixes\n
 [cyan]keras-musictag library map lib --out map.html[/cyan]  to look at"""
 BUILD_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag library build ~/Music --out lib[/cyan]\n
 [cyan]keras-musictag library build songs.csv --out lib --preset musicnn_msd --preset
-vgg_mtt --chords crema --tempo[/cyan]  one decoding for all\n
+vgg_mtt --chords crema --beats beatnet --key skey[/cyan]  one decoding for all\n
 [cyan]keras-musictag library build ~/Music --out lib-1 --shard 1/2[/cyan]  half of it;
 see [cyan]merge[/cyan]\n
 [cyan]keras-musictag library build s3://bucket/music --out lib --engine ray
@@ -49,17 +60,15 @@ SEARCH_HELP = """[bold]Examples[/bold]\n
 [cyan]library search lib --where '"female vocalists" > 0.2' --order "jazz
 desc"[/cyan]  labels with blanks stand in double quotes\n
 [cyan]library search lib --like song.mp3 --where "tempo > 100"[/cyan]\n
-[bold]Columns[/bold]  path, duration, size, mtime, sha256, key, key_correlation,
-key_margin, chords, tempo, and every label; vgg_mtt.rock is the label of that preset."""
+[bold]Columns[/bold]  path, duration, size, mtime, sha256, missing, error, key,
+key_correlation, key_margin, chords, tempo, tempo_confidence, meter, key_confidence,
+key_camelot, key_regions, and every label; vgg_mtt.rock is the label of that preset."""
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", help="Whole collections of music."
 )
-Folder = Annotated[Path, Argument(metavar="LIBRARY", help="Folder of the library.")]
-Where = Annotated[
-    str | None, Option(metavar="SQL", help="Only tracks of which it is so.")
-]
-Order = Annotated[str | None, Option(metavar="SQL", help='Such as "rock desc".')]
+app.command("mixable", epilog=MIX_HELP)(mixable)
+app.command("path", epilog=MIX_HELP)(mix_path)
 
 
 @app.command(epilog=BUILD_HELP)
@@ -83,7 +92,17 @@ def build(
         str | None,
         Option(metavar="PRESET", help="Chords and key too, by crema for example."),
     ] = None,
-    tempo: Annotated[bool, Option("--tempo", help="Tempo too.")] = False,
+    tempo: Annotated[
+        bool, Option("--tempo", help="Tempo too, by librosa; --beats knows it better.")
+    ] = False,
+    beats: Annotated[
+        str | None,
+        Option(metavar="PRESET", help="Tempo and meter, by beatnet for example."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        Option(metavar="PRESET", help="Key and its changes, by skey for example."),
+    ] = None,
     embeddings: Annotated[
         bool, Option(help="Keep embeddings, for search --like.")
     ] = True,
@@ -130,6 +149,8 @@ def build(
                 preset or ("musicnn_msd",),
                 chords,
                 tempo=tempo,
+                beats=beats,
+                key=key,
                 embeddings=embeddings,
                 chunks=chunks,
                 shard=shard,
@@ -178,6 +199,8 @@ def _summary(done: Any) -> str:
         text += f", {done.moved} known by their content"
     if done.failed:
         text += f", {done.failed} failed"
+    if done.missing:
+        text += f", {done.missing} missing"
     if done.audio_seconds and done.seconds:
         pace = done.audio_seconds / done.seconds
         text += f"; {done.rate:.2f} tracks/s, {pace:.0f}x real time"
@@ -198,6 +221,7 @@ def search(
     ] = None,
     format: Annotated[TableFormat, Option(help="How to print.")] = TableFormat.table,
     key_notation: KeyNotationOption = None,
+    include_missing: IncludeMissing = False,
 ) -> None:
     """Find tracks by tags, key, tempo, or by a track that they resemble."""
     from keras_musictag.library import Library
@@ -205,17 +229,26 @@ def search(
 
     library = Library(folder)
     with silenced():
-        found = library.search(where, like, limit, order=order, preset=preset)
-    found = notate_keys(found, key_notation)
+        rows = library.search(
+            where,
+            like,
+            limit,
+            order=order,
+            preset=preset,
+            include_missing=include_missing,
+        )
+    rows = notate_keys(rows, key_notation)
     if format != TableFormat.table:
-        WRITERS[format](found, sys.stdout)
+        WRITERS[format](rows, sys.stdout)
         return
-    make_console(sys.stdout).print(_table(library, found))
+    make_console(sys.stdout).print(_table(library, rows))
 
 
 def _table(library: Any, found: Any) -> Table:
     names = [n for n in ("similarity", "key", "tempo") if n in found.column_names]
-    table = Table("path", *names, "tags", box=None, pad_edge=False)
+    noted = {n for n in ("missing", "error") if any(found.column(n).to_pylist())}
+    notes = ["note"] if noted else []
+    table = Table("path", *names, "tags", *notes, box=None, pad_edge=False)
     table.columns[0].overflow = "fold"
     labels: list[str] = next(iter(library.labels.values()), [])
     labels = [label for label in labels if label in found.column_names]
@@ -223,20 +256,11 @@ def _table(library: Any, found: Any) -> Table:
         scored = [(row[label], label) for label in labels if row[label] is not None]
         best = sorted(scored, reverse=True)[:BEST]
         tags = ", ".join(f"{label} {score:.2f}" for score, label in best)
-        table.add_row(_plain(row["path"]), *(_cell(row[n]) for n in names), tags)
+        cells = [*(cell(row[n]) for n in names), tags]
+        if noted:
+            cells.append("missing" if row["missing"] else row["error"] and "failed now")
+        table.add_row(plain(row["path"]), *cells)
     return table
-
-
-def _plain(text: str) -> Any:
-    from rich.text import Text
-
-    return Text(text)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else f"{value:.3g}"
 
 
 @app.command()
@@ -258,6 +282,8 @@ def export(
     min_score: Annotated[float, Option(help="With --by-tag: at least.")] = 0.1,
     preset: Annotated[str | None, Option(help="With --by-tag: whose labels.")] = None,
     key_notation: KeyNotationOption = None,
+    relative_to: RelativeTo = None,
+    include_missing: IncludeMissing = False,
 ) -> None:
     """Write tracks as CSV or JSON, or as playlists for players."""
     from keras_musictag.library import Library
@@ -272,6 +298,8 @@ def export(
             order=order,
             limit=limit,
             key_notation=key_notation,
+            relative_to=relative_to,
+            include_missing=include_missing,
         )
         typer.echo(f"{count} tracks in {output}.")
         return
@@ -288,6 +316,8 @@ def export(
         limit=limit or 100,
         preset=preset,
         key_notation=key_notation,
+        relative_to=relative_to,
+        include_missing=include_missing,
     )
     typer.echo(f"{len(files)} playlists in {output}.")
 
@@ -305,12 +335,19 @@ def show_map(
     method: Annotated[
         Layout, Option(help="tsne puts alike tracks side by side, pca is quicker.")
     ] = Layout.tsne,
+    include_missing: IncludeMissing = False,
 ) -> None:
     """Write a page with a map of the tracks, to look at offline."""
     from keras_musictag.library import Library
 
     check_output("--out", out)
-    count = Library(folder).map(out, where=where, preset=preset, method=method)
+    count = Library(folder).map(
+        out,
+        where=where,
+        preset=preset,
+        method=method,
+        include_missing=include_missing,
+    )
     typer.echo(f"{count} tracks in {out}.")
 
 
@@ -327,9 +364,18 @@ def merge(
     from keras_musictag import library
 
     check_folder("--out", out)
-    library.merge(folders, out)
+    with warned(lambda text: typer.echo(text, err=True)):
+        library.merge(folders, out)
     tracks = library.Library(out).search().num_rows
     typer.echo(f"{tracks} tracks in {out}.")
+
+
+@app.command()
+def forget(folder: Folder) -> None:
+    """Drop tracks whose files are gone, as the last build has seen it."""
+    from keras_musictag import library
+
+    typer.echo(f"{library.forget(folder)} tracks forgotten.")
 
 
 @app.command("errors")
@@ -341,11 +387,11 @@ def show_errors(
     from keras_musictag.library import Library
     from keras_musictag.library.exporting import WRITERS
 
-    found = Library(folder).errors()
+    failures = Library(folder).errors()
     if format != TableFormat.table:
-        WRITERS[format](found, sys.stdout)
+        WRITERS[format](failures, sys.stdout)
         return
     console = make_console(sys.stdout)
-    for row in found.to_pylist():
+    for row in failures.to_pylist():
         say(console, f"{row['path']} ({row['preset']}): {row['message']}")
-    say(console, f"{found.num_rows} failures.")
+    say(console, f"{failures.num_rows} failures.")

@@ -34,7 +34,7 @@ def show_presets(
         _print_preset(make_console(sys.stdout), records[0])
     else:
         console = make_console(sys.stdout)
-        for task, scores in (("tags", _SCORES), ("chords", _CHORD_SCORES)):
+        for task, scores in _SCORES.items():
             chosen = [r for r in records if r["task"] == task]
             console.print(_preset_table(chosen, scores))
 
@@ -53,8 +53,13 @@ def _preset_table(records: list[dict], scores: dict[str, str]) -> Table:
     return table
 
 
-_CHORD_SCORES = {"majmin": "majmin", "tetrads": "tetrads"}
-_SCORES = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC"}
+# What the list shows of each task.
+_SCORES = {
+    "tags": {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC"},
+    "chords": {"majmin": "majmin", "tetrads": "tetrads"},
+    "beats": {"f_measure": "beats F", "downbeat_f_measure": "downbeats F"},
+    "key": {"weighted": "weighted", "correct": "correct"},
+}
 
 
 def _weights(record: dict) -> str:
@@ -89,6 +94,8 @@ def _print_preset(console: Console, record: dict) -> None:
 def _classes(record: dict) -> list[tuple[str, str]]:
     """The labels of a tagger by group, or the vocabulary of a chord recogniser."""
     config = record["config"]
+    if record["task"] in ("beats", "key"):
+        return []
     if record["task"] == "chords":
         vocabulary = config["vocabulary"]
         if isinstance(vocabulary, dict):

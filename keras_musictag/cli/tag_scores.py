@@ -8,9 +8,10 @@ from pathlib import Path
 import typer
 
 from keras_musictag import data as data_sets
-from keras_musictag import environment, errors
+from keras_musictag import errors
 from keras_musictag.cli.arguments import read_record, read_tracks
 from keras_musictag.cli.printing import ReportFormat, opened, silenced, warned
+from keras_musictag.cli.starting import start_keras
 from keras_musictag.labels import Labels
 from keras_musictag.metrics.predictions import check_predictions_path
 
@@ -50,7 +51,7 @@ def evaluate_tags(
         asked = _part(everything, split)
         train = _part(everything, "train") if baseline else None
         tracks = asked.check_files()
-        environment.quiet_tensorflow()
+        start_keras()
         from keras_musictag.models.tagger import MusicTagger
         from keras_musictag.training.run import judge_tagger
 

@@ -8,9 +8,10 @@ import typer
 from typer import Argument, Option
 from typer.core import TyperCommand
 
-from keras_musictag import audio, environment, errors
+from keras_musictag import audio, errors
 from keras_musictag.cli.files import split_readable
 from keras_musictag.cli.printing import make_console, progress, silenced, warned
+from keras_musictag.cli.starting import start_keras
 
 MANY = ("--yes", "--no", "--pool")  # options that take one value after the other
 ANSWERS = {"y": True, "yes": True, "n": False, "no": False}
@@ -85,13 +86,13 @@ def teach(
         )
     with warned(lambda text: typer.echo(text, err=True)):
         given = [audio.find_files(paths) for paths in (yes, no, pool or [])]
-    found = [split_readable(files) for files in given]
-    files = [[str(path) for path in usable] for usable, _ in found]
-    failed = sum(count for _, count in found)
+    split = [split_readable(files) for files in given]
+    files = [[str(path) for path in usable] for usable, _ in split]
+    failed = sum(count for _, count in split)
     screen = make_console(sys.stdout)
     with silenced() as stderr, progress(screen, False, stderr, 1, False):
         # Here, because they start the backend.
-        environment.quiet_tensorflow()
+        start_keras()
         from keras_musictag.models.tagger import MusicTagger
         from keras_musictag.training.teaching import teach as begin
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from keras_musictag import environment, errors
+from keras_musictag import errors
 from keras_musictag.cli.arguments import (
     check_folder,
     read_config,
@@ -15,6 +15,7 @@ from keras_musictag.cli.arguments import (
     read_tracks,
 )
 from keras_musictag.cli.printing import silenced, warned
+from keras_musictag.cli.starting import start_keras
 from keras_musictag.cli.tag_scores import UnknownTags
 from keras_musictag.data import AudioCache
 
@@ -151,7 +152,7 @@ def train(
                 unknown_tags=unknown_tags,
             )
             tracks = everything.check_files()
-            environment.quiet_tensorflow()
+            start_keras()
             try:
                 lines = _run(
                     tracks,

@@ -166,14 +166,14 @@ class AudioCache:
 
     def _files(self) -> list[tuple[float, int, Path]]:
         """Return `(last used, bytes, file)` of each file of ours on disk."""
-        found = []
+        listed = []
         with os.scandir(self.folder) as entries:
             for entry in entries:
                 if entry.name.endswith((".npy", SUFFIX)):
                     with suppress(OSError):
                         state = entry.stat()
-                        found.append((state.st_mtime, state.st_size, Path(entry.path)))
-        return found
+                        listed.append((state.st_mtime, state.st_size, Path(entry.path)))
+        return listed
 
 
 def _key(track: Track, rate: int) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_musictag.checks import check_choice
+from keras_musictag.checks import check_choice, read_file
 from keras_musictag.chords import formats
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.data.collection import TrackList
@@ -124,10 +124,10 @@ def rwc_popular(
         - Goto et al., "RWC Music Database: popular, classical, and jazz music
           databases", ISMIR 2002.
     """
-    found = chord_folder(folder, annotations, key=_rwc_number, on_missing=on_missing)
+    songs = chord_folder(folder, annotations, key=_rwc_number, on_missing=on_missing)
     tracks = [
         Track(str(_rwc_number(Path(t.path))), t.path, annotation=t.annotation)
-        for t in found
+        for t in songs
     ]
     return TrackList(sorted(tracks, key=lambda t: t.id), name="RWC Popular")
 
@@ -219,9 +219,9 @@ def _pair(folder, songs, other, files, key):
 def _grouped(files, folder, name):
     groups: dict[str, list[Path]] = {}
     for file in files:
-        found = name(file.relative_to(folder))
-        if found is not None:
-            groups.setdefault(found, []).append(file)
+        key = name(file.relative_to(folder))
+        if key is not None:
+            groups.setdefault(key, []).append(file)
     return groups
 
 
@@ -240,7 +240,7 @@ def _rwc_number(path: Path) -> str | None:
 
 def _read_collection(path: Path) -> dict[str, Any]:
     try:
-        record = json.loads(path.read_text("utf-8-sig"))
+        record = json.loads(read_file(path).decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise _malformed(path, "cannot be read as JSON", str(error)) from error
     collection = record.get("collection") if isinstance(record, dict) else None

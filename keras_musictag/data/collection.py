@@ -106,7 +106,7 @@ class TrackList(Sequence):
         pairs = zip(self._tracks, self.tags, strict=True)
         # `replace` takes five times as long, which counts for large data sets.
         return (
-            Track(t.id, t.path, tags, t.split, t.member, t.annotation)
+            Track(t.id, t.path, tags, t.split, t.member, t.annotation, t.beats, t.key)
             for t, tags in pairs
         )
 
@@ -129,11 +129,11 @@ class TrackList(Sequence):
     @property
     def tags(self) -> list[tuple[str, ...]]:
         """Labels of each track that are known to be true."""
-        found: list[list[str]] = [[] for _ in self._tracks]
+        names_by_track: list[list[str]] = [[] for _ in self._tracks]
         if self._targets is not None:
             for row, column in np.argwhere(self._targets > 0).tolist():
-                found[row].append(self._names[column])
-        return [tuple(names) for names in found]
+                names_by_track[row].append(self._names[column])
+        return [tuple(names) for names in names_by_track]
 
     @property
     def targets(self) -> np.ndarray:
@@ -217,8 +217,8 @@ class TrackList(Sequence):
             ConfigError: If no track belongs to one of them.
         """
         wanted = {names} if isinstance(names, str) else set(names)
-        known = {plain_name(name): name for name in self.splits if name is not None}
-        absent = [name for name in sorted(wanted) if plain_name(name) not in known]
+        splits = {plain_name(name): name for name in self.splits if name is not None}
+        absent = [name for name in sorted(wanted) if plain_name(name) not in splits]
         if absent or not wanted:
             there = [f"{name} ({n})" for name, n in self.splits.items() if name]
             raise ConfigError(

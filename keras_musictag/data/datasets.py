@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_musictag.checks import check_choice
+from keras_musictag.checks import check_choice, read_file
 from keras_musictag.data import splits
 from keras_musictag.data.collection import TrackList
 from keras_musictag.data.folders import audio_files, existing_folder
@@ -132,29 +132,29 @@ def mtg_jamendo(
     where = _jamendo_splits(folder, metadata, split)
     labels = splits.labels(f"mtg_jamendo_{subset}")
     column = {label: i for i, label in enumerate(labels)}
-    found: dict[str, tuple[str, str, list[int]]] = {}
+    rows: dict[str, tuple[str, str, list[int]]] = {}
     for upstream, fold in JAMENDO_FOLDS.items():
         file = where / f"{JAMENDO_FILES[subset]}-{upstream}.tsv"
         for place, key, path, tags in _jamendo_rows(file):
             strange = [tag for tag in tags if tag not in column]
-            if strange or key in found:
+            if strange or key in rows:
                 raise LabelError(
                     f"{file.name} is of another release, or damaged.",
                     received=f"{place}, {key}: "
                     + (listed(map(repr, strange)) or "a track listed before"),
                     advice="Take all split files from one copy of the repository.",
                 )
-            found[key] = (path, fold, [column[tag] for tag in tags])
+            rows[key] = (path, fold, [column[tag] for tag in tags])
     name = f"MTG-Jamendo {subset} split {split}"
-    _compare_sizes(found, f"mtg_jamendo/{subset}/{split}", name)
-    paths = [path for path, _, _ in found.values()]
+    _compare_sizes(rows, f"mtg_jamendo/{subset}/{split}", name)
+    paths = [path for path, _, _ in rows.values()]
     paths = _released(_root(folder, paths, "audio", "audio-low"), paths)
     tracks = [
         Track(key, path, split=fold)
-        for (key, (_, fold, _)), path in zip(found.items(), paths, strict=True)
+        for (key, (_, fold, _)), path in zip(rows.items(), paths, strict=True)
     ]
     targets = np.zeros((len(tracks), len(labels)), "float32")
-    for row, (_, _, columns) in enumerate(found.values()):
+    for row, (_, _, columns) in enumerate(rows.values()):
         targets[row, columns] = 1
     return TrackList(tracks, targets, labels, name=name)
 
@@ -193,21 +193,21 @@ def gtzan(folder: str | Path, *, split: str | None = "fault_filtered") -> TrackL
     check_choice(split, (*GTZAN_SPLITS, None), name="split")
     folder = Path(folder).expanduser()
     labels = splits.labels("gtzan")
-    found = _gtzan_files(folder, labels)
+    files = _gtzan_files(folder, labels)
     keys = [(genre, number) for genre in labels for number in range(100)]
     folds: dict[tuple[str, int], str | None] = dict.fromkeys(keys)
     if split == "fault_filtered":
         folds = dict(splits.read_gtzan())
     elif split == "folds":
         folds = {key: str(key[1] % 10) for key in keys}
-    example = next(iter(found.values()))
+    example = next(iter(files.values()))
     nested = example.parent.name in labels
     top = example.parent.parent if nested else example.parent
     tracks = []
     for (genre, number), fold in folds.items():
         key = f"{genre}.{number:05d}"
         place = (top / genre if nested else top) / f"{key}{example.suffix}"
-        tracks.append(Track(key, found.get((genre, number), place), split=fold))
+        tracks.append(Track(key, files.get((genre, number), place), split=fold))
     targets = np.array([[label == genre for label in labels] for genre, _ in folds])
     return TrackList(tracks, targets, labels, name="GTZAN")
 
@@ -279,7 +279,7 @@ def _jamendo_splits(folder: Path, metadata, split: int) -> Path:
 def _jamendo_rows(file: Path):
     """Yield place, id, path and tags; each tag is a column of its own."""
     try:
-        lines = file.read_text("utf-8").splitlines()
+        lines = read_file(file).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise LabelError(
             "A split file of MTG-Jamendo cannot be read.",
@@ -326,15 +326,15 @@ def _released(root: Path, paths) -> list[str]:
 
 
 def _gtzan_files(folder: Path, genres) -> dict[tuple[str, int], Path]:
-    found: dict[tuple[str, int], Path] = {}
+    files: dict[tuple[str, int], Path] = {}
     for file in audio_files(folder):
         match = GTZAN_NAME.fullmatch(file.stem)
         if match and match[1].lower() in genres:
-            found.setdefault((match[1].lower(), int(match[2])), file)
-    if not found:
+            files.setdefault((match[1].lower(), int(match[2])), file)
+    if not files:
         raise AudioError(
             "The folder holds no clips of GTZAN.",
             received=os.fspath(folder),
             advice="Give the folder with files such as blues.00000.wav.",
         )
-    return found
+    return files

@@ -72,8 +72,8 @@ def from_folders(folder: str | Path, *, labels: Iterable[str] | None = None):
             "left out",
             depth=3,
         )
-    known = sorted(set(names)) if labels is None else list(labels)
-    bad = sorted(set(names) - set(known))
+    columns = sorted(set(names)) if labels is None else list(labels)
+    bad = sorted(set(names) - set(columns))
     if bad or not names:
         raise LabelError(
             "The folders are not the classes asked for."
@@ -82,8 +82,8 @@ def from_folders(folder: str | Path, *, labels: Iterable[str] | None = None):
             received=f"{listed(map(repr, bad)) or 'none'} in {os.fspath(folder)}",
             advice="Name the folders as the labels, one folder for each class.",
         )
-    targets = np.array([[label == name for label in known] for name in names])
-    return TrackList(tracks, targets, known, name=folder.name or "data set")
+    targets = np.array([[label == name for label in columns] for name in names])
+    return TrackList(tracks, targets, columns, name=folder.name or "data set")
 
 
 def audio_files(folder: Path) -> list[Path]:

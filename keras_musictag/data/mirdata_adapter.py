@@ -1,5 +1,6 @@
 """Data sets that mirdata knows, as a `TrackList`."""
 
+import dataclasses
 import os
 import warnings
 from collections.abc import Callable, Mapping
@@ -8,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_musictag.beats.sequence import BeatSequence
+from keras_musictag.chords.keys import parse_key
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.data.collection import TrackList
 from keras_musictag.data.track import Track, listed
@@ -38,7 +41,8 @@ def from_mirdata(
             confidences by label, of which those of 0.5 and more are true and those
             that it lacks unknown; `None` or nothing means unknown. By default the
             first there is of `tags`, `instruments`, `instrument`, `genre` and
-            `genres`; tracks that have none of them, but chords, get no labels.
+            `genres`; tracks that have none of them, but chords, beats or a key, get no
+            labels.
         split: Attribute with the name of the split, or a function. By default what
             `dataset.get_track_splits()` has, if anything.
         path: Attribute with the audio file, or a function: some data sets have
@@ -46,8 +50,10 @@ def from_mirdata(
 
     Returns:
         A `TrackList`: ids as in mirdata, labels sorted and spelled as there (GTZAN's
-        `hip-hop`). `track.chords()` gives chords where the data set has them. Tracks
-        for which mirdata lists no audio are named in a warning and left out; missing
+        `hip-hop`). `track.chords()` gives chords where the data set has them,
+        `track.beats` a `beats.BeatSequence` (Ballroom) and `track.key` a key such as
+        `"D:min"` (GiantSteps); `None` where it has none, or no single one. Tracks for
+        which mirdata lists no audio are named in a warning and left out; missing
         files are found by `TrackList.check_files`.
 
     Raises:
@@ -99,8 +105,8 @@ def _read(dataset, name, tags, split, path) -> TrackList:
         )
     if tags is None:
         tags = next((each for each in TAGS if each in dir(sources[0])), None)
-    has_chords = "chords" in dir(sources[0])
-    if tags is None and not has_chords:
+    has_chords, *more = (n in dir(sources[0]) for n in ("chords", "beats", "key"))
+    if tags is None and not has_chords and not any(more):
         raise LabelError(
             f"The tracks of {name} have no tags that are known by name.",
             received=f"attributes {listed(_attributes(sources[0]), 30)}",
@@ -117,8 +123,9 @@ def _read(dataset, name, tags, split, path) -> TrackList:
         key = source.track_id
         part = _value(source, split, "split") if splits is None else splits.get(key)
         chords = _chords(source) if has_chords else None
+        track = Track(str(key), os.fspath(place), (), part or None, None, chords)
         tracks.append(
-            Track(str(key), os.fspath(place), split=part or None, annotation=chords)
+            dataclasses.replace(track, beats=_beats(source), key=_key(source))
         )
         if tags is not None:
             values.append(_parsed(_value(source, tags, "tags"), key))
@@ -160,6 +167,30 @@ def _chords(source) -> ChordSequence | Path | None:
     if chords is None:
         return None
     return ChordSequence(chords.intervals, chords.labels)
+
+
+def _beats(source) -> BeatSequence | None:
+    """The beats of a track; without positions where these are none of a bar."""
+    beats = getattr(source, "beats", None)
+    if beats is None:
+        return None
+    order = np.argsort(beats.times, kind="stable")
+    times = np.asarray(beats.times)[order]
+    positions = getattr(beats, "positions", None)
+    try:
+        places = None if positions is None else np.asarray(positions)[order]
+        return BeatSequence(times, places)
+    except LabelError:
+        return BeatSequence(np.unique(times))
+
+
+def _key(source) -> str | None:
+    """The key of a track; `None` if it is not known, or there are several."""
+    value = getattr(source, "key", None)
+    try:
+        return ":".join(parse_key(value.strip())) if isinstance(value, str) else None
+    except LabelError:
+        return None
 
 
 def _parsed(value, key) -> dict[str, float] | list[str] | None:

@@ -340,8 +340,8 @@ class _Ahead:
         if not self.processes:
             return ThreadPoolExecutor(self.workers, "kmt-reader")
         # A fork of a process in which TensorFlow or JAX runs threads may hang.
-        known = multiprocessing.get_all_start_methods()
-        method = "forkserver" if "forkserver" in known else "spawn"
+        methods = multiprocessing.get_all_start_methods()
+        method = "forkserver" if "forkserver" in methods else "spawn"
         context = multiprocessing.get_context(method)
         return ProcessPoolExecutor(
             self.workers, context, reading.start_process, (self.reader,)

@@ -1,6 +1,7 @@
 """Everybody's own data: tables of paths and tags, and a folder for each class."""
 
 import csv
+import io
 import math
 import os
 import warnings
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_musictag.checks import check_choice
+from keras_musictag.checks import check_choice, open_file
 from keras_musictag.data.collection import TrackList
 from keras_musictag.data.track import Track, listed, warn_of
 from keras_musictag.errors import AudioWarning, LabelError
@@ -90,14 +91,14 @@ def from_csv(
         try:
             track = _track(row, folder, path, split, id)
             if isinstance(tags, str):
-                found: Any = _split_tags(row[tags], separator)
+                values: Any = _split_tags(row[tags], separator)
             else:
-                found = [_number(row[column], column) for column in tags]
+                values = [_number(row[column], column) for column in tags]
             _refuse_repeated(track, place, seen)
         except ValueError as error:
             problems.append(f"{place}: {error}")
         else:
-            parsed.append((place, track, found))
+            parsed.append((place, track, values))
     _report(problems, len(rows), name, bad_rows)
     if not parsed:
         raise LabelError(
@@ -108,10 +109,10 @@ def from_csv(
     if isinstance(tags, str):
         cells = [row[tags] for _, row in rows]
         _hint_separator(cells, separator, name)
-        targets, known = _targets(parsed, labels, unknown_tags, name)
+        targets, columns = _targets(parsed, labels, unknown_tags, name)
     else:
-        targets, known = np.array([found for *_, found in parsed]), tags
-    tracks = TrackList([t for _, t, _ in parsed], targets, known, name=name)
+        targets, columns = np.array([values for *_, values in parsed]), tags
+    tracks = TrackList([t for _, t, _ in parsed], targets, columns, name=name)
     if labels is None or isinstance(tags, str):
         return tracks
     return tracks.with_labels(labels)
@@ -167,7 +168,10 @@ def read_lines(file: Path, delimiter: str | None = None):
     if delimiter is None:
         delimiter = "\t" if file.suffix.lower() in (".tsv", ".txt") else ","
     try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
+        with (
+            open_file(file) as opened,
+            io.TextIOWrapper(opened, "utf-8-sig", newline="") as text,
+        ):
             reader = csv.reader(text, delimiter=delimiter)
             header = next(reader, [])
             return header, [(f"line {reader.line_num}", row) for row in reader if row]
@@ -270,15 +274,15 @@ def _hint_separator(cells, separator, name) -> None:
 
 def _targets(parsed, labels, unknown_tags, name):
     """Turn tags to targets; unknown tags and rows without a tag are reported."""
-    found = {tag for *_, tags in parsed for tag in tags or ()}
-    if not found:
+    tags_there = {tag for *_, tags in parsed for tag in tags or ()}
+    if not tags_there:
         raise LabelError(
             f"No row of {name} has a tag.",
             received=f"{len(parsed)} rows",
             advice="Check the column of the tags and what separates them.",
         )
-    known = sorted(found) if labels is None else list(labels)
-    column = {label: i for i, label in enumerate(known)}
+    names = sorted(tags_there) if labels is None else list(labels)
+    column = {label: i for i, label in enumerate(names)}
     strange = [
         f"{place}: {listed(repr(tag) for tag in tags if tag not in column)}"
         for place, _, tags in parsed
@@ -294,14 +298,14 @@ def _targets(parsed, labels, unknown_tags, name):
                 'unknown_tags="drop".',
             )
         warn_of(problem, listed(strange), "taken off their tracks")
-    targets = np.zeros((len(parsed), len(known)), "float32")
+    targets = np.zeros((len(parsed), len(names)), "float32")
     for row, (_, _, tags) in enumerate(parsed):
         if tags is None:
             targets[row] = np.nan
         else:
             targets[row, [column[tag] for tag in tags if tag in column]] = 1
-    _mention_negatives(parsed, targets, known, name)
-    return targets, known
+    _mention_negatives(parsed, targets, names, name)
+    return targets, names
 
 
 def _mention_negatives(parsed, targets, known, name) -> None:

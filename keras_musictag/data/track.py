@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_musictag import audio
 from keras_musictag.audio.arrays import check_sample_rate
+from keras_musictag.beats.sequence import BeatSequence
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.errors import AudioError, AudioWarning, LabelError
 
@@ -45,6 +46,8 @@ class Track:
         split: Part of the data, such as `"train"`; `None` for none.
         member: Name of the track inside an HDF5 file; `None` for an audio file.
         annotation: Chords: a `.lab` or JAMS file, or a `ChordSequence`.
+        beats: A `beats.BeatSequence` that is known to be right; `None` if none is.
+        key: The right key, as `"Bb:maj"`; `None` if it is not known.
 
     Example:
 
@@ -62,6 +65,8 @@ class Track:
     split: str | None = None
     member: str | None = None
     annotation: Path | ChordSequence | None = None
+    beats: BeatSequence | None = None
+    key: str | None = None
 
     def load(self, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
         """Load the audio, as `keras_musictag.audio.load` does.

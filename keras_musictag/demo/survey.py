@@ -8,7 +8,6 @@ import numpy as np
 from keras_musictag.audio.files import native_blocks
 from keras_musictag.errors import AudioError, AudioWarning
 
-SILENCE = 1e-4  # -80 dB
 STEPS_PER_SECOND = 50
 POINTS = 1200  # of the waveform: no screen shows more
 
@@ -39,7 +38,7 @@ def survey(path: str, max_minutes: float) -> Survey:
         The `Survey`.
 
     Raises:
-        AudioError: If it is no audio, silent, or too long.
+        AudioError: If it is no audio, or too long.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", AudioWarning)
@@ -57,12 +56,6 @@ def survey(path: str, max_minutes: float) -> Survey:
     if len(rest):
         found.append(rest.max(keepdims=True))
     peaks = np.concatenate(found)
-    if peaks.max() < SILENCE:
-        raise AudioError(
-            "The recording is silent.",
-            received=f"{path}, no sample above {SILENCE}",
-            advice="There is nothing to tag in it: try another one.",
-        )
     cut_short = any(issubclass(item.category, AudioWarning) for item in caught)
     notice = "The file is cut short or damaged; this is what could be read of it."
     return Survey(samples / rate, _fewer(peaks), notice if cut_short else "")

@@ -5,8 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from keras_musictag.beats import BeatSequence
+from keras_musictag.beats.bars import bar_numbers
 from keras_musictag.chords import harte, keys
 from keras_musictag.chords.sequence import ChordSequence
+from keras_musictag.keys import KeySequence
 from keras_musictag.tracks.taggram import Taggram
 
 ROWS = 14  # tags in the heat map
@@ -41,10 +44,12 @@ def heat_map(taggram: Taggram) -> dict[str, Any]:
     }
 
 
-def chord_lane(chords: ChordSequence) -> list[dict[str, Any]]:
-    """Return the chords as musicians write them, in the key's accidentals."""
+def chord_lane(
+    chords: ChordSequence, regions: KeySequence | None
+) -> list[dict[str, Any]]:
+    """Return the chords as musicians write them, in the accidentals of their keys."""
     lane = []
-    for segment in chords.spelled().merged():
+    for segment in chords.spelled(regions).merged():
         chord = harte.parse(segment.label)
         lane.append(
             {
@@ -56,3 +61,29 @@ def chord_lane(chords: ChordSequence) -> list[dict[str, Any]]:
             }
         )
     return lane
+
+
+def key_lane(regions: KeySequence) -> list[dict[str, Any]]:
+    """Return the keys, with the names that musicians and disc jockeys give them."""
+    return [
+        {
+            "start": round(region.start, 3),
+            "end": round(region.end, 3),
+            "name": region.shown(),
+            "about": f"{region.key.name} ({region.key.camelot})",
+            "root": region.number % 12,
+            "minor": region.key.mode == "min",
+        }
+        for region in regions
+    ]
+
+
+def beat_marks(beats: BeatSequence) -> list[list[float]]:
+    """Return time, position in the bar and number of the bar of each beat.
+
+    Both numbers are 0 where bars are not known, the last one before the first bar.
+    """
+    return [
+        [round(beat.time, 3), beat.position or 0, int(bar)]
+        for beat, bar in zip(beats, bar_numbers(beats), strict=True)
+    ]

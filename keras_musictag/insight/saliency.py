@@ -174,8 +174,8 @@ def saliency(
         filled = [chunk.samples for chunk in part]
         filled += [part[0].samples] * (size - len(part))
         inputs = view.inputs(np.stack(filled))
-        found = ops.convert_to_numpy(score(ops.convert_to_tensor(inputs)))
-        scores.extend(found[: len(part)])
+        batch_scores = ops.convert_to_numpy(score(ops.convert_to_tensor(inputs)))
+        scores.extend(batch_scores[: len(part)])
         slopes = np.mean([slope(x) for x in around(inputs, view.silence)], axis=0)
         values, levels = view.over_frequency(slopes, inputs)
         track.add([chunk.start for chunk in part], values, levels)
@@ -205,8 +205,8 @@ def gradient(function):
         def differentiate(x):
             x = ops.convert_to_tensor(x).detach().clone().requires_grad_(True)
             with torch.enable_grad():
-                (found,) = torch.autograd.grad(function(x).sum(), x)
-            return found.cpu().numpy()
+                (gradient,) = torch.autograd.grad(function(x).sum(), x)
+            return gradient.cpu().numpy()
 
         return differentiate
     import tensorflow as tf

@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from keras_musictag.audio.arrays import is_array
-from keras_musictag.checks import check_choice, check_positive_int
+from keras_musictag.checks import check_choice, check_positive_int, open_file
 from keras_musictag.errors import (
     AudioError,
     ConfigError,
@@ -144,18 +144,18 @@ class EmbeddingIndex:
                 received=f"{len(names)} ids for {len(tracks)} tracks",
                 advice="Give both in the same order.",
             )
-        found, failed = _embed_each(
+        embedded, failed = _embed_each(
             tagger, tracks, sample_rate, layer=layer, batch_size=batch_size
         )
-        if not found:
+        if not embedded:
             raise AudioError(
                 "No track can be read.",
                 received=f"{len(tracks)} tracks"
                 + "".join(f"; {names[i]}: {why}" for i, why in [*failed.items()][:1]),
                 advice="Check the paths.",
             )
-        kept = [names[i] for i in found]
-        rows = np.stack(list(found.values()))
+        kept = [names[i] for i in embedded]
+        rows = np.stack(list(embedded.values()))
         index = cls(rows, kept, tagger=tagger, layer=layer, engine=engine)
         index.failed = {names[i]: why for i, why in failed.items()}
         return index
@@ -192,8 +192,8 @@ class EmbeddingIndex:
         else:
             rows = self._heard(source, sample_rate)
         places, values = self._search(_of_length_one(rows), min(k, len(self)))
-        found = [self._named(*pair) for pair in zip(places, values, strict=True)]
-        return found[0] if single else found
+        neighbours = [self._named(*pair) for pair in zip(places, values, strict=True)]
+        return neighbours[0] if single else neighbours
 
     def similar_to(self, name, k: int = 10) -> list[tuple[str, float]]:
         """Find what is most similar to a track of the collection, itself left out.
@@ -271,7 +271,7 @@ class EmbeddingIndex:
         path = Path(path)
         _check_ending(path)
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with open_file(path) as file, np.load(file, allow_pickle=False) as arrays:
                 embeddings, ids = arrays["embeddings"], arrays["ids"].tolist()
                 description = json.loads(str(arrays["description"]))
                 layer, model = description["layer"], description["model"]
@@ -316,7 +316,7 @@ class EmbeddingIndex:
 
 def _embed_each(tagger, tracks, sample_rate, **options):
     """Embeddings by place, and what is wrong with the other tracks by place."""
-    found, failed = {}, {}
+    embedded, failed = {}, {}
     heard = tagger.embed(tracks, sample_rate, **options) if len(tracks) > 1 else [None]
     for place, row in enumerate(heard):
         try:
@@ -329,8 +329,8 @@ def _embed_each(tagger, tracks, sample_rate, **options):
         except TRACK_ERRORS as error:
             failed[place] = str(error)
         else:
-            found[place] = row
-    return found, failed
+            embedded[place] = row
+    return embedded, failed
 
 
 def _check_ending(path: Path) -> None:

@@ -159,6 +159,8 @@ def _within_one(points: np.ndarray) -> np.ndarray:
 
 def _address(file) -> str:
     path = Path(os.fspath(file))
+    if "://" in str(file):
+        return str(file)
     return path.as_uri() if path.is_absolute() else quote(path.as_posix())
 
 

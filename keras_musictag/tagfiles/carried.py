@@ -89,12 +89,12 @@ def other_tags(path: str, file: Any) -> dict[str, list[str]]:
     kind = type(file).__name__
     if kind in ("WAVE", "AIFF"):
         return _from_chunks(path)
-    found: dict[str, list[str]] = {}
+    tags: dict[str, list[str]] = {}
     if kind in ("MP3", "TrueAudio"):
-        found = _from_ape(path)
+        tags = _from_ape(path)
     if kind in ("MP3", "TrueAudio", "FLAC", "WavPack", "MonkeysAudio"):
-        found = {**_from_id3(path), **found}
-    return found
+        tags = {**_from_id3(path), **tags}
+    return tags
 
 
 def add_frames(tags: Any, path: str, file: Any) -> None:
@@ -126,7 +126,7 @@ def add_frames(tags: Any, path: str, file: Any) -> None:
 
 
 def _from_chunks(path: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    tags: dict[str, list[str]] = {}
     with (
         open(path, "rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
@@ -145,8 +145,8 @@ def _from_chunks(path: str) -> dict[str, list[str]]:
                 ]
     for name, text in texts:
         if value := _text(text):
-            found.setdefault(name, []).append(value)
-    return found
+            tags.setdefault(name, []).append(value)
+    return tags
 
 
 def _text(data: bytes) -> str:
@@ -168,13 +168,13 @@ def read_ape(path: str) -> Any:
 
 
 def _from_ape(path: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    tags: dict[str, list[str]] = {}
     for name, value in read_ape(path).items():
         if value.kind == 0:
             name = name.upper()
             texts = [text for text in value if text]
-            found.setdefault(_FROM_APE.get(name, name), []).extend(texts)
-    return {name: list(dict.fromkeys(values)) for name, values in found.items()}
+            tags.setdefault(_FROM_APE.get(name, name), []).extend(texts)
+    return {name: list(dict.fromkeys(values)) for name, values in tags.items()}
 
 
 def _from_id3(path: str) -> dict[str, list[str]]:
@@ -184,7 +184,7 @@ def _from_id3(path: str) -> dict[str, list[str]]:
         tags = id3.ID3(path)
     except id3.error:
         return {}
-    found: dict[str, list[str]] = {}
+    tags_by_name: dict[str, list[str]] = {}
     for frame in tags.values():
         name = _NAMES.get(frame.FrameID) or {
             "TXXX": getattr(frame, "desc", "").upper(),
@@ -193,11 +193,11 @@ def _from_id3(path: str) -> dict[str, list[str]]:
         }.get(frame.FrameID)
         if name and name.isascii() and "=" not in name:
             text = frame.text if isinstance(frame.text, list) else [frame.text]
-            found.setdefault(name, []).extend(str(value) for value in text)
+            tags_by_name.setdefault(name, []).extend(str(value) for value in text)
     genre = tags.get("TCON")
     if genre is not None:
-        found["GENRE"] = list(genre.genres)  # numbers of old tags have names
-    return found
+        tags_by_name["GENRE"] = list(genre.genres)  # numbers of old tags have names
+    return tags_by_name
 
 
 def last_id3v1(path: str) -> bytes:

@@ -9,13 +9,15 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
-from keras_musictag.checks import check_positive_int, did_you_mean
+from keras_musictag.checks import check_positive_int, did_you_mean, read_file
 from keras_musictag.chords import Key
 from keras_musictag.errors import ConfigError
 from keras_musictag.labels import NO_GROUP, Labels
 from keras_musictag.tracks.taggram import Taggram
 
 OWN = "KMT_"  # our own fields begin with it
+PRESET = OWN + "PRESET"  # the model whose scores they are
+EXACT_TEMPO = OWN + "TEMPO"  # players read whole numbers only
 STANDARD = ("genre", "mood", "key", "tempo")  # fields that players show
 # What a Vorbis comment may be called; the other formats are less strict.
 _FIELD_NAME = re.compile(r"[ -<>-}]{1,60}\Z")
@@ -88,7 +90,7 @@ class FieldMap:
             ConfigError: If it cannot be read, or holds anything else.
         """
         try:
-            values = tomllib.loads(Path(path).expanduser().read_text("utf-8"))
+            values = tomllib.loads(read_file(Path(path).expanduser()).decode("utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise ConfigError(
                 "The map of fields cannot be read.",
@@ -183,7 +185,7 @@ def score_fields(labels: Iterable[str]) -> dict[str, str]:
     ```
     """
     names: dict[str, str] = {}
-    taken = {OWN + "PRESET", OWN + "UNDO"}
+    taken = {PRESET, EXACT_TEMPO, OWN + "UNDO"}
     for label in labels:
         plain = unicodedata.normalize("NFKD", label)
         plain = plain.encode("ascii", "ignore").decode().upper()
@@ -219,8 +221,9 @@ def choose_fields(
 
     Returns:
         For each field its values: `genre`, `mood`, `key`, `tempo` as a whole number,
-        other fields of the map, and the score of each label as a decimal number in
-        `KMT_MELLOW` and the like. Fields without a value are left out.
+        with the exact one in `KMT_TEMPO`, other fields of the map, and the score of
+        each label as a decimal number in `KMT_MELLOW` and the like. Fields without a
+        value are left out.
 
     Raises:
         ConfigError: If the map does not fit the model, or there is no such notation.
@@ -234,7 +237,7 @@ def choose_fields(
     song = kmt.audio.demo_path()
     taggram = kmt.MusicTagger.from_pretrained().taggram(song)
     fields = kmt.tagfiles.choose_fields(taggram, tempo=92.3)
-    fields["genre"], fields["tempo"], fields["KMT_MELLOW"]
+    fields["genre"], fields["tempo"], fields["KMT_TEMPO"], fields["KMT_MELLOW"]
     ```
     """
     mapping = mapping or FieldMap()
@@ -253,9 +256,10 @@ def choose_fields(
         chosen["key"] = [key.notated(key_notation)]
     if tempo is not None and round(tempo) > 0:
         chosen["tempo"] = [str(round(tempo))]
+        chosen[EXACT_TEMPO] = [f"{tempo:.2f}"]
     own = score_fields(taggram.labels)
     for label, score in zip(taggram.labels, taggram.aggregate(), strict=True):
         chosen[own[label]] = [f"{score:.4f}"]
     if preset is not None:
-        chosen[OWN + "PRESET"] = [preset]
+        chosen[PRESET] = [preset]
     return chosen

@@ -43,6 +43,29 @@ def open_tags(path: str, like: "Tags | None" = None) -> "Tags":
         MissingExtraError: If mutagen is not installed.
     """
     mutagen = import_extra("mutagen", "files", "Tags in files")
+    views = _views()
+    _check_lengths(path)
+    try:
+        file = type(like.file)(path) if like else mutagen.File(path, list(views))
+        view = views.get(type(file))
+        if view is not None:
+            return view(path, file)
+    except (mutagen.MutagenError, *_DAMAGE) as error:
+        raise AudioError(
+            "The tags of the file cannot be read.",
+            received=f"{path} ({error or type(error).__name__})",
+            advice="Check that it plays, and copy it again if it does not.",
+        ) from error
+    raise AudioError(
+        "Files of this format hold no tags that can be written.",
+        received=path,
+        advice="MP3, WAV, AIFF, FLAC, OGG, Opus, M4A, WMA, WavPack, Monkey's Audio, "
+        "TTA and DSF files do; convert it.",
+    )
+
+
+def _views() -> dict[type, type["Tags"]]:
+    """Return how the tags of each kind of file are seen, by mutagen's class for it."""
     from mutagen import (
         aiff,
         asf,
@@ -62,7 +85,7 @@ def open_tags(path: str, like: "Tags | None" = None) -> "Tags":
 
     from keras_musictag.tagfiles import id3_tags, named_tags
 
-    views: dict[type, type[Tags]] = {
+    return {
         **dict.fromkeys(
             (mp3.MP3, wave.WAVE, aiff.AIFF, trueaudio.TrueAudio, dsf.DSF),
             id3_tags.ID3Tags,
@@ -83,24 +106,6 @@ def open_tags(path: str, like: "Tags | None" = None) -> "Tags":
         asf.ASF: named_tags.ASFTags,
         mp4.MP4: named_tags.MP4Tags,
     }
-    _check_lengths(path)
-    try:
-        file = type(like.file)(path) if like else mutagen.File(path, list(views))
-        view = views.get(type(file))
-        if view is not None:
-            return view(path, file)
-    except (mutagen.MutagenError, *_DAMAGE) as error:
-        raise AudioError(
-            "The tags of the file cannot be read.",
-            received=f"{path} ({error or type(error).__name__})",
-            advice="Check that it plays, and copy it again if it does not.",
-        ) from error
-    raise AudioError(
-        "Files of this format hold no tags that can be written.",
-        received=path,
-        advice="MP3, WAV, AIFF, FLAC, OGG, Opus, M4A, WMA, WavPack, Monkey's Audio, "
-        "TTA and DSF files do; convert it.",
-    )
 
 
 def _check_lengths(path: str) -> None:

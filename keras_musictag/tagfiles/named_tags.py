@@ -32,7 +32,7 @@ class NamedTags(Tags):
 
     def get(self, field):
         values = (self._texts(self.tags[name]) for name in self._stored(field))
-        return next((found for found in values if any(found)), [])
+        return next((filled for filled in values if any(filled)), [])
 
     def _texts(self, values: Any) -> list[str]:
         return [str(value) for value in values]
@@ -124,8 +124,8 @@ class MP4Tags(NamedTags):
 
     def fields(self, prefix):
         names = [name for name in self._all_names() if name.startswith(_FREEFORM)]
-        found = {name[len(_FREEFORM) :].upper() for name in names}
-        return sorted(name for name in found if name.startswith(prefix))
+        fields = {name[len(_FREEFORM) :].upper() for name in names}
+        return sorted(name for name in fields if name.startswith(prefix))
 
     def _texts(self, values):
         return [

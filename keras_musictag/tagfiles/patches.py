@@ -123,12 +123,12 @@ def is_sealed(path: str, digest: str) -> bool:
 
 def _positions(data, text: str) -> list[tuple[int, str]]:
     """Where a text stands, and how it is encoded there."""
-    found = []
+    positions = []
     for encoding in ("ascii", "utf-16-le"):  # WMA has the latter
         start = -1
         while (start := data.find(text.encode(encoding), start + 1)) >= 0:
-            found.append((start, encoding))
-    return found
+            positions.append((start, encoding))
+    return positions
 
 
 def _put(data, position: tuple[int, str], text: str) -> None:

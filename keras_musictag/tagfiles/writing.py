@@ -14,7 +14,7 @@ from pathlib import Path
 
 from keras_musictag.audio.inputs import check_source
 from keras_musictag.errors import AudioError, ConfigError
-from keras_musictag.replacing import sync
+from keras_musictag.replacing import exchange, locked, sync
 from keras_musictag.tagfiles import patches
 from keras_musictag.tagfiles.fields import OWN, STANDARD, check_field
 from keras_musictag.tagfiles.formats import Tags, open_tags
@@ -24,6 +24,8 @@ from keras_musictag.tagfiles.sound_check import same_sound
 # Stand in the journal until it is known. A piece of a patch that ends beside them may
 # take one of them for its own; then the next is tried.
 _FILLERS = "~^|{}"
+_IDENTITY = ("st_ino", "st_size", "st_mtime_ns")
+_TICK_NS = 20_000_000  # within which two writes may leave a file with the same time
 _LEFT_OVER = 3600.0  # seconds after which a working copy belongs to nobody
 
 
@@ -125,11 +127,12 @@ def write(
     ```
     """
     wanted = {check_field(name): _texts(name, vals) for name, vals in fields.items()}
-    target, tags = _open(path)
-    changes = _changes(tags, wanted, overwrite)
-    if not dry_run and any(not change.kept for change in changes):
-        journal = _noted(Journal.of(tags), changes)
-        _replace(target, functools.partial(_write_copy, target, changes, journal))
+    with _opened(path, dry_run) as (target, tags, before):
+        changes = _changes(tags, wanted, overwrite)
+        if not dry_run and any(not change.kept for change in changes):
+            journal = _noted(Journal.of(tags), changes)
+            make = functools.partial(_write_copy, target, changes, journal)
+            _replace(target, before, make)
     return changes
 
 
@@ -159,21 +162,21 @@ def undo(path, *, dry_run: bool = False) -> list[FieldChange]:
     kmt.tagfiles.undo("song.mp3", dry_run=True)
     ```
     """
-    target, tags = _open(path)
-    journal = Journal.of(tags)
-    changes = []
-    for field, (earlier, written) in journal.fields.items():
-        now = tuple(tags.get(field))
-        if now != earlier:
-            changes.append(FieldChange(field, now, earlier, kept=now != written))
-    own = tags.fields(OWN)
-    changes += [FieldChange(name, tuple(tags.get(name)), ()) for name in own]
-    if own and not dry_run:
-        if _is_as_left(target, journal):
-            make = functools.partial(patches.apply_patch, target, journal.patch)
-        else:
-            make = functools.partial(_save_changes, target, changes, "")
-        _replace(target, make)
+    with _opened(path, dry_run) as (target, tags, before):
+        journal = Journal.of(tags)
+        changes = []
+        for field, (earlier, written) in journal.fields.items():
+            now = tuple(tags.get(field))
+            if now != earlier:
+                changes.append(FieldChange(field, now, earlier, kept=now != written))
+        own = tags.fields(OWN)
+        changes += [FieldChange(name, tuple(tags.get(name)), ()) for name in own]
+        if own and not dry_run:
+            if _is_as_left(target, journal):
+                make = functools.partial(patches.apply_patch, target, journal.patch)
+            else:
+                make = functools.partial(_save_changes, target, changes, "")
+            _replace(target, before, make)
     return [change for change in changes if change.field != UNDO]
 
 
@@ -230,8 +233,12 @@ def _noted(journal: Journal, changes: list[FieldChange]) -> Journal:
 # === The file ===
 
 
-def _open(path) -> tuple[str, Tags]:
-    """Check a path; give the file that it leads to, and its tags."""
+@contextlib.contextmanager
+def _opened(path, dry_run: bool) -> Iterator[tuple[str, Tags, os.stat_result]]:
+    """Check a path; give the file that it leads to, its tags, and its state before.
+
+    Nobody else who asks for the file's lock writes it meanwhile.
+    """
     _, target = check_source(path)
     if not isinstance(target, str):
         raise AudioError(
@@ -240,13 +247,37 @@ def _open(path) -> tuple[str, Tags]:
             advice="Pass the path of an audio file.",
         )
     target = os.path.realpath(target)
-    return target, open_tags(target)
+    with contextlib.ExitStack() as held:
+        try:
+            if not dry_run:
+                held.enter_context(locked(target))
+            before = os.stat(target) if dry_run else _settled(target)
+        except OSError as error:
+            raise _unwritable(target, error) from error
+        yield target, open_tags(target), before
 
 
-def _replace(target: str, make: Callable[[str], None]) -> None:
+def _settled(target: str) -> os.stat_result:
+    """Return a file's state as soon as another write would give it another time."""
+    for _ in range(5):
+        state = os.stat(target)
+        if not 0 <= time.time_ns() - state.st_mtime_ns < _TICK_NS:
+            break
+        time.sleep(_TICK_NS / 1e9)
+    return state
+
+
+def _unwritable(target: str, error: Exception) -> AudioError:
+    return AudioError(
+        "The tags cannot be written; the file is as it was.",
+        received=f"{target} ({getattr(error, 'strerror', None) or error})",
+        advice="Check that the file and its folder may be written, and the space.",
+    )
+
+
+def _replace(target: str, before: os.stat_result, make: Callable[[str], None]) -> None:
     """Put a copy in the place of a file, if it holds the same sound."""
     try:
-        before = os.stat(target)
         if not before.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
             raise PermissionError("it is write-protected")
         with _beside(target) as copy:
@@ -258,17 +289,39 @@ def _replace(target: str, make: Callable[[str], None]) -> None:
             with contextlib.suppress(OSError, AttributeError):
                 os.chown(copy, before.st_uid, before.st_gid)
             sync(copy)
-            now = os.stat(target)
-            if (now.st_mtime_ns, now.st_size) != (before.st_mtime_ns, before.st_size):
-                raise OSError("another program changed it meanwhile")
-            os.replace(copy, target)
-            sync(os.path.dirname(target))
+            with locked(copy):  # so that the next one waits until it was looked at
+                _take_place(copy, target, before)
     except (OSError, ValueError) as error:
-        raise AudioError(
-            "The tags cannot be written; the file is as it was.",
-            received=f"{target} ({getattr(error, 'strerror', None) or error})",
-            advice="Check that the file and its folder may be written, and the space.",
-        ) from error
+        raise _unwritable(target, error) from error
+
+
+def _take_place(copy: str, target: str, before: os.stat_result) -> None:
+    """Put a copy in the place of a file, unless another program has written it.
+
+    Where the system can exchange two files, what was in the place is looked at when it
+    is out of it: nothing can come between. Then it lies where the copy was.
+    """
+    _check_unchanged(target, before)
+    ours = os.stat(copy)
+    folder = os.path.dirname(target)
+    if not exchange(copy, target):
+        os.replace(copy, target)
+        sync(folder)
+        return
+    try:
+        sync(folder)  # a write that was under way is over by then
+        _check_unchanged(copy, before)
+    except OSError:
+        exchange(copy, target)
+        if not os.path.samestat(os.stat(copy), ours):
+            exchange(copy, target)  # it was written yet again: the newest stays
+        raise
+
+
+def _check_unchanged(path: str, before: os.stat_result) -> None:
+    now = os.stat(path)
+    if any(getattr(now, name) != getattr(before, name) for name in _IDENTITY):
+        raise OSError("another program changed it meanwhile")
 
 
 def _write_copy(

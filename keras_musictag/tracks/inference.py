@@ -21,12 +21,14 @@ class Chunk(NamedTuple):
 
     `start` is its first core sample, counted in the track; `samples` has shape
     `(chunk_samples,)`. `span` says which of the samples lie within the track, first
-    and end, where a network wants to know; else `None`.
+    and end, where a network wants to know; else `None`. `tuning` is that of the track,
+    in semitones above A4 = 440 Hz, where a network follows it.
     """
 
     start: int
     samples: np.ndarray
     span: tuple[int, int] | None = None
+    tuning: float = 0.0
 
 
 class Item(NamedTuple):

@@ -1,5 +1,6 @@
 """What users hand over as music: paths, open files, arrays, lists of these."""
 
+import io
 import os
 import warnings
 from collections.abc import Generator, Iterable, Iterator
@@ -19,6 +20,15 @@ ON_ERROR = ("warn", "raise")
 def is_file(x) -> bool:
     """Whether `x` is a path or an open file."""
     return isinstance(x, (str, os.PathLike)) or hasattr(x, "read")
+
+
+def rereadable(track):
+    """Return a track that can be decoded again; a file that cannot seek is read."""
+    seekable = getattr(track, "seekable", lambda: True)
+    try:
+        return track if seekable() else io.BytesIO(track.read())
+    except (OSError, TypeError, ValueError):
+        return track  # who decodes it says what is wrong
 
 
 def are_tracks(x) -> bool:
@@ -126,6 +136,35 @@ def cut_with_span(blocks: Counted, plan: audio.ChunkPlan) -> Iterator[Chunk]:
         first = start - plan.context
         span = np.clip([-first, blocks.samples - first], 0, len(samples))
         yield Chunk(start, samples, (int(span[0]), int(span[1])))
+
+
+def mirrored(blocks: Iterable[np.ndarray], reach: int) -> Iterator[np.ndarray]:
+    """Mirror a track at its ends, as `np.pad` does.
+
+    Args:
+        blocks: float32 arrays `(n,)`, in order.
+        reach: By how many samples; none for 0.
+
+    Yields:
+        The blocks, cut anew, with what is mirrored before and after them.
+    """
+    if not reach:
+        yield from blocks
+        return
+    held = np.zeros(0, "float32")
+    begun = False
+    for block in blocks:
+        held = np.concatenate([held, block])
+        if len(held) <= 2 * reach:
+            continue
+        if not begun:
+            yield held[reach:0:-1]
+            begun = True
+        yield held[: -reach - 1]
+        held = held[-reach - 1 :]
+    if len(held):
+        before = 0 if begun else reach
+        yield np.pad(held, (before, reach), mode="reflect")
 
 
 def whole(track, sample_rate: int, target_rate: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The plugin in real beets: scores, queries, playlists, files, bad songs."""
 
+import csv
 import json
 import os
 import pathlib
@@ -10,6 +11,9 @@ import sys
 import numpy as np
 import pytest
 import yaml
+
+from keras_musictag.chords.harte import note_pitch_class
+from keras_musictag.chords.keys import parse_key
 
 pytest.importorskip("beets", reason="needs beets: pip install keras-musictag[beets]")
 mutagen = pytest.importorskip("mutagen")
@@ -119,6 +123,42 @@ def test_on_import_scores_go_into_the_copies_and_not_into_the_sources(tmp_path, 
     assert beets.scores("genres")[path].split("; ") == tags["GENRE"]
     changed = beets.run("update", "--pretend")
     assert changed == ""  # beets knows what the file says
+
+
+def test_key_and_tempo_fill_the_fields_of_beets_and_keep_what_is_there(
+    tmp_path, corpus
+):
+    with open(corpus / "chords" / "manifest.csv", newline="") as file:
+        row = next(csv.DictReader(file))
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("empty", "filled"):
+        path = source / f"{name}{pathlib.Path(row['file']).suffix}"
+        shutil.copyfile(corpus / "chords" / row["file"], path)
+    tags = mutagen.File(path)
+    tags["BPM"], tags["INITIALKEY"] = ["77"], ["Cm"]
+    tags.save()
+    (tmp_path / "Music").mkdir()  # beets asks if it is not there
+    beets = Beets(tmp_path, musictag={"auto": False, "write": True})
+    beets.run("import", "-A", "-q", "-C", str(source))
+    beets.run("musictag")
+    assert set(beets.scores("bpm").values()) == {"0", "77"}
+    beets.run("musictag", "-k", "-t")  # not skipped: these are not known
+
+    bpm, keys = beets.scores("bpm"), beets.scores("initial_key")
+    exact = beets.scores("kmt_tempo")
+    filled = str(path)
+    assert (bpm.pop(filled), keys.pop(filled)) == ("77", "Cm")
+    ((empty, tempo),) = bpm.items()
+    assert int(tempo) == pytest.approx(float(row["tempo"]), rel=0.02)
+    assert float(exact[empty]) == pytest.approx(float(row["tempo"]), abs=0.5)
+    assert exact[filled] == exact[empty]
+    tonic, mode = parse_key(row["key"])
+    assert parse_key(keys[empty])[1] == mode
+    assert note_pitch_class(parse_key(keys[empty])[0]) == note_pitch_class(tonic)
+    assert mutagen.File(empty)["BPM"] == [tempo]
+    assert mutagen.File(filled)["BPM"] == ["77"]
+    assert beets.run("update", "--pretend") == ""
 
 
 @pytest.mark.parametrize(

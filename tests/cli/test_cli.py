@@ -199,7 +199,7 @@ def test_presets_list_and_details():
     records = json.loads(run("presets", "--format", "json").output)
     assert [r["name"] for r in records] == kmt.list_presets()
     rows = run("presets").output.splitlines()
-    assert len(rows) == len(records) + 2  # two tables, each with a head
+    assert len(rows) == len(records) + 4  # four tables, each with a head
     for record in records:
         (row,) = (row for row in rows if row.split()[0] == record["name"])
         for known in (
@@ -209,9 +209,12 @@ def test_presets_list_and_details():
         ):
             assert known in row
         (best, *_) = record["reported"] or record.get("measured") or [{}]
-        names = ("roc_auc", "pr_auc")
-        if "vocabulary" in record["config"]:
-            names = ("majmin", "tetrads")
+        names = {
+            "tags": ("roc_auc", "pr_auc"),
+            "chords": ("majmin", "tetrads"),
+            "beats": ("f_measure", "downbeat_f_measure"),
+            "key": ("weighted", "correct"),
+        }[record["task"]]
         figures = [f"{best[name]:.3f}" for name in names if name in best]
         assert re.findall(r"(?<!\S)[01]\.\d{3}(?!\S)", row) == figures
         assert figures or not best

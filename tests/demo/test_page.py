@@ -122,6 +122,37 @@ def test_the_playhead_and_the_chord_follow_the_sound(window, song):
     assert playhead(page) == pytest.approx(where(page) / 12, abs=0.01)
 
 
+def test_beats_bars_and_keys(window, beaten_song):
+    page = window()
+    give(page, beaten_song)
+    assert page.locator(".kmt-facts").inner_text().endswith(" · 120 BPM · 4/4")
+    data = json.loads(saved(page, "JSON"))
+    assert data["tempo"] == pytest.approx(120, abs=0.1) and data["meter"] == 4
+    assert [key["label"] for key in data["keys"]] == ["C:maj", "E:maj"]
+    assert data["keys"][0]["end"] == pytest.approx(28, abs=3)
+    times, positions = np.loadtxt(io.BytesIO(saved(page, ".beats"))).T
+    np.testing.assert_allclose(times, np.round(times * 2) / 2, atol=0.06)
+    assert positions.tolist() == [position for _, position in data["beats"]]
+    sheet = saved(page, "Sheet").decode()
+    assert "Time: 4/4" in sheet and re.search(r"\| C \.* *\. *\. *\| F", sheet)
+    assert ">E 12B<" in saved(page, "Report").decode()
+    # Two keys are two colours, and the names of both are there to be read.
+    left, near, right = page.evaluate(
+        """[0.3, 0.44, 0.9].map((share) => {
+          const canvas = document.querySelector(".kmt-keys");
+          const pen = canvas.getContext("2d");
+          return pen.getImageData(share * canvas.width, 2, 1, 1).data.join();
+        })"""
+    )
+    assert left == near != right
+    box = page.locator(".kmt-lanes").bounding_box()
+    page.mouse.click(box["x"] + 11.25 / 56 * box["width"], box["y"] + 40)
+    now = [page.locator(name).inner_text() for name in (".kmt-beat", ".kmt-key")]
+    assert now == ["6, beat 3", "C 8B"]
+    lanes = page.locator(".kmt-lanes")
+    assert "bar 6, beat 3, C major (8B)" in lanes.get_attribute("aria-valuetext")
+
+
 def test_another_preset_and_vocabulary(window, song):
     page = window()
     give(page, song)
@@ -190,7 +221,6 @@ def test_the_demo_clip_and_similar_clips_can_be_opened(window, song):
 BAD = {
     "text.wav": (b"this is a text\n" * 99, "it is not audio"),
     "empty.mp3": (b"", "empty"),
-    "still.wav": (wav(np.zeros(99000)), "silent"),
     "long.wav": (wav(np.full(61 * 8000, 0.1), 8000), "longer than 1 minutes"),
     "head.flac": (b"fLaC", "."),
 }
@@ -210,6 +240,32 @@ def test_bad_files_get_a_sentence_and_the_page_goes_on(window, song):
     assert page.locator(".kmt-chord").inner_text() == "C"
 
 
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.zeros(99000),
+        # Whole numbers: rounded to 16 bits, floats of both signs differ by one.
+        np.random.default_rng(3).integers(-9999, 9999, (99000, 2), "int16")[:, [0, 0]]
+        * np.array([1, -1], "int16"),
+    ],
+    ids=["silence", "channels that cancel"],
+)
+def test_where_nothing_is_heard_the_page_says_so(window, samples):
+    page = window()
+    give(page, ("still.wav", wav(samples)))
+    status = page.locator(".kmt-status").inner_text()
+    assert status == "Nothing is heard: silence, or channels that cancel each other."
+    assert page.locator(".kmt button.kmt-tag").count() == 0
+    assert not page.locator(".kmt-now").is_visible()
+    facts = json.loads(saved(page, "JSON"))
+    assert facts["silent"] and not facts["tags"]
+    assert not {"beats", "tempo", "key", "chords", "taggram"} & set(facts)
+    for name in (".kmt-heat", ".kmt-groups li", ".kmt-keys", ".kmt-ribbon"):
+        assert not page.locator(f"{name}:visible").count()
+    assert "nothing is heard" in saved(page, "Report").decode()
+    assert page.get_by_role("link", name="CSV").count() == 0
+
+
 def test_a_short_clip_has_tags_but_no_chords(window):
     page = window()
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, 900)
@@ -217,7 +273,8 @@ def test_a_short_clip_has_tags_but_no_chords(window):
     assert page.locator(".kmt-status").inner_text().startswith("No chords:")
     assert not page.locator(".kmt-ribbon").is_visible()
     assert page.get_by_role("link", name="CSV").is_visible()
-    assert page.get_by_role("link", name="MIDI").count() == 0
+    for name in ("MIDI", "Sheet", ".beats"):
+        assert page.get_by_role("link", name=name).count() == 0
 
 
 def test_another_song_before_the_first_is_done(window, song):

@@ -56,6 +56,7 @@ def test_without_gradio(monkeypatch):
         (("--preset", "musicnn_mdt"), "musicnn_mtt"),
         (("--max-mb", "0"), "max_mb"),
         (("--max-minutes", "-1"), "max_minutes"),
+        (("--max-visitor-mb", "0"), "max_visitor_mb"),
         (("--host", "192.0.2.1"), "not one of this machine"),
     ],
 )
@@ -68,12 +69,14 @@ def test_arguments_that_cannot_work(arguments, says):
 def test_a_kind_of_file_that_needs_an_extra(monkeypatch, tmp_path):
     from keras_musictag.demo.listener import Listener
     from keras_musictag.demo.page import Page
+    from keras_musictag.demo.shelf import Shelf
 
     monkeypatch.setitem(sys.modules, "av", None)
     song = tmp_path / "song.m4a"
     song.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(99))
-    page = Page(Listener(["musicnn_msd"], ["crema"], 1), None)
-    *_, last = page.listen(str(song), "musicnn_msd", "crema", "majmin", "viterbi")
+    page = Page(Listener(["musicnn_msd"], ["crema"], 1), None, Shelf(tmp_path, 1, 1))
+    choice = ("musicnn_msd", "crema", "majmin", "viterbi")
+    *_, last = page.listen("visit", str(song), *choice)
     assert last["state"] == "error"
     assert "lacks a package" in last["message"]
 
@@ -82,13 +85,14 @@ def test_a_clip_of_the_library_that_is_gone(tmp_path):
     pytest.importorskip("duckdb")
     from keras_musictag.demo.listener import Listener
     from keras_musictag.demo.page import Page
+    from keras_musictag.demo.shelf import Shelf
     from keras_musictag.demo.similar import Similar
 
     clip = shutil.copy(kmt.audio.demo_path(), tmp_path / "clip.ogg")
     kmt.library.build(clip, tmp_path / "library")
     similar = Similar(tmp_path / "library")
     similar.load(kmt.MusicTagger.from_pretrained(similar.preset))
-    page = Page(Listener([], ["crema"], 1), similar)
+    page = Page(Listener([], ["crema"], 1), similar, Shelf(tmp_path, 1, 1))
     assert page.clip(0) == str(clip)
     clip.unlink()
     for place in (0, 1, -1):

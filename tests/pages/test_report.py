@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from keras_musictag import Labels, Taggram, pages
+from keras_musictag.beats import BeatSequence
 from keras_musictag.chords import ChordSequence
 from keras_musictag.errors import ConfigError
+from keras_musictag.keys import KeySequence
 from keras_musictag.pages import SongSummary
 
 pytest.importorskip("jinja2")
@@ -97,6 +99,61 @@ def test_chords_lie_where_they_sound():
     assert boxes[3]["title"] == "Fmaj7, 20.00 to 20.20 s"
     assert "Fmaj7" not in page.texts  # too short to be written into the box
     assert {"C", "Am", "N.C."} <= set(page.texts)
+
+
+def test_beats_and_bars_stand_below_the_chords():
+    beats = BeatSequence([1.0, 3.0, 5.0, 15.0, 16.0, 20.0], [3, 1, 2, 3, 1, 2])
+    page = Page(pages.song_report(SongSummary("x", song(), chords(), beats)))
+    ticks = page.classed("beat")
+    places = [float(re.search(r"[\d.]+", tick["style"])[0]) for tick in ticks]
+    # Lines of 16 seconds; bars are counted from the first whole one.
+    assert places == [6.25, 18.75, 31.25, 93.75, 0.0, 25.0]
+    bars = ["bar" in tick["class"] for tick in ticks]
+    assert bars == [False, True, False, False, True, False]
+    assert {"1", "2"} <= set(page.texts) and "0" not in page.texts
+    assert f"{beats.tempo:.0f} BPM" in page.texts
+    unknown = BeatSequence(beats.times)
+    page = Page(pages.song_report(SongSummary("x", song(), chords(), unknown)))
+    assert len(page.classed("beat")) == 6 and "2" not in page.texts
+    assert not Page(pages.song_report(SongSummary("x", song(), chords()))).classed(
+        "beat"
+    )
+
+
+def spans(page):
+    """Left and right of the key regions in percent, their colours and titles."""
+    regions = page.classed("region")
+    places = [
+        tuple(map(float, re.findall(r"[\d.]+(?=%)", region["style"])))
+        for region in regions
+    ]
+    colours = [re.search(r"#\w{6}", region["style"])[0] for region in regions]
+    return places, colours, [region["title"] for region in regions]
+
+
+def test_keys_that_change_stand_in_each_line():
+    keys = KeySequence([[0, 12], [12, 24]], ["C:maj", "A:min"])
+    page = Page(pages.song_report(SongSummary("x", song(), chords(), keys=keys)))
+    places, colours, titles = spans(page)
+    # The whole song, then lines of 16 seconds.
+    expected = [(0, 50), (50, 50), (0, 75), (75, 25), (0, 50)]
+    np.testing.assert_allclose(places, expected, atol=1e-3)
+    assert colours == [colours[i] for i in (0, 1, 0, 1, 1)] and len(set(colours)) == 2
+    assert titles[:2] == ["C major (8B), 0:00 to 0:12", "A minor (8A), 0:12 to 0:24"]
+    assert page.texts.count("Am 8A") == 3
+    openkey = SongSummary("x", song(), chords(), keys=keys, key_notation="openkey")
+    assert Page(pages.song_report(openkey)).texts.count("1m") == 3
+
+
+def test_one_key_is_one_band():
+    bounds = 2.5 * np.arange(37)
+    one = ChordSequence(np.c_[bounds[:-1], bounds[1:]], ["C", "F", "G:7", "C"] * 9)
+    page = Page(pages.song_report(SongSummary("x", song(), one)))
+    places, _, titles = spans(page)  # the chords tell the key
+    assert places == [(0, 100)] and titles == ["C major (8B), 0:00 to 1:30"]
+    assert "C major (8B)" in page.texts and "C 8B" in page.texts
+    none = SongSummary("x", song(), ChordSequence([[0, 9]], ["N"]))
+    assert not Page(pages.song_report(none)).classed("region")
 
 
 def test_names_of_files_and_tags_are_text():

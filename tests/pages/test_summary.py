@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from keras_musictag import Labels, Taggram
+from keras_musictag.beats import BeatSequence
 from keras_musictag.chords import ChordSequence
 from keras_musictag.errors import ConfigError
+from keras_musictag.keys import KeySequence
 from keras_musictag.pages import SongSummary
 
 
@@ -32,6 +34,37 @@ def test_facts_are_what_is_known():
     assert SongSummary("x", duration=65.0, tempo=0).facts() == {"length": "1:05"}
     no_chord = ChordSequence([[0, 2]], ["N"])
     assert SongSummary("x", chords=no_chord).facts() == {"length": "0:02"}
+
+
+def test_a_key_that_was_heard_wins_over_that_of_the_chords():
+    keys = KeySequence([[0, 90]], ["Eb:min"], duration=95.0)
+    assert SongSummary("x", keys=keys).facts() == {
+        "length": "1:35",
+        "key": "Eb minor (2A)",
+    }
+    both = SongSummary("x", chords=chords(), keys=keys, key_notation="openkey")
+    assert both.facts()["key"] == "7m" and both.duration < 25
+    none = KeySequence([], [], duration=24.0)
+    assert SongSummary("x", chords=chords(), keys=none).key.label == "C:maj"
+
+
+def test_chords_tell_the_keys_if_nothing_else_does():
+    summary = SongSummary("x", chords=chords()).with_keys()
+    assert summary.keys.duration == summary.duration
+    assert summary.key is summary.keys.key
+    assert summary.with_keys() is summary
+    for other in (SongSummary("x"), SongSummary("x", chords=ChordSequence([], []))):
+        assert other.with_keys() is other
+
+
+def test_the_meter_is_that_of_the_beats():
+    beats = BeatSequence([0, 0.5, 1, 1.5], [1, 2, 3, 1])
+    assert SongSummary("x", beats=beats).facts() == {
+        "length": "0:01",
+        "tempo": "120 BPM",
+        "meter": "3/4",
+    }
+    assert "meter" not in SongSummary("x", beats=BeatSequence([0, 1])).facts()
 
 
 def test_records_go_into_json():

@@ -25,6 +25,7 @@ def test_groups_labels_key_and_tempo_find_their_fields(taggram):
         "mood": ["calm"],
         "key": ["Bbm"],
         "tempo": ["100"],
+        "KMT_TEMPO": ["99.60"],
         "KMT_ROCK": ["0.5000"],
         "KMT_HIP_HOP": ["0.7000"],
         "KMT_POP": ["0.0500"],
@@ -35,6 +36,13 @@ def test_groups_labels_key_and_tempo_find_their_fields(taggram):
     }
     with pytest.raises(LabelError, match="no name of a key"):
         tagfiles.choose_fields(taggram, key="H:dur")
+
+
+@pytest.mark.parametrize("tempo", [None, 0.0])
+def test_without_beats_there_is_no_tempo_and_its_label_has_its_own_field(tempo):
+    tagged = kmt.Taggram(np.zeros(1), kmt.Labels(["tempo"]), np.float32([[0.5]]))
+    fields = tagfiles.choose_fields(tagged, tempo=tempo)
+    assert fields == {"KMT_TEMPO_2": ["0.5000"]}
 
 
 def test_a_map_renames_drops_and_moves(taggram, tmp_path):

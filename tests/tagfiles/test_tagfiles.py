@@ -16,6 +16,7 @@ import soundfile
 
 from keras_musictag import tagfiles
 from keras_musictag.errors import AudioError, ConfigError
+from keras_musictag.tagfiles import writing
 
 sys.path.insert(0, str(Path(__file__).parent))  # the file beside this one
 import make_songs
@@ -301,6 +302,8 @@ def test_a_full_disk_at_any_step_leaves_the_old_file_and_nothing_else(
 
     before = song.read_bytes()
     monkeypatch.setattr(shutil if broken == "copyfile" else os, broken, fail)
+    if broken == "replace":  # as on disks that cannot exchange two files
+        monkeypatch.setattr(writing, "exchange", lambda *_: False)
     with pytest.raises(AudioError, match="file is as it was.*No space left"):
         tagfiles.write(song, FIELDS)
     monkeypatch.undo()
@@ -320,6 +323,78 @@ def test_a_file_that_another_program_changes_meanwhile_is_theirs(tmp_path, monke
     with pytest.raises(AudioError, match="another program"):
         tagfiles.write(song, FIELDS)
     assert song.read_bytes().endswith(b"\0\0")
+    assert folder_of(song) == [song.name]
+
+
+# Says what is in its field, and writes a new value, again and again.
+WRITER = """
+import sys
+from keras_musictag import tagfiles
+from keras_musictag.errors import AudioError
+path, field, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+last, lost = [], 0
+print("ready", flush=True)
+sys.stdin.readline()
+for n in range(count):
+    try:
+        tagfiles.write(path, {field: [f"{n} of {field}"]}, overwrite=True)
+        last = [f"{n} of {field}"]
+        lost += tagfiles.read(path).get(field, []) != last
+    except AudioError:  # it was told
+        pass
+print(lost, *last, sep=";")
+"""
+# What other programs do: they ask for no lock, and write into the file itself.
+OTHER = """
+import sys, time, mutagen
+print("ready", flush=True)
+sys.stdin.readline()
+for n in range(int(sys.argv[3])):
+    file = mutagen.File(sys.argv[1])
+    file["comment"] = [f"{n} of comment"]
+    file.save()
+    time.sleep(0.01)
+print(0, f"{n} of comment", sep=";")
+"""
+
+
+def write_at_once(song, *writers):
+    """Let processes write one file at the same time; what each says at its end."""
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, song, field, str(count)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for code, field, count in writers
+    ]
+    for process in started:
+        assert process.stdout.readline() == "ready\n"
+    for process in started:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    ends = [process.communicate(timeout=300)[0].strip() for process in started]
+    assert [process.returncode for process in started] == [0] * len(started)
+    return [end.split(";") for end in ends]
+
+
+@pytest.mark.parametrize("count", [5, pytest.param(100, marks=pytest.mark.slow)])
+def test_two_writers_of_one_file_lose_nothing(tmp_path, count):
+    song = make(tmp_path / "song.flac")
+    wanted = [(WRITER, "mood", count), (WRITER, "genre", count)]
+    ends = write_at_once(song, *wanted)
+    assert ends == [["0", f"{count - 1} of {field}"] for field in ("mood", "genre")]
+    found = tagfiles.read(song)
+    assert [found["mood"], found["genre"]] == [[end[1]] for end in ends]
+    assert folder_of(song) == [song.name]
+
+
+@pytest.mark.slow
+def test_what_other_programs_write_meanwhile_is_never_lost(tmp_path):
+    song = make(tmp_path / "song.flac")
+    write_at_once(song, (WRITER, "mood", 60), (OTHER, "comment", 100))
+    assert mutagen.File(song)["comment"] == ["99 of comment"]
     assert folder_of(song) == [song.name]
 
 

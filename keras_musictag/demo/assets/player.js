@@ -2,6 +2,9 @@
 // with `element`, `props`, `watch` and `trigger`.
 
 const RIBBON_SECONDS = 16; // of chords around the playhead, on a wide screen
+const KEY_PIXELS = 20;
+const CHORD_PIXELS = 42;
+const BEAT_PIXELS = 20;
 const STEP_SECONDS = 5; // of an arrow key
 const PER_GROUP = 6;
 const HINT = "Press a tag to see which seconds made it.";
@@ -41,8 +44,8 @@ function show(value) {
   if (why.preset !== view.preset) clearWhy();
   find(".kmt-hint").hidden = !view.heat;
   find("h2").textContent = view.name;
-  const facts = [clock(view.duration), view.key];
-  find(".kmt-facts").textContent = facts.filter(Boolean).join(" · ");
+  const facts = [clock(view.duration), ...(view.facts ?? [])];
+  find(".kmt-facts").textContent = facts.join(" · ");
   lanes.setAttribute("aria-valuemax", view.duration.toFixed(1));
   showRows();
   showGroups();
@@ -100,7 +103,7 @@ function tagButton(label) {
   button.setAttribute("aria-pressed", String(label === why.tag));
   button.addEventListener("click", () => {
     find(".kmt-hint").textContent = `Finding the seconds that made “${label}” …`;
-    trigger("why", { tag: label });
+    trigger("explain", { tag: label });
   });
   return button;
 }
@@ -174,12 +177,16 @@ function draw() {
   for (const name of [".kmt-strip", ".kmt-ribbon", ".kmt-now", ".kmt-name-chords"]) {
     find(name).hidden = !view.chords;
   }
+  for (const name of [".kmt-keys", ".kmt-name-keys"]) find(name).hidden = !view.keys?.length;
+  find(".kmt-counted").hidden = !view.beats;
+  find(".kmt-in").hidden = !changesKey();
   find(".kmt-heat").hidden = !view.heat;
   for (const name of [".kmt-why", ".kmt-name-why"]) find(name).hidden = !why.seconds;
   find(".kmt-name-why").textContent = why.tag ?? "";
   if (view.heat) find(".kmt-heat").style.height = `${find(".kmt-rows").offsetHeight}px`;
   drawWave();
-  drawStrip();
+  drawBand(".kmt-strip", view.chords);
+  drawBand(".kmt-keys", view.keys);
   drawHeat();
   drawWhy();
   move();
@@ -207,7 +214,7 @@ function isDark() {
 function drawWave() {
   if (!view.peaks) return;
   const { brush, width, height } = pen(".kmt-wave");
-  const loudest = Math.max(...view.peaks);
+  const loudest = Math.max(...view.peaks, 1e-9);
   const step = width / view.peaks.length;
   brush.fillStyle = colour("wave");
   view.peaks.forEach((peak, i) => {
@@ -216,46 +223,74 @@ function drawWave() {
   });
 }
 
-// The circle of fifths as a circle of colours: near chords look alike.
-function chordColour(chord) {
-  if (chord.root === null) return colour("none");
-  const hue = ((chord.root * 7) % 12) * 30;
-  const light = isDark() ? (chord.minor ? 24 : 36) : chord.minor ? 70 : 84;
+// The circle of fifths as a circle of colours: near chords and keys look alike.
+function toneColour(tone) {
+  if (tone.root === null) return colour("none");
+  const hue = ((tone.root * 7) % 12) * 30;
+  const light = isDark() ? (tone.minor ? 24 : 36) : tone.minor ? 70 : 84;
   return `hsl(${hue} ${isDark() ? 45 : 70}% ${light}%)`;
 }
 
-function drawChords(name, from, to, least) {
-  const { brush, width, height } = pen(name);
-  const x = (seconds) => ((seconds - from) / (to - from)) * width;
-  brush.font = `600 ${least ? 15 : 11}px system-ui, sans-serif`;
+// Chords or keys from left to right, in the longest of their names that has room.
+function drawBoxes({ brush, width }, boxes, { from, span, top, height, size }) {
+  const x = (seconds) => ((seconds - from) / span) * width;
+  brush.font = `600 ${size}px system-ui, sans-serif`;
   brush.textBaseline = "middle";
-  for (const chord of view.chords) {
-    if (chord.end <= from || chord.start >= to) continue;
-    const left = x(chord.start);
-    const right = x(chord.end);
-    brush.fillStyle = chordColour(chord);
-    brush.fillRect(left, 0, Math.max(1, right - left - 1), height);
-    const text = chord.name;
-    const shown = Math.max(left, 0) + 5;
-    if (brush.measureText(text).width + 8 > Math.min(right, width) - Math.max(left, 0)) continue;
+  for (const box of boxes) {
+    if (box.end <= from || box.start >= from + span) continue;
+    const left = x(box.start);
+    const right = x(box.end);
+    brush.fillStyle = toneColour(box);
+    brush.fillRect(left, top, Math.max(1, right - left - 1), height);
+    const room = Math.min(right, width) - Math.max(left, 0) - 8;
+    const fits = (name) => name && brush.measureText(name).width <= room;
+    const text = [box.about, box.name].find(fits);
+    if (!text) continue;
     brush.fillStyle = colour("text");
-    brush.fillText(text, shown, height / 2 + 1);
+    brush.fillText(text, Math.max(left, 0) + 5, top + height / 2 + 1);
   }
-  return { brush, x, height };
 }
 
-function drawStrip() {
-  if (view.chords) drawChords(".kmt-strip", 0, view.duration, false);
+function drawBand(name, boxes) {
+  if (!boxes?.length) return;
+  const paper = pen(name);
+  const { height } = paper;
+  drawBoxes(paper, boxes, { from: 0, span: view.duration, top: 0, height, size: 11 });
 }
 
+// A tick for each beat; those that begin bars are longer and have the number of the bar.
+function drawBeats({ brush, width }, { from, span, top }) {
+  brush.font = "11px system-ui, sans-serif";
+  brush.textBaseline = "alphabetic";
+  for (const [time, place, bar] of view.beats) {
+    if (time < from || time > from + span) continue;
+    const x = ((time - from) / span) * width;
+    const first = place === 1;
+    brush.fillStyle = colour(first ? "text" : "soft");
+    brush.fillRect(x - (first ? 1 : 0.5), top + 2, first ? 2 : 1, first ? 13 : 6);
+    if (first) brush.fillText(bar, x + 4, top + 15);
+  }
+}
+
+// From the top: the key, the chords, the beats.
 function drawRibbon() {
-  const wide = find(".kmt-ribbon").clientWidth;
-  const span = Math.min(view.duration, (RIBBON_SECONDS * Math.max(wide, 320)) / 1000);
+  const canvas = find(".kmt-ribbon");
+  const keys = view.keys?.length ? KEY_PIXELS + 2 : 0;
+  const below = keys + CHORD_PIXELS;
+  const tall = `${below + (view.beats ? BEAT_PIXELS : 0)}px`;
+  if (canvas.style.height !== tall) canvas.style.height = tall;
+  const wide = Math.max(canvas.clientWidth, 320);
+  const span = Math.min(view.duration, (RIBBON_SECONDS * wide) / 1000);
   const from = Math.min(Math.max(0, position - span / 3), view.duration - span);
-  const { brush, x, height } = drawChords(".kmt-ribbon", from, from + span, true);
-  brush.fillStyle = colour("playhead");
-  brush.fillRect(x(position) - 1, 0, 2, height);
-  return { from, span };
+  const paper = pen(".kmt-ribbon");
+  const at = { from, span };
+  if (keys) drawBoxes(paper, view.keys, { ...at, top: 0, height: KEY_PIXELS, size: 12 });
+  drawBoxes(paper, view.chords, { ...at, top: keys, height: CHORD_PIXELS, size: 15 });
+  if (view.beats) drawBeats(paper, { ...at, top: below });
+  const x = ((position - from) / span) * paper.width;
+  paper.brush.fillStyle = colour("playhead");
+  paper.brush.fillRect(x - 1, 0, 2, paper.height);
+  return at;
 }
 
 // Rows are tags, columns moments. The strongest cell has the full colour: scores of
@@ -300,9 +335,19 @@ function drawWhy() {
 
 // === Where we are ===
 
-function chordAt(seconds) {
+// The chord or key that sounds.
+function soundsAt(seconds, boxes) {
   const inside = Math.min(seconds, view.duration - 1e-3); // the end still sounds
-  return (view.chords ?? []).findIndex((c) => c.start <= inside && inside < c.end);
+  return (boxes ?? []).find((box) => box.start <= inside && inside < box.end);
+}
+
+function changesKey() {
+  return new Set((view.keys ?? []).map((key) => key.name)).size > 1;
+}
+
+function countAt(seconds) {
+  const [, place, bar] = view.beats?.findLast(([time]) => time <= seconds) ?? [];
+  return bar ? `${bar}, beat ${place}` : "–";
 }
 
 function heardAt(seconds) {
@@ -317,20 +362,27 @@ function heardAt(seconds) {
 function move() {
   if (!view.audio || !view.duration) return;
   find(".kmt-playhead").style.left = `${(100 * position) / view.duration}%`;
-  const at = chordAt(position);
-  const name = at < 0 ? "–" : view.chords[at].name;
+  const name = soundsAt(position, view.chords)?.name ?? "–";
+  const key = soundsAt(position, view.keys);
+  const count = countAt(position);
   if (view.chords) {
     find(".kmt-chord").textContent = name;
     const next = view.chords.find((chord) => chord.start > position);
     find(".kmt-next").textContent = next?.name ?? "–";
     find(".kmt-tags").textContent = heardAt(position);
+    find(".kmt-beat").textContent = count;
+    find(".kmt-key").textContent = key?.name ?? "–";
     drawRibbon();
   }
   lanes.setAttribute("aria-valuenow", position.toFixed(1));
-  const spoken = view.chords ? `, chord ${name}` : "";
+  const spoken = [
+    view.chords && `, chord ${name}`,
+    view.beats && `, bar ${count}`,
+    changesKey() && key && `, ${key.about}`,
+  ];
   lanes.setAttribute(
     "aria-valuetext",
-    `${clock(position)} of ${clock(view.duration)}${spoken}`,
+    `${clock(position)} of ${clock(view.duration)}${spoken.filter(Boolean).join("")}`,
   );
 }
 
@@ -438,5 +490,8 @@ function made(tag, text = "", className = "") {
 new ResizeObserver(draw).observe(element);
 new MutationObserver(draw).observe(document.body, { attributeFilter: ["class"] });
 watch("value", () => show(props.value));
-watch("why", () => showWhy(props.why));
+// Not in quotes: Gradio takes every quoted name in here for an event, and would send
+// the text of that event's Python object beside the property of the same name.
+const [property] = Object.keys({ why });
+watch(property, () => showWhy(props.why));
 show(props.value);
