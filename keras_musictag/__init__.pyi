@@ -30,12 +30,14 @@ from .errors import (
     MusicTagError,
     PresetError,
 )
+from .export.key_recognizers import ExportedKeyRecognizer, OnnxKeyRecognizer
 from .export.recognizers import (
     ExportedChordRecognizer,
     LiteRTChordRecognizer,
     OnnxChordRecognizer,
 )
 from .export.taggers import ExportedTagger, LiteRTTagger, OnnxTagger
+from .export.trackers import ExportedBeatTracker, LiteRTBeatTracker, OnnxBeatTracker
 from .insight.saliency import Saliency, saliency
 from .insight.similarity import EmbeddingIndex
 from .keys import Keygram, KeySequence
@@ -86,7 +88,9 @@ __all__ = [
     "ConfigError",
     "CremaChordRecognizer",
     "EmbeddingIndex",
+    "ExportedBeatTracker",
     "ExportedChordRecognizer",
+    "ExportedKeyRecognizer",
     "ExportedTagger",
     "FCNTagger",
     "HarmonicCNNTagger",
@@ -97,13 +101,16 @@ __all__ = [
     "LabelError",
     "Labels",
     "LibraryError",
+    "LiteRTBeatTracker",
     "LiteRTChordRecognizer",
     "LiteRTTagger",
     "MissingExtraError",
     "MusicTagError",
     "MusicTagger",
     "MusicnnTagger",
+    "OnnxBeatTracker",
     "OnnxChordRecognizer",
+    "OnnxKeyRecognizer",
     "OnnxTagger",
     "PresetError",
     "ResumableBackup",

@@ -27,12 +27,18 @@ NAMES = {
     "beats": ("BeatSequence", "Beatgram"),
     "chords": ("ChordSequence",),
     "chords.chordogram": ("Chordogram",),
+    "export.key_recognizers": ("ExportedKeyRecognizer", "OnnxKeyRecognizer"),
     "export.recognizers": (
         "ExportedChordRecognizer",
         "LiteRTChordRecognizer",
         "OnnxChordRecognizer",
     ),
     "export.taggers": ("ExportedTagger", "LiteRTTagger", "OnnxTagger"),
+    "export.trackers": (
+        "ExportedBeatTracker",
+        "LiteRTBeatTracker",
+        "OnnxBeatTracker",
+    ),
     "keys": ("KeySequence", "Keygram"),
     "labels": ("Labels",),
     "models.fitting.backup": ("ResumableBackup",),

@@ -71,6 +71,8 @@ TOP = {
         "ExportedChordRecognizer",
         "OnnxChordRecognizer",
         "LiteRTChordRecognizer",
+        *("ExportedBeatTracker", "OnnxBeatTracker", "LiteRTBeatTracker"),
+        *("ExportedKeyRecognizer", "OnnxKeyRecognizer"),
     ],
     "Results": [
         *("Taggram", "Chordogram", "ChordSequence"),

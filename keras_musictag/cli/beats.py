@@ -16,6 +16,7 @@ from keras_musictag.cli.arguments import (
     find_files,
     read_record,
 )
+from keras_musictag.cli.export import open_exported
 from keras_musictag.cli.files import for_each_file, split_readable, unique_names
 from keras_musictag.cli.rendering import (
     CsvRenderer,
@@ -57,7 +58,7 @@ def beats_command(
     paths: Paths = None,
     demo: Annotated[bool, Option("--demo", help="Use the clip inside.")] = False,
     preset: Annotated[
-        str, Option(help="Pretrained model, or a saved one.")
+        str, Option(help="Pretrained model, or a saved or exported one.")
     ] = "beatnet",
     meter: Annotated[
         list[int] | None,
@@ -102,10 +103,13 @@ def beats_command(
     given = {"decoder": decoder, "meters": meter, "tempo": tempo}
     options: dict[str, Any] = {k: v for k, v in given.items() if v}
     beats.Beatgram(np.zeros(1), np.zeros(1), 50.0, 1.0).decode(**options)
-    _check_choices(preset, chosen, output, len(files))
+    exported = open_exported(preset, task="beats")
+    if exported is None:
+        read_record(preset, "beats")
+    _check_choices(chosen, output, len(files))
 
     def work(usable):
-        return _load(preset).iter_beats(usable, **options)
+        return (exported or _load(preset)).iter_beats(usable, **options)
 
     def use(path, sequence, show):
         song = SongSummary(path.name, beats=sequence, presets={"beats": preset})
@@ -130,9 +134,8 @@ def beats_command(
     )
 
 
-def _check_choices(preset, chosen, output, count: int) -> None:
+def _check_choices(chosen, output, count: int) -> None:
     """Refuse what cannot work."""
-    read_record(preset, "beats")
     check_folder("--output", output)
     single = chosen in (BeatFormat.jams, BeatFormat.audacity) and count > 1
     if output is None and (chosen in FILES_ONLY or single):

@@ -1,4 +1,4 @@
-"""The command `keras-musictag export`, and exported models in `tag` and `chords`."""
+"""The command `keras-musictag export`, and exported models in other commands."""
 
 import enum
 from pathlib import Path
@@ -60,13 +60,7 @@ def export(
     from keras_musictag.export import read_metadata
     from keras_musictag.export.formats import check_target
 
-    # Refuses what there is not.
-    if records.read_record(preset)["task"] in ("beats", "key"):
-        raise errors.ConfigError(
-            "Beat trackers and key recognisers have no deployment formats yet.",
-            received=f"export {preset}",
-            advice="Export a tagger or a chord recogniser.",
-        )
+    records.read_record(preset)  # refuses what there is not
     with leaving_at_once():  # some formats bring TensorFlow
         check_target(out, format and format.value, float16)
     with silenced():
@@ -78,7 +72,7 @@ def export(
         if seconds is not None:
             if model.task != "chords":
                 raise errors.ConfigError(
-                    "The length of a tagger's chunks is its own.",
+                    "The length of what this network takes is its own.",
                     received=f"--seconds {seconds:g} with {preset}",
                     advice="Leave --seconds out; it is for chords in LiteRT.",
                 )
@@ -93,13 +87,13 @@ def export(
     )
 
 
-def open_exported(preset: str, engine: Engine | None, task: str = "tags"):
+def open_exported(preset: str, engine: Engine | None = None, task: str = "tags"):
     """Return an exported model, or `None` if Keras is to compute.
 
     Args:
         preset: Of the command line.
         engine: The same; `None` if not given.
-        task: What it shall name, `"tags"` or `"chords"`.
+        task: What it shall name: `"tags"`, `"chords"`, `"beats"` or `"key"`.
 
     Raises:
         ConfigError: If the engine and the preset do not belong together.
@@ -107,13 +101,8 @@ def open_exported(preset: str, engine: Engine | None, task: str = "tags"):
     """
     if engine == Engine.keras:
         return None
-    from keras_musictag.export import (
-        LiteRTChordRecognizer,
-        LiteRTTagger,
-        OnnxChordRecognizer,
-        OnnxTagger,
-        metadata,
-    )
+    from keras_musictag import export as exported
+    from keras_musictag.export import metadata
 
     if not metadata.is_exported(preset):
         if engine is None:
@@ -126,15 +115,23 @@ def open_exported(preset: str, engine: Engine | None, task: str = "tags"):
             f"keras-musictag export {preset} {Path(preset).name}-{engine} "
             f"--format {engine}",
         )
-    taggers = {"onnx": OnnxTagger, "litert": LiteRTTagger}
-    recognizers = {"onnx": OnnxChordRecognizer, "litert": LiteRTChordRecognizer}
-    classes = taggers if task == "tags" else recognizers
+    classes: dict[str, dict[str, type]] = {
+        "tags": {"onnx": exported.OnnxTagger, "litert": exported.LiteRTTagger},
+        "chords": {
+            "onnx": exported.OnnxChordRecognizer,
+            "litert": exported.LiteRTChordRecognizer,
+        },
+        "beats": {
+            "onnx": exported.OnnxBeatTracker,
+            "litert": exported.LiteRTBeatTracker,
+        },
+        "key": {"onnx": exported.OnnxKeyRecognizer},
+    }
     format, _ = metadata.locate(preset)
-    if format not in classes:
+    if format not in classes[task]:
         raise errors.ConfigError(
-            "A SavedModel is for programs with TensorFlow; this command has no use "
-            "for it.",
-            received=f"--preset {preset}",
-            advice="Export to onnx or litert, or name the preset itself.",
+            "This command has no use for a network of this format.",
+            received=f"--preset {preset}, format {format!r}",
+            advice=f"Export to {' or '.join(classes[task])}, or name the preset.",
         )
-    return classes[engine or format](preset)
+    return classes[task][engine or format](preset)

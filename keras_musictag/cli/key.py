@@ -17,6 +17,7 @@ from keras_musictag.cli.arguments import (
     find_files,
     read_record,
 )
+from keras_musictag.cli.export import open_exported
 from keras_musictag.cli.files import for_each_file, split_readable, unique_names
 from keras_musictag.cli.rendering import (
     CsvRenderer,
@@ -27,6 +28,7 @@ from keras_musictag.cli.rendering import (
     TextRenderer,
 )
 from keras_musictag.cli.starting import start_keras
+from keras_musictag.export import metadata
 from keras_musictag.keys import KeyRegion, KeySequence
 from keras_musictag.keys.files import FIELDS
 from keras_musictag.pages.summary import SongSummary
@@ -57,7 +59,7 @@ def key_command(
         str,
         Option(
             help="chords: from the chords, offline. Or skey, keynet, a preset for "
-            "chords, a saved model."
+            "chords, a saved or exported model."
         ),
     ] = CHORDS,
     notation: Annotated[
@@ -86,10 +88,11 @@ def key_command(
     # Whatever can be wrong is said before the backend starts, which takes seconds.
     files = find_files(paths, "find keys in", demo=demo, demo_of="key", quiet=quiet)
     chosen = format or (KeyFormat.lab if output else KeyFormat.table)
-    _check_choices(preset, chosen, output, len(files))
+    exported = _open_exported(preset)
+    _check_choices(preset, chosen, output, len(files), bool(exported))
 
     def work(usable):
-        return _load(preset).iter_keys(usable)
+        return (exported or _load(preset)).iter_keys(usable)
 
     def use(path, sequence, show):
         song = SongSummary(
@@ -119,9 +122,10 @@ def key_command(
     )
 
 
-def _check_choices(preset: str, chosen: KeyFormat, output, count: int) -> None:
+def _check_choices(preset, chosen, output, count: int, exported: bool) -> None:
     """Refuse what cannot work."""
-    if preset != CHORDS and records.read_record(preset)["task"] != "chords":
+    known = exported or preset == CHORDS
+    if not known and records.read_record(preset)["task"] != "chords":
         read_record(preset, "key")
     check_folder("--output", output)
     if output is None and chosen == KeyFormat.jams and count > 1:
@@ -130,6 +134,13 @@ def _check_choices(preset: str, chosen: KeyFormat, output, count: int) -> None:
             received=f"--format {chosen} without --output",
             advice="Name a folder with --output.",
         )
+
+
+def _open_exported(preset: str):
+    """Return an exported network for keys, `None` if it is none."""
+    if preset == CHORDS or not metadata.is_exported(preset):
+        return None
+    return open_exported(preset, task="key")
 
 
 def _load(preset: str):

@@ -6,6 +6,7 @@ No reader downloads audio: each points at files that you have.
 import importlib
 from typing import TYPE_CHECKING
 
+from keras_musictag.data.beat_sets import beat_folder
 from keras_musictag.data.cache import AudioCache
 from keras_musictag.data.chord_sets import chord_folder, peeters, rwc_popular
 from keras_musictag.data.collection import TrackList
@@ -26,6 +27,7 @@ __all__ = [
     "Track",
     "TrackBatches",
     "TrackList",
+    "beat_folder",
     "chord_folder",
     "crop",
     "from_csv",

@@ -3,22 +3,20 @@
 import json
 import os
 import re
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_musictag.checks import check_choice, read_file
+from keras_musictag.checks import read_file
 from keras_musictag.chords import formats
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.data.collection import TrackList
-from keras_musictag.data.folders import audio_files, existing_folder
+from keras_musictag.data.pairing import pair_files
 from keras_musictag.data.track import Track, listed
-from keras_musictag.errors import AudioError, AudioWarning, LabelError
+from keras_musictag.errors import AudioError, LabelError
 
-ON_MISSING = ("skip", "raise")
 # Endings of chord files that are no part of the song's name.
 ENDING = re.compile(r"[._](chords?|chordlab)$", re.IGNORECASE)
 # RM-P001.wav, N001-M01-T01.lab and 001.wav are the same song of RWC.
@@ -69,27 +67,16 @@ def chord_folder(
     tracks = kmt.data.chord_folder("beatles/audio", "beatles/chordlab")
     ```
     """
-    check_choice(on_missing, ON_MISSING, name="on_missing")
     folder = Path(folder).expanduser()
-    other = folder if annotations is None else Path(annotations).expanduser()
-    songs = audio_files(folder)
-    files = formats.find_files(existing_folder(other))
-    pairs, lonely = _pair(folder, songs, other, files, key)
-    if lonely or not pairs:
-        message = f"{len(lonely)} files have no partner of the same name."
-        if on_missing == "raise" or not pairs:
-            raise LabelError(
-                message if pairs else "No chord file belongs to an audio file.",
-                received=f"{listed(lonely)}; {len(songs)} audio files in "
-                f"{os.fspath(folder)}, {len(files)} chord files in {os.fspath(other)}",
-                advice="Name audio and chord files alike, or pass `key`.",
-            )
-        warnings.warn(
-            f"{message} Received: {listed(lonely)}. They are left out; name audio and "
-            "chord files alike to use them.",
-            AudioWarning,
-            stacklevel=2,
-        )
+    pairs = pair_files(
+        folder,
+        annotations,
+        formats.find_files,
+        noun="chord",
+        ending=ENDING,
+        key=key,
+        on_missing=on_missing,
+    )
     tracks = [
         Track(
             song.relative_to(folder).with_suffix("").as_posix(), song, annotation=file
@@ -192,45 +179,6 @@ def peeters(
     # A track without the annotation is not one without any of the labels.
     targets = np.where([[not row] for row in values], np.nan, targets)
     return TrackList(tracks, targets, labels, name=pyjama.stem)
-
-
-def _pair(folder, songs, other, files, key):
-    """Return `(audio, chords)` pairs, and the files that have no partner."""
-    pairs: list[tuple[Path, Path]] = []
-    for name in [key] if key else [_place, _stem]:
-        own, theirs = _grouped(songs, folder, name), _grouped(files, other, name)
-        for key_of in own.keys() & theirs.keys():
-            both = own[key_of], theirs[key_of]
-            if len(both[0]) == len(both[1]) == 1:
-                pairs.append((both[0][0], both[1][0]))
-            elif name is not _stem:
-                kind = "audio" if len(both[0]) > 1 else "chord"
-                raise LabelError(
-                    f"Two {kind} files are of one song.",
-                    received=listed((*both[0], *both[1])),
-                    advice="Remove one of them, or read one folder at a time.",
-                )
-        paired = {file for pair in pairs for file in pair}
-        songs = [song for song in songs if song not in paired]
-        files = [file for file in files if file not in paired]
-    return sorted(pairs), [os.fspath(file) for file in (*songs, *files)]
-
-
-def _grouped(files, folder, name):
-    groups: dict[str, list[Path]] = {}
-    for file in files:
-        key = name(file.relative_to(folder))
-        if key is not None:
-            groups.setdefault(key, []).append(file)
-    return groups
-
-
-def _place(path: Path) -> str:
-    return (path.parent / _stem(path)).as_posix().lower()
-
-
-def _stem(path: Path) -> str:
-    return ENDING.sub("", path.stem).lower()
 
 
 def _rwc_number(path: Path) -> str | None:

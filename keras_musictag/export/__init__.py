@@ -1,10 +1,14 @@
 """Deployment formats: SavedModel, ONNX and LiteRT, checked, and run without Keras.
 
-`MusicTagger.export` and `ChordRecognizer.export` write them; `OnnxTagger`,
-`LiteRTTagger`, `OnnxChordRecognizer` and `LiteRTChordRecognizer` hear tracks with them
-and load neither Keras nor a backend.
+The method `export` of each model writes them; `OnnxTagger`, `LiteRTTagger` and the
+classes of the same kind for chords, beats and keys hear tracks with them and load
+neither Keras nor a backend.
 """
 
+from keras_musictag.export.key_recognizers import (
+    ExportedKeyRecognizer,
+    OnnxKeyRecognizer,
+)
 from keras_musictag.export.recognizers import (
     ExportedChordRecognizer,
     LiteRTChordRecognizer,
@@ -12,13 +16,23 @@ from keras_musictag.export.recognizers import (
 )
 from keras_musictag.export.runtimes import open_exported, read_metadata
 from keras_musictag.export.taggers import ExportedTagger, LiteRTTagger, OnnxTagger
+from keras_musictag.export.trackers import (
+    ExportedBeatTracker,
+    LiteRTBeatTracker,
+    OnnxBeatTracker,
+)
 
 __all__ = [
+    "ExportedBeatTracker",
     "ExportedChordRecognizer",
+    "ExportedKeyRecognizer",
     "ExportedTagger",
+    "LiteRTBeatTracker",
     "LiteRTChordRecognizer",
     "LiteRTTagger",
+    "OnnxBeatTracker",
     "OnnxChordRecognizer",
+    "OnnxKeyRecognizer",
     "OnnxTagger",
     "open_exported",
     "read_metadata",

@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_musictag.audio import ChunkPlan
 from keras_musictag.audio.arrays import SILENCE_PEAK, check_sample_rate
+from keras_musictag.beats.beatgram import DECODERS as BEAT_DECODERS
 from keras_musictag.checks import check_choice, check_positive_int, read_file
 from keras_musictag.chords.confidence import check_calibration
 from keras_musictag.chords.decoding import DECODERS
@@ -23,6 +24,7 @@ from keras_musictag.chords.vocabulary import (
     vocabulary_from_config,
 )
 from keras_musictag.errors import MusicTagError, PresetError
+from keras_musictag.keys import KEYS
 from keras_musictag.labels import Labels
 
 METADATA_FILE = "metadata.json"
@@ -31,6 +33,8 @@ SUFFIXES = {".onnx": "onnx", ".tflite": "litert"}
 LIBRARY = "keras-musictag"
 VERSION = 1
 INPUT = "waveform"
+# What the one output is called; chord recognisers may have several.
+OUTPUTS = {"tags": "scores", "beats": "beats", "key": "keys"}
 # What outputs were called once.
 RENAMED = {"tag": "chord"}
 
@@ -149,12 +153,20 @@ def check(metadata: dict, path) -> dict:
             advice="Upgrade keras-musictag.",
         )
     try:
-        check_choice(metadata["task"], ("tags", "chords"), name="task")
+        task = check_choice(metadata["task"], ("chords", *OUTPUTS), name="task")
         check_sample_rate(metadata["sampling_rate"])
-        if metadata["task"] == "tags":
+        if task == "tags":
             Labels.from_config(metadata["labels"])
             ChunkPlan.from_config(metadata["chunking"])
             np.asarray(metadata["frame_offsets"] or [], "float64")
+        elif task == "beats":
+            check_positive_int(metadata["hop_length"], name="hop_length")
+            check_choice(metadata["decoder"], BEAT_DECODERS, name="decoder")
+            float(metadata["silence_peak"])
+        elif task == "key":
+            check_positive_int(metadata["least_samples"], name="least_samples")
+            if sorted(metadata["labels"]) != sorted(KEYS):
+                raise ValueError("the labels are not the 24 keys")
         else:
             metadata = _of_chords(metadata)
     except (KeyError, TypeError, ValueError, MusicTagError) as error:

@@ -8,7 +8,12 @@ from keras_musictag.errors import ConfigError, PresetError, import_extra
 from keras_musictag.export import metadata as meta
 
 EXTRA = "export"
-ENDS = {"tags": "Tagger", "chords": "ChordRecognizer"}
+ENDS = {
+    "tags": "Tagger",
+    "chords": "ChordRecognizer",
+    "beats": "BeatTracker",
+    "key": "KeyRecognizer",
+}
 
 
 def open_exported(path, threads: int | None = None):
@@ -40,7 +45,7 @@ def open_for(user: type, path, threads: int | None, format: str | None, task: st
         user: The class, for the messages.
         path, threads: As in `open_exported`.
         format: The only format that it runs; `None` for any.
-        task: What it names, `"tags"` or `"chords"`.
+        task: What it names: `"tags"`, `"chords"`, `"beats"` or `"key"`.
 
     Returns:
         As `open_exported`.
@@ -62,7 +67,8 @@ def open_for(user: type, path, threads: int | None, format: str | None, task: st
         raise PresetError(
             f"{path} names {received}, not {task}.",
             received=f"task {received!r}",
-            advice=f"Open it with Onnx{ENDS[received]} or LiteRT{ENDS[received]}.",
+            advice=f"Open it with Onnx{ENDS[received]}, or one of the same name for "
+            "LiteRT where there is one.",
         )
     return network
 
@@ -74,9 +80,10 @@ def read_metadata(path) -> dict:
         path: A `.onnx` or `.tflite` file, or a folder made by `export`.
 
     Returns:
-        A dict with, among others, `task` (`"tags"` or `"chords"`), `labels` (names,
-        groups, priors) or `vocabulary`, `sampling_rate`, `chunking` or `hop_length`,
-        `input`, `output` (or `outputs`), `origin` and `library_version`.
+        A dict with, among others, `task` (`"tags"`, `"chords"`, `"beats"` or
+        `"key"`), `labels` (of taggers: names, groups, priors) or `vocabulary`,
+        `sampling_rate`, `chunking` or `hop_length`, `input`, `output` (or `outputs`),
+        `origin` and `library_version`.
 
     Raises:
         PresetError: If there is no exported network, or it was not made here.

@@ -15,6 +15,7 @@ from keras_musictag import audio, environment
 from keras_musictag.audio.arrays import SILENCE_PEAK
 from keras_musictag.checks import check_positive
 from keras_musictag.errors import ConfigError
+from keras_musictag.export import metadata as meta
 from keras_musictag.export.formats import check_target, export_network
 from keras_musictag.models.base import PretrainedModel
 from keras_musictag.models.running import whole_track
@@ -25,13 +26,13 @@ SECONDS = 10.0
 
 
 def export_model(model, path, format, float16, tolerance, seconds=None) -> Path:
-    """Write a tagger or a chord recogniser; see their methods `export`."""
+    """Write a model of any task; see the methods `export`."""
     path, format = check_target(path, format, float16)
     samples = _samples(model, format, seconds)
     plain, examples = _in_float32(model), _examples(model, samples)
     outputs = _named(plain, plain(examples, training=False))
     expected = {k: keras.ops.convert_to_numpy(v) for k, v in outputs.items()}
-    about = _about_chords if model.task == "chords" else _about_tags
+    about = ABOUT[model.task]
     wish = {
         "format": format,
         "float16": float16,
@@ -51,7 +52,9 @@ def _samples(model, format: str, seconds: float | None) -> int | None:
     """Return the fixed length of the input; `None` if it is free."""
     if model.task == "tags":
         return model.chunking.chunk_samples
-    if format == "litert" and not model.hears_pieces:
+    if model.task == "beats" and model.piece_frames:
+        return model.piece_frames * model.hop_length
+    if format == "litert" and not getattr(model, "hears_pieces", False):
         raise ConfigError(
             f"A {type(model).__name__} is no network for LiteRT: it must hear tracks "
             "as a whole, and LiteRT takes pieces of one length.",
@@ -72,10 +75,10 @@ def _samples(model, format: str, seconds: float | None) -> int | None:
 
 
 def _named(model, outputs) -> dict:
-    """Return outputs by name: the scores of taggers, the chords of recognisers."""
+    """Return outputs by name; chord recognisers may have several."""
     if model.task == "chords":
         return whole_track.named(outputs)
-    return {"scores": outputs}
+    return {meta.OUTPUTS[model.task]: outputs}
 
 
 def _in_float32(tagger):
@@ -95,7 +98,9 @@ def _network(model, format: str, samples: int | None) -> keras.Model:
         outputs = _backbone(model, format, features)(features)
     else:
         features = _frontend(model)(waveform)
-        outputs = model.head(_backbone(model, format, features)(features))
+        outputs = _backbone(model, format, features)(features)
+        if model.task != "beats":
+            outputs = model.head(outputs)
     network = keras.Model(waveform, _named(model, outputs))
     network(_examples(model, samples)[:1])  # Keras exports only what was called
     return network
@@ -142,7 +147,7 @@ def _unrolled(layer):
 
 
 def _examples(model, samples: int | None) -> np.ndarray:
-    """Return audio to compare with: music, music, noise, silence; for chords music."""
+    """Return audio to compare with: music, music, for tags noise and silence."""
     size = samples or 5 * model.sample_rate
     music, _ = audio.load(audio.demo_path(), model.sample_rate)
     rows = [np.resize(music, size), np.resize(music[::-1], size)]
@@ -199,6 +204,37 @@ def _about_chords(recognizer, samples: int | None, expected: dict) -> dict:
             for name, values in expected.items()
         ],
     }
+
+
+def _about_beats(tracker, samples: int | None, expected: dict) -> dict:
+    frames = "frames" if samples is None else expected["beats"].shape[1]
+    return {
+        "task": "beats",
+        "hop_length": tracker.hop_length,
+        "decoder": tracker.default_decoder,
+        "mirrored": bool(tracker.mirrored_frames),
+        "silence_peak": SILENCE_PEAK,
+        "input": {"name": "waveform", "shape": ["batch", samples or "samples"]},
+        "output": {"name": "beats", "shape": ["batch", frames, 3]},
+    }
+
+
+def _about_key(recognizer, samples: int | None, expected: dict) -> dict:
+    return {
+        "task": "key",
+        "labels": list(recognizer.labels),
+        "least_samples": recognizer.least_samples,
+        "input": {"name": "waveform", "shape": ["batch", "samples"]},
+        "output": {"name": "keys", "shape": ["batch", len(recognizer.labels)]},
+    }
+
+
+ABOUT = {
+    "tags": _about_tags,
+    "chords": _about_chords,
+    "beats": _about_beats,
+    "key": _about_key,
+}
 
 
 # === From other backends ===

@@ -1,31 +1,19 @@
 """`KeyRecognizer`: a Keras model from a waveform to the key, and its methods."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
+from pathlib import Path
 from typing import Self
 
 import keras
 import numpy as np
 
-from keras_musictag import audio
 from keras_musictag.audio.arrays import check_sample_rate
-from keras_musictag.keys import KEYS, Keygram
-from keras_musictag.keys.keygram import mean_of_logarithms
-from keras_musictag.keys.recognition import KeyRecognition
+from keras_musictag.keys.recognition import KeyHearing
 from keras_musictag.models.base import PretrainedModel, dtype_scope
 from keras_musictag.models.heads import refuse_labels
-from keras_musictag.tracks import sources
-from keras_musictag.tracks.inference import Chunk, TrackError, join_tracks
-
-# Seconds that a piece has, which tells the key of the song: the longer, the better. And
-# those of the windows that tell where it changes, and from one window to the next.
-PIECE, WINDOW, HOP = 60.0, 15.0, 7.5
-# How many pieces are decoded ahead.
-PIECES_AHEAD = 2
-# Nothing is louder: about 100 dB below full scale.
-SILENCE = 1e-5
 
 
-class KeyRecognizer(KeyRecognition, PretrainedModel, abstract=True):
+class KeyRecognizer(KeyHearing, PretrainedModel, abstract=True):
     """Base of all key recognisers: audio in, the key and its changes out.
 
     A recogniser is a functional `keras.Model` made of two parts: `frontend` (waveform
@@ -51,14 +39,12 @@ class KeyRecognizer(KeyRecognition, PretrainedModel, abstract=True):
         sample_rate: In Hz.
         labels: The keys in output order, such as `"Bb:maj"`.
         least_samples: Of the shortest track that has a key.
-        frontend, backbone: The two parts.
+        frontend, backbone, head: The two parts, and the softmax after them.
     """
 
     task = "key"
     shared_options = ("dtype", "name")
     default_preset = "skey"
-    labels: tuple[str, ...]
-    least_samples: int
 
     def __init__(
         self,
@@ -76,11 +62,11 @@ class KeyRecognizer(KeyRecognition, PretrainedModel, abstract=True):
             waveform = keras.Input((None,), name="waveform")
             analysis, network = frontend(), backbone()
             # In float32: half precision rounds small probabilities to nothing.
-            softmax = keras.layers.Softmax(dtype="float32", name="probabilities")
-            outputs = softmax(network(analysis(waveform)))
+            head = keras.layers.Softmax(dtype="float32", name="probabilities")
+            outputs = head(network(analysis(waveform)))
         super().__init__(waveform, outputs, name=name or self._default_name())
         # === Config ===
-        self.frontend, self.backbone = analysis, network
+        self.frontend, self.backbone, self.head = analysis, network, head
         self.sample_rate = check_sample_rate(sample_rate)
         self.policy = dtype
         self.settings = {}
@@ -95,85 +81,50 @@ class KeyRecognizer(KeyRecognition, PretrainedModel, abstract=True):
         )
         return super()._build(config, labels, problem_type, source)
 
-    # === Recognition ===
+    # === Deployment ===
 
-    def iter_keygrams(
-        self, tracks: Iterable, sample_rate: int | None = None
-    ) -> Iterator[Keygram | TrackError]:
-        given = self.sample_rate if sample_rate is None else sample_rate
-        rate, own = check_sample_rate(given), self.sample_rate
+    def export(
+        self,
+        path,
+        format: str | None = None,
+        *,
+        float16: bool = False,
+        tolerance: float | None = None,
+    ) -> Path:
+        """Write the network for programs that run without Keras.
 
-        def cut(track):
-            blocks = audio.blocks(track, own, sample_rate=rate)
-            counted = sources.Counted(blocks)
-            yield from sources.cut_with_span(counted, self.plan)
-            return counted.samples
-
-        for output in join_tracks(tracks, cut, self.hear, PIECES_AHEAD):
-            if output.error is not None:
-                yield output.error
-            else:
-                yield self.conclude(output.outputs, output.length)
-
-    # === Chunk by chunk, for programs that cut tracks themselves ===
-
-    @property
-    def plan(self) -> audio.ChunkPlan:
-        """How a track is cut into pieces of a minute."""
-        piece = round(PIECE * self.sample_rate)
-        return audio.ChunkPlan(piece, piece, tail="overlap")
-
-    def hear(self, chunk: Chunk) -> dict[str, np.ndarray]:
-        """Compute the probabilities of `keys.KEYS` in a piece, and in its windows.
+        It takes tracks, float32 `(batch, samples)` named `waveform`, of any length, and
+        gives `keys`, `(batch, 24)`: the probability of each of `labels`.
+        `OnnxKeyRecognizer` names the keys of tracks with it. There is no LiteRT: it
+        takes pieces of one length, and nothing may be padded here.
 
         Args:
-            chunk: One that `plan` cuts, see `tracks.sources.cut_with_span`.
+            path, format, float16, tolerance: As in `MusicTagger.export`.
 
         Returns:
-            Arrays `(n, ...)` by name, to be joined with those of the other pieces.
+            The path, as a `Path`.
+
+        Raises:
+            ConfigError, MissingExtraError: As in `MusicTagger.export`.
+
+        Example:
+
+        ```python
+        import keras_musictag as kmt
+
+        kmt.SKeyRecognizer.from_pretrained().export("skey.onnx")
+        recognizer = kmt.OnnxKeyRecognizer("skey.onnx")  # loads no Keras
+        print(recognizer.recognize("song.mp3").key)
+        ```
         """
-        first, end = chunk.span or (0, len(chunk.samples))
-        samples = chunk.samples[first:end]  # without what fills a short track up
-        window, hop = (round(s * self.sample_rate) for s in (WINDOW, HOP))
-        starts = audio.ChunkPlan(window, hop, tail="overlap").starts(len(samples))
-        whole = self._probabilities(samples)
-        rows = [whole]
-        if len(samples) > window:
-            rows = [self._probabilities(samples[s : s + window]) for s in starts]
-        return {
-            "pieces": whole[None],
-            "windows": np.stack(rows),
-            "starts": chunk.start + starts,
-        }
+        from keras_musictag.models.exporting import export_model
 
-    def conclude(self, heard: dict[str, np.ndarray], samples: int) -> Keygram:
-        """Make the keygram of a track of what was heard in its pieces.
-
-        Args:
-            heard: What `hear` gave, joined.
-            samples: Length of the track.
-
-        Returns:
-            The `keys.Keygram`.
-        """
-        # The last piece is moved back over the one before it.
-        starts, order = np.unique(heard["starts"], return_index=True)
-        begins, seconds = starts / self.sample_rate, samples / self.sample_rate
-        return Keygram(
-            heard["windows"][order],
-            np.stack([begins, np.minimum(begins + WINDOW, seconds)], axis=1),
-            mean_of_logarithms(heard["pieces"]),
-            seconds,
-        )
+        return export_model(self, path, format, float16, tolerance)
 
     # === Inner parts ===
 
-    def _probabilities(self, samples: np.ndarray) -> np.ndarray:
-        """Return those of `KEYS`, float32 `(24,)`; zeros if there is no key."""
-        if len(samples) < self.least_samples or np.abs(samples).max() <= SILENCE:
-            return np.zeros(len(KEYS), "float32")
-        values = np.asarray(self.predict_on_batch(samples[None]))[0]
-        return values[[self.labels.index(key) for key in KEYS]]
+    def _scores(self, samples: np.ndarray) -> np.ndarray:
+        return np.asarray(self.predict_on_batch(samples[None]))[0]
 
     # === Training ===
 

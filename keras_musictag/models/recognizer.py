@@ -18,7 +18,8 @@ from keras_musictag.chords.vocabulary import (
     vocabulary_to_config,
 )
 from keras_musictag.models.base import PretrainedModel, dtype_scope
-from keras_musictag.models.fitting import chord_training
+from keras_musictag.models.fitting import track_training
+from keras_musictag.models.fitting.chord_crops import ChordCrops
 from keras_musictag.models.heads import refuse_labels
 from keras_musictag.models.running import whole_track
 from keras_musictag.models.running.whole_track import Segment, WholeTrack, named
@@ -255,15 +256,15 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
         """
         self._ensure_compiled()
         self.calibration = {}
-        if not chord_training.are_tracks(x):
+        if not track_training.are_tracks(x, ChordCrops):
             return super().fit(x, y, **kwargs)
-        return chord_training.fit_tracks(
+        return track_training.fit_tracks(
             self,
+            ChordCrops,
             x,
             y,
-            crop_seconds=crop_seconds,
-            transpose=transpose,
-            seed=seed,
+            settings={"crop_seconds": crop_seconds, "seed": seed},
+            random={"transpose": transpose},
             **kwargs,
         )
 

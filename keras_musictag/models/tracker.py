@@ -1,19 +1,28 @@
 """`BeatTracker`: a Keras model from a waveform to beats, and its methods."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Self
+from pathlib import Path
+from typing import Self
 
 import keras
 import numpy as np
 
 from keras_musictag import audio
 from keras_musictag.audio.arrays import check_sample_rate
-from keras_musictag.beats import Beatgram, BeatSequence
+from keras_musictag.beats import Beatgram
+from keras_musictag.beats.tracking import BeatTracking
 from keras_musictag.checks import check_positive_int
 from keras_musictag.models.base import PretrainedModel, dtype_scope
+from keras_musictag.models.fitting import track_training
+from keras_musictag.models.fitting.beat_crops import BeatCrops
 from keras_musictag.models.heads import refuse_labels
 from keras_musictag.tracks import sources
-from keras_musictag.tracks.inference import Chunk, TrackError, join_tracks
+from keras_musictag.tracks.inference import (
+    Chunk,
+    TrackError,
+    TrackOutput,
+    join_tracks,
+)
 
 # Frames of a block of the front-end, and how many blocks are decoded ahead.
 BLOCK_FRAMES = 512
@@ -22,7 +31,7 @@ BLOCKS_AHEAD = 4
 SILENCE = 1e-5
 
 
-class BeatTracker(PretrainedModel, abstract=True):
+class BeatTracker(BeatTracking, PretrainedModel, abstract=True):
     """Base of all beat trackers: audio in, beats with their places in the bar out.
 
     A tracker is a functional `keras.Model` made of two parts: `frontend` (waveform to
@@ -55,12 +64,14 @@ class BeatTracker(PretrainedModel, abstract=True):
         sample_rate: In Hz.
         hop_length: In samples.
         frontend, backbone: The two parts.
+        piece_frames: How many frames the network hears at once; `None` for all of them.
     """
 
     task = "beats"
     shared_options = ("sample_rate", "hop_length", "dtype", "name")
     default_preset = "beatnet"
     default_decoder = "bars"
+    piece_frames: int | None = None
 
     def __init__(
         self,
@@ -108,127 +119,34 @@ class BeatTracker(PretrainedModel, abstract=True):
         )
         return super()._build(config, labels, problem_type, source)
 
-    @property
-    def frame_rate(self) -> float:
-        """Frames per second."""
-        return self.sample_rate / self.hop_length
-
     # === Tracking ===
-
-    def track(
-        self,
-        source,
-        sample_rate: int | None = None,
-        *,
-        on_error: str = "warn",
-        **decoding,
-    ) -> Any:
-        """Find the beats of a track, and which of them begin bars.
-
-        Args:
-            source: A path, an open file, one track as an array `(samples,)` or
-                `(channels, samples)`, or a list of these.
-            sample_rate: Of arrays, in Hz; `None` means the model's own.
-            on_error: In a list, `"warn"` gives `None` for a bad track and an
-                `AudioWarning`; `"raise"` stops at it.
-            **decoding: `decoder`, `meters`, `tempo`, `steadiness` and `usual_tempo`
-                of `Beatgram.decode`; without any of them, the decoder is that of the
-                architecture.
-
-        Returns:
-            A `beats.BeatSequence`; a list of them for a list of sources. Silence and
-            whatever has no beat give one without beats.
-
-        Raises:
-            AudioError: If a single source is not usable audio.
-            ConfigError: If an option of the decoding is out of range.
-
-        Example:
-
-        ```python
-        import keras_musictag as kmt
-
-        tracker = kmt.BeatTracker.from_pretrained()
-        beats = tracker.track(kmt.audio.demo_path())
-        print(beats.tempo, beats.meter, beats.downbeats)
-        beats.to_beats("song.beats")
-        ```
-        """
-        tracks, single = sources.as_tracks(source)
-        outcomes = self.iter_beats(tracks, sample_rate, **decoding)
-        return sources.collect(outcomes, tracks, single, on_error)
-
-    def iter_beats(
-        self, tracks: Iterable, sample_rate: int | None = None, **decoding
-    ) -> Iterator[BeatSequence | TrackError]:
-        """Find the beats of many tracks lazily: each result comes when it is ready.
-
-        Args:
-            tracks: Paths, open files or arrays; may be a generator.
-            sample_rate, **decoding: As in `track`.
-
-        Yields:
-            For each track, in order, its `BeatSequence`, or the error that says why
-            there is none.
-        """
-        # Whatever is wrong with them is said before any music is decoded.
-        # Whoever speaks of tempo or meter wants the decoder that knows them.
-        decoding = {"decoder": "bars" if decoding else self.default_decoder, **decoding}
-        Beatgram(np.zeros(1), np.zeros(1), self.frame_rate, 1.0).decode(**decoding)
-        for outcome in self.iter_beatgrams(tracks, sample_rate):
-            if isinstance(outcome, Beatgram):
-                yield outcome.decode(**decoding)
-            else:
-                yield outcome
-
-    def beatgram(
-        self, source, sample_rate: int | None = None, *, on_error: str = "warn"
-    ) -> Any:
-        """Compute how likely a beat is in each frame of a track.
-
-        Args:
-            source, sample_rate, on_error: As in `track`.
-
-        Returns:
-            A `beats.Beatgram`, which may be decoded in one way or another; a list of
-            them with `None` for bad ones if `source` is a list.
-
-        Raises:
-            AudioError: If a single source is not usable audio.
-        """
-        tracks, single = sources.as_tracks(source)
-        outcomes = self.iter_beatgrams(tracks, sample_rate)
-        return sources.collect(outcomes, tracks, single, on_error)
 
     def iter_beatgrams(
         self, tracks: Iterable, sample_rate: int | None = None
     ) -> Iterator[Beatgram | TrackError]:
-        """Compute the probabilities of many tracks lazily.
-
-        Args:
-            tracks: Paths, open files or arrays; may be a generator.
-            sample_rate: Of arrays, in Hz; `None` means the model's own.
-
-        Yields:
-            For each track, in order, its `Beatgram`, or the error that says why there
-            is none.
-        """
-        rate = check_sample_rate(
-            self.sample_rate if sample_rate is None else sample_rate
-        )
-
-        def cut(track):
-            blocks = audio.blocks(track, self.sample_rate, sample_rate=rate)
-            counted = sources.Counted(blocks)
-            around = sources.mirrored(counted, self.mirrored_samples)
-            yield from sources.cut_with_span(sources.Counted(around), self.plan)
-            return counted.samples
-
-        for output in join_tracks(tracks, cut, self.hear, BLOCKS_AHEAD):
+        for output in self._run(tracks, sample_rate):
             if output.error is not None:
                 yield output.error
             else:
                 yield self.conclude(output.outputs, output.length)
+
+    def track_spectrogram(self, source, sample_rate: int | None = None) -> np.ndarray:
+        """Compute what the network sees of one track, as training needs it.
+
+        Args:
+            source: A path, an open file or an array.
+            sample_rate: Of an array, in Hz; `None` means the model's own.
+
+        Returns:
+            float32 array `(frames, bands)`.
+
+        Raises:
+            AudioError: If the source is not usable audio.
+        """
+        (output,) = self._run([source], sample_rate)
+        if output.error is not None:
+            raise output.error
+        return self._own_frames(output.outputs, output.length)
 
     # === Chunk by chunk, for programs that cut tracks themselves ===
 
@@ -260,15 +178,74 @@ class BeatTracker(PretrainedModel, abstract=True):
         Returns:
             The `beats.Beatgram`.
         """
-        first = self.mirrored_frames
-        spectrogram = heard["spectrogram"][first : first + self._frames(samples)]
+        spectrogram = self._own_frames(heard, samples)
         values = self._probabilities(spectrogram)
         if spectrogram.max() <= SILENCE:  # networks hear a beat where it begins
             values = np.zeros_like(values)
         seconds = samples / self.sample_rate
         return Beatgram(values[:, 0], values[:, 1], self.frame_rate, seconds)
 
+    # === Deployment ===
+
+    def export(
+        self,
+        path,
+        format: str | None = None,
+        *,
+        float16: bool = False,
+        tolerance: float | None = None,
+    ) -> Path:
+        """Write the network for programs that run without Keras.
+
+        It takes audio, float32 `(batch, samples)` named `waveform`, and gives `beats`,
+        `(batch, frames, 3)`, as a call does: whole tracks of any length, or pieces of
+        `piece_frames`. `OnnxBeatTracker` and `LiteRTBeatTracker` find the beats of
+        tracks with it. LiteRT has no loops of a free length: it takes networks that
+        hear pieces.
+
+        Args:
+            path, format, float16, tolerance: As in `MusicTagger.export`.
+
+        Returns:
+            The path, as a `Path`.
+
+        Raises:
+            ConfigError, MissingExtraError: As in `MusicTagger.export`.
+
+        Example:
+
+        ```python
+        import keras_musictag as kmt
+
+        kmt.BeatNetTracker.from_pretrained().export("beatnet.onnx")
+        tracker = kmt.OnnxBeatTracker("beatnet.onnx")  # loads no Keras
+        print(tracker.track(kmt.audio.demo_path()).tempo)
+        ```
+        """
+        from keras_musictag.models.exporting import export_model
+
+        return export_model(self, path, format, float16, tolerance)
+
     # === Inner parts ===
+
+    def _run(self, tracks: Iterable, sample_rate: int | None) -> Iterator[TrackOutput]:
+        """Compute the spectrograms of many tracks, lazily."""
+        given = self.sample_rate if sample_rate is None else sample_rate
+        rate = check_sample_rate(given)
+
+        def cut(track):
+            blocks = audio.blocks(track, self.sample_rate, sample_rate=rate)
+            counted = sources.Counted(blocks)
+            around = sources.mirrored(counted, self.mirrored_samples)
+            yield from sources.cut_with_span(sources.Counted(around), self.plan)
+            return counted.samples
+
+        return join_tracks(tracks, cut, self.hear, BLOCKS_AHEAD)
+
+    def _own_frames(self, heard: dict[str, np.ndarray], samples: int) -> np.ndarray:
+        """Cut off what the chunks have beyond the ends of a track."""
+        first = self.mirrored_frames
+        return heard["spectrogram"][first : first + self._frames(samples)]
 
     def _frames(self, samples: int) -> int:
         """How many frames the front-end makes of so many samples."""
@@ -300,20 +277,68 @@ class BeatTracker(PretrainedModel, abstract=True):
 
     # === Training ===
 
-    def fit(self, x=None, y=None, **kwargs):
-        """Train on waveforms; compiled by default if not yet.
+    def fit(
+        self,
+        x=None,
+        y=None,
+        *,
+        crop_seconds: float = 20.0,
+        seed: int | None = None,
+        **kwargs,
+    ):
+        """Train on tracks with beats, or on arrays; compiled by default if not yet.
+
+        With tracks the targets are made for the model. The spectrogram of each track is
+        computed once and kept, about 0.8 MB per minute; every epoch sees other crops of
+        it. The frames on either side of a beat do not count, nor what lies beyond the
+        end of a track. Callbacks see the network without its front-end, which shares
+        its weights with this model. A bad track is left out and named in an
+        `AudioWarning`.
 
         Args:
-            x: float32 `(batch, samples)` at the model's rate, or a data set of batches.
-            y: Classes of the frames, int `(batch, ceil(samples / hop_length))`: 0 for
-                a beat that is no downbeat, 1 for a downbeat, 2 for none.
-            **kwargs: Arguments of `keras.Model.fit`.
+            x: A `data.TrackList` with beats (`data.beat_folder`, `data.from_mirdata`),
+                or a folder of audio with a `.beats` file each. Or waveforms
+                `(items, samples)` at the model's rate, or a data set of batches.
+            y: For arrays: classes of the frames, int
+                `(items, ceil(samples / hop_length))`: 0 for a beat that is no downbeat,
+                1 for a downbeat, 2 for none.
+            crop_seconds: Length of a crop of a track.
+            seed: Makes crops repeatable.
+            **kwargs: Arguments of `keras.Model.fit`, such as `epochs` and
+                `batch_size`. With tracks `validation_data` is such tracks as well;
+                they are not cropped at random.
 
         Returns:
             Keras' `History`.
+
+        Raises:
+            AudioError: If no track can be used.
+            ConfigError: If arguments do not fit tracks.
+
+        Example:
+
+        ```python
+        import keras_musictag as kmt
+
+        tracker = kmt.BeatNetTracker.from_pretrained()
+        songs = kmt.data.beat_folder("songs").random_splits()
+        tracker.fit(
+            songs.split("train"), validation_data=songs.split("valid"), epochs=20
+        )
+        tracker.save_pretrained("my_tracker")
+        ```
         """
         self._ensure_compiled()
-        return super().fit(x, y, **kwargs)
+        if not track_training.are_tracks(x, BeatCrops):
+            return super().fit(x, y, **kwargs)
+        return track_training.fit_tracks(
+            self,
+            BeatCrops,
+            x,
+            y,
+            settings={"crop_seconds": crop_seconds, "seed": seed},
+            **kwargs,
+        )
 
     def default_compile(self) -> dict:
         """Return optimizer, loss and metrics: one class per frame."""

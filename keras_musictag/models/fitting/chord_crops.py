@@ -1,7 +1,6 @@
 """`ChordCrops`: batches of crops of tracks, features kept, others in each epoch."""
 
 import collections
-import math
 import os
 import warnings
 from dataclasses import dataclass
@@ -10,20 +9,18 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_musictag.checks import check_choice, check_positive, check_positive_int
 from keras_musictag.chords import ChordSequence
 from keras_musictag.chords import transpose as transpose_label
 from keras_musictag.chords.chordogram import CHORD
 from keras_musictag.chords.harte import NO_CHORD, UNKNOWN_CHORD
 from keras_musictag.data import TrackList, chord_folder
 from keras_musictag.data.track import listed
-from keras_musictag.errors import AudioError, AudioWarning, ConfigError, LabelError
+from keras_musictag.errors import AudioWarning, ConfigError, LabelError
+from keras_musictag.models.fitting.crops import TrackCrops, fill, usable
+from keras_musictag.models.fitting.track_training import BATCH_SIZE
 from keras_musictag.models.running.whole_track import TOP_DB
-from keras_musictag.tracks.inference import TRACK_ERRORS
 
-POSITIONS = ("random", "all")
 SEMITONES = (-6, 5)  # lowest and highest transposition
-BATCH_SIZE = 16
 
 
 @dataclass(frozen=True)
@@ -41,8 +38,11 @@ class Song:
     segments: np.ndarray
     labels: tuple[str, ...]
 
+    def __len__(self) -> int:
+        return len(self.segments)
 
-class ChordCrops(keras.utils.PyDataset):
+
+class ChordCrops(TrackCrops):
     """Batches of crops of tracks, as a recogniser's `backbone` takes them.
 
     The features of all tracks are computed once, here, and kept as float16. In each
@@ -86,40 +86,21 @@ class ChordCrops(keras.utils.PyDataset):
         seed: int | None = None,
         verbose: bool = False,
     ):
-        super().__init__()
-        self.position = check_choice(position, POSITIONS, name="position")
-        batch_size = check_positive_int(batch_size, name="batch_size")
-        seconds = check_positive(crop_seconds, name="crop_seconds")
         self.bins_per_semitone = bins_per_semitone(model) if transpose else 0
         self.outputs = tuple(model._output_names())
         self.encode = model.chord_targets
         self.silence = -TOP_DB if model.whole_track.decibels else 0.0
-        self.seed = int(np.random.randint(2**31)) if seed is None else seed
-        self.songs = load_songs(model, tracks, verbose)
-        longest = max(len(song.segments) for song in self.songs)
-        self.frames = min(max(1, round(seconds / model.frame_period)), longest)
-        self.items = [
-            (song, start)
-            for song in self.songs
-            for start in range(0, len(song.segments), self.frames)
-        ]
-        self.batch_size = min(batch_size, len(self.items))
-        self.epoch = 0
-        self._reorder()
-
-    @property
-    def num_batches(self) -> int:
-        """How many batches an epoch has."""
-        return math.ceil(len(self.items) / self.batch_size)
+        super().__init__(
+            lambda: load_songs(model, tracks, verbose),
+            batch_size=batch_size,
+            crop_seconds=crop_seconds,
+            frame_period=model.frame_period,
+            position=position,
+            seed=seed,
+        )
 
     def __getitem__(self, index: int) -> tuple:
-        rng = np.random.default_rng((self.seed, self.epoch, index + 1))
-        chosen = np.arange(index * self.batch_size, (index + 1) * self.batch_size)
-        if self.position == "all":
-            chosen = chosen[chosen < len(self.items)]
-        # A last batch is filled from the first: one shape is one compilation.
-        picked = [self.items[self.order[i % len(self.items)]] for i in chosen]
-        crops = [self._crop(song, start, rng) for song, start in picked]
+        crops = self._picked(index)
         values, mask, weights = (
             np.stack([crop[i] for crop in crops]) for i in (0, 1, 2)
         )
@@ -130,22 +111,9 @@ class ChordCrops(keras.utils.PyDataset):
             targets = targets[self.outputs[0]]
         return (values, mask), targets, weights
 
-    def on_epoch_end(self) -> None:
-        """Draw other crops in another order for the next epoch."""
-        self.epoch += 1
-        self._reorder()
-
-    def _reorder(self) -> None:
-        self.order = np.arange(len(self.items))
-        if self.position == "random":
-            np.random.default_rng((self.seed, self.epoch, 0)).shuffle(self.order)
-
     def _crop(self, song: Song, start: int, rng):
         """Cut one crop: features, mask, weights and targets by output."""
         semitones = 0
-        if self.position == "random":
-            room = len(song.segments) - self.frames
-            start = int(rng.integers(max(0, room) + 1))
         if self.bins_per_semitone:
             semitones = int(rng.integers(SEMITONES[0], SEMITONES[1] + 1))
         cut = slice(start, start + self.frames)
@@ -154,9 +122,9 @@ class ChordCrops(keras.utils.PyDataset):
         targets, weights = self._targets(song, cut, semitones)
         missing = self.frames - len(values)
         mask = np.arange(self.frames) < len(values)
-        filled = {name: _fill(rows, missing) for name, rows in targets.items()}
-        values = _fill(values, missing, self.silence)
-        return values, mask, _fill(weights, missing), filled
+        filled = {name: fill(rows, missing) for name, rows in targets.items()}
+        values = fill(values, missing, self.silence)
+        return values, mask, fill(weights, missing), filled
 
     def _targets(self, song: Song, cut: slice, semitones: int):
         used, where = np.unique(song.segments[cut], return_inverse=True)
@@ -169,11 +137,6 @@ class ChordCrops(keras.utils.PyDataset):
         rows = {**rows, CHORD: np.maximum(rows[CHORD], 0)}
         targets = {name: rows[name][where] for name in self.outputs}
         return targets, known[where].astype("float32")
-
-
-def _fill(values: np.ndarray, missing: int, value=0) -> np.ndarray:
-    ends = [(0, missing)] + [(0, 0)] * (values.ndim - 1)
-    return np.pad(values, ends, constant_values=value)
 
 
 def slide(features: np.ndarray, bins: int, silence: float = -TOP_DB) -> np.ndarray:
@@ -238,28 +201,7 @@ def load_songs(model, tracks, verbose: bool = False) -> list[Song]:
     """
     if not isinstance(tracks, TrackList):
         tracks = chord_folder(tracks)
-    songs, bad = [], []
-    bar = keras.utils.Progbar(len(tracks), unit_name="track") if verbose else None
-    for track in tracks:
-        try:
-            songs.append(_load_song(model, track))
-        except TRACK_ERRORS as error:
-            bad.append(f"{track.id}: {str(error).rstrip('.')}")
-        if bar:
-            bar.add(1)
-    if not bad:
-        _name_outside(model, songs)
-        return songs
-    count = f"{len(bad)} of {len(tracks)} tracks of the {tracks.name} cannot be used."
-    if not songs:
-        raise AudioError(
-            count, received=listed(bad, 3), advice="Check the files and their chords."
-        )
-    warnings.warn(
-        f"{count} Received: {listed(bad, 3)}. They are left out.",
-        AudioWarning,
-        stacklevel=4,
-    )
+    songs = usable(tracks, lambda track: _load_song(model, track), verbose)
     _name_outside(model, songs)
     return songs
 
@@ -285,7 +227,7 @@ def _name_outside(model, songs: list[Song]) -> None:
             f"Segments of {len(outside)} of {len(labels)} chords are outside the "
             f"vocabulary and do not count. Received: {listed(outside, 5)}.",
             AudioWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
 
 

@@ -85,6 +85,7 @@ class BeatThisTracker(BeatTracker):
 
     default_preset = "beat_this_small"
     default_decoder = "peaks"
+    piece_frames = CHUNK
 
     def __init__(
         self,

@@ -36,6 +36,7 @@ class LogFilteredSpectrogram(layers.Layer):
     Args:
         sample_rate: In Hz.
         hop_length: Samples from one frame to the next.
+        method: `"fft"`, or `"dft"` for deployment formats, see `STFT`.
         **kwargs: `name`. A `dtype` is accepted and has no effect.
 
     Input: float32 waveforms `(batch, samples)`.
@@ -48,14 +49,22 @@ class LogFilteredSpectrogram(layers.Layer):
           library", ACM Multimedia 2016.
     """
 
-    def __init__(self, sample_rate: int, hop_length: int, **kwargs):
+    def __init__(self, sample_rate: int, hop_length: int, method="fft", **kwargs):
         kwargs.pop("dtype", None)
         super().__init__(dtype="float32", autocast=False, **kwargs)
         self.sample_rate, self.hop_length = sample_rate, hop_length
         self._stft = STFT(
-            FRAME_LENGTH, hop_length, window="symmetric_hann", center=False
+            FRAME_LENGTH,
+            hop_length,
+            window="symmetric_hann",
+            center=False,
+            method=method,
         )
         self._filters = filterbank(sample_rate)
+
+    def build(self, input_shape):
+        self._stft.build(input_shape)
+        self.built = True
 
     def call(self, inputs):
         before = FRAME_LENGTH // 2
@@ -72,8 +81,12 @@ class LogFilteredSpectrogram(layers.Layer):
         return (batch, frames, BANDS)
 
     def get_config(self):
-        own = {"sample_rate": self.sample_rate, "hop_length": self.hop_length}
-        return {**super().get_config(), **own}
+        return {
+            **super().get_config(),
+            "sample_rate": self.sample_rate,
+            "hop_length": self.hop_length,
+            "method": self._stft.method,
+        }
 
 
 @keras.saving.register_keras_serializable(package="keras_musictag")
@@ -277,7 +290,7 @@ class BeatNetTracker(BeatTracker):
         for part in parts:
             rows = np.concatenate([last, part])  # the rise needs the frame before
             outputs = self._before_recurrence().predict_on_batch(rows[None])
-            x = np.stack([np.asarray(out)[0, len(last) :] for out in outputs])
+            x = np.stack([np.asarray(outputs[i])[0, len(last) :] for i in nets])
             last = part[-1:]
             for n in (0, 1):
                 x, states[n] = lstms(x, weights[n], states[n])
@@ -294,7 +307,8 @@ class BeatNetTracker(BeatTracker):
     def _before_recurrence(self) -> keras.Model:
         if not hasattr(self, "_dense"):
             nets = range(self.settings["nets"])
-            outputs = [self.backbone.get_layer(f"net{i}_dense").output for i in nets]
+            # By number: Keras would give the output of a single one without a list.
+            outputs = {i: self.backbone.get_layer(f"net{i}_dense").output for i in nets}
             # Kept from Keras, which would take it for a part of the network.
             self._dense = [keras.Model(self.backbone.input, outputs)]
         return self._dense[0]
