@@ -37,7 +37,7 @@ from .export.recognizers import (
     OnnxChordRecognizer,
 )
 from .export.taggers import ExportedTagger, LiteRTTagger, OnnxTagger
-from .export.trackers import ExportedBeatTracker, LiteRTBeatTracker, OnnxBeatTracker
+from .export.trackers import ExportedBeatTracker, OnnxBeatTracker
 from .insight.saliency import Saliency, saliency
 from .insight.similarity import EmbeddingIndex
 from .keys import Keygram, KeySequence
@@ -101,7 +101,6 @@ __all__ = [
     "LabelError",
     "Labels",
     "LibraryError",
-    "LiteRTBeatTracker",
     "LiteRTChordRecognizer",
     "LiteRTTagger",
     "MissingExtraError",

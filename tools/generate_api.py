@@ -34,11 +34,7 @@ NAMES = {
         "OnnxChordRecognizer",
     ),
     "export.taggers": ("ExportedTagger", "LiteRTTagger", "OnnxTagger"),
-    "export.trackers": (
-        "ExportedBeatTracker",
-        "LiteRTBeatTracker",
-        "OnnxBeatTracker",
-    ),
+    "export.trackers": ("ExportedBeatTracker", "OnnxBeatTracker"),
     "keys": ("KeySequence", "Keygram"),
     "labels": ("Labels",),
     "models.fitting.backup": ("ResumableBackup",),

@@ -71,7 +71,7 @@ TOP = {
         "ExportedChordRecognizer",
         "OnnxChordRecognizer",
         "LiteRTChordRecognizer",
-        *("ExportedBeatTracker", "OnnxBeatTracker", "LiteRTBeatTracker"),
+        *("ExportedBeatTracker", "OnnxBeatTracker"),
         *("ExportedKeyRecognizer", "OnnxKeyRecognizer"),
     ],
     "Results": [

@@ -121,10 +121,7 @@ def open_exported(preset: str, engine: Engine | None = None, task: str = "tags")
             "onnx": exported.OnnxChordRecognizer,
             "litert": exported.LiteRTChordRecognizer,
         },
-        "beats": {
-            "onnx": exported.OnnxBeatTracker,
-            "litert": exported.LiteRTBeatTracker,
-        },
+        "beats": {"onnx": exported.OnnxBeatTracker},
         "key": {"onnx": exported.OnnxKeyRecognizer},
     }
     format, _ = metadata.locate(preset)

@@ -16,18 +16,13 @@ from keras_musictag.export.recognizers import (
 )
 from keras_musictag.export.runtimes import open_exported, read_metadata
 from keras_musictag.export.taggers import ExportedTagger, LiteRTTagger, OnnxTagger
-from keras_musictag.export.trackers import (
-    ExportedBeatTracker,
-    LiteRTBeatTracker,
-    OnnxBeatTracker,
-)
+from keras_musictag.export.trackers import ExportedBeatTracker, OnnxBeatTracker
 
 __all__ = [
     "ExportedBeatTracker",
     "ExportedChordRecognizer",
     "ExportedKeyRecognizer",
     "ExportedTagger",
-    "LiteRTBeatTracker",
     "LiteRTChordRecognizer",
     "LiteRTTagger",
     "OnnxBeatTracker",

@@ -162,7 +162,8 @@ def check(metadata: dict, path) -> dict:
         elif task == "beats":
             check_positive_int(metadata["hop_length"], name="hop_length")
             check_choice(metadata["decoder"], BEAT_DECODERS, name="decoder")
-            float(metadata["silence_peak"])
+            float(metadata["silence_peak"] + metadata["border_frames"])
+            bool(metadata["piece_frames"] or metadata["mirrored"])
         elif task == "key":
             check_positive_int(metadata["least_samples"], name="least_samples")
             if sorted(metadata["labels"]) != sorted(KEYS):

@@ -1,12 +1,12 @@
 """Exported chord recognisers: chords of tracks without Keras and its backends."""
 
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from keras_musictag.chords.chordogram import silent_outputs
 from keras_musictag.export import metadata as meta
-from keras_musictag.export.pieces import hear_in_pieces
 from keras_musictag.export.runtimes import open_for
 from keras_musictag.recognition import TrackRecognition, check_length
 from keras_musictag.tracks import sources
@@ -77,11 +77,23 @@ class ExportedChordRecognizer(TrackRecognition):
 
     def _hear(self, samples: np.ndarray) -> dict[str, np.ndarray]:
         """Give the outputs of a whole track, `(frames, classes)` each."""
-        if self._piece_frames is None:
+        frames, size = len(samples) // self.hop_length, self._piece_frames
+        if size is None:
             return self._outputs(samples)
-        return hear_in_pieces(
-            self._outputs, samples, self.hop_length, self._piece_frames
-        )
+        samples = np.pad(samples, (0, max(0, size * self.hop_length - len(samples))))
+        weights = np.minimum(np.arange(1, size + 1), np.arange(size, 0, -1))
+        weights = weights.astype("float32")[:, None]
+        sums: dict[str, np.ndarray] = {}
+        total = np.zeros((max(frames, size), 1), "float32")
+        for start in piece_starts(frames, size):
+            piece = samples[start * self.hop_length :][: size * self.hop_length]
+            part = slice(start, start + size)
+            total[part] += weights
+            for name, values in self._outputs(piece).items():
+                shape = (len(total), values.shape[1])
+                sums.setdefault(name, np.zeros(shape, "float32"))
+                sums[name][part] += weights * values
+        return {name: (values / total)[:frames] for name, values in sums.items()}
 
     def _outputs(self, samples: np.ndarray) -> dict[str, np.ndarray]:
         """Give what the network says about samples, or about silence."""
@@ -89,6 +101,21 @@ class ExportedChordRecognizer(TrackRecognition):
         if np.abs(samples).max() <= self.metadata["silence_peak"]:
             return silent_outputs(outputs, self.vocabulary)
         return outputs
+
+
+def piece_starts(frames: int, size: int) -> list[int]:
+    """Lay pieces evenly over a track, each frame in two or more but at the ends.
+
+    Args:
+        frames: Of the track.
+        size: Frames of a piece.
+
+    Returns:
+        The first frame of each piece.
+    """
+    last = max(0, frames - size)
+    count = math.ceil(last / max(1, size // 2)) + 1
+    return np.linspace(0, last, count).round().astype(int).tolist()
 
 
 class OnnxChordRecognizer(ExportedChordRecognizer):

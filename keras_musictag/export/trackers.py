@@ -8,7 +8,6 @@ from keras_musictag.audio.arrays import check_sample_rate
 from keras_musictag.beats.beatgram import Beatgram
 from keras_musictag.beats.tracking import BeatTracking
 from keras_musictag.export.metadata import OUTPUTS
-from keras_musictag.export.pieces import hear_in_pieces
 from keras_musictag.export.runtimes import open_for
 from keras_musictag.tracks import sources
 from keras_musictag.tracks.inference import Chunk, TrackError, join_tracks
@@ -24,9 +23,10 @@ class ExportedBeatTracker(BeatTracking):
     backend, except TensorFlow for a SavedModel.
 
     A track is held in memory whole, and one more while it is decoded ahead. A network
-    that takes pieces hears each frame in two of them or more, whose mean counts,
-    weighted by how far the frame lies from their ends: beats are nearly, not exactly,
-    those of the Keras model.
+    that hears a track at once needs about 60 MB for each minute of it. One that hears
+    pieces (Beat This) needs no more for a long track than for a short one; within a
+    long track, the ends of a piece hear nothing of what lies beyond, so that
+    probabilities there differ a little from those of the Keras model.
 
     Audio that stays below -120 dB of full scale has no beats.
 
@@ -53,10 +53,6 @@ class ExportedBeatTracker(BeatTracking):
         self.sample_rate = int(self.metadata["sampling_rate"])
         self.hop_length = int(self.metadata["hop_length"])
         self.default_decoder = self.metadata["decoder"]
-        length = self.metadata["input"]["shape"][1]
-        self._piece_frames = (
-            length // self.hop_length if isinstance(length, int) else None
-        )
 
     def iter_beatgrams(
         self, tracks: Iterable, sample_rate: int | None = None
@@ -82,20 +78,35 @@ class ExportedBeatTracker(BeatTracking):
 
     def _probabilities(self, samples: np.ndarray) -> np.ndarray:
         """Return those of a whole track, `(frames, 3)`."""
-        size = self._piece_frames
-        if size is None:
-            values = self._outputs(samples)[NAME]
+        size, border = (self.metadata[f"{n}_frames"] for n in ("piece", "border"))
+        frames = self._frames(len(samples))
+        if size is not None:
+            size -= 2 * border  # that silence is in the network
+        if size is None or frames <= size:
+            values = self._outputs(samples)
         else:
-            # So that the last frame, which need not be whole, is heard as well.
-            filled = np.pad(samples, (0, self.hop_length))
-            values = hear_in_pieces(self._outputs, filled, self.hop_length, size)[NAME]
+            values = np.empty((frames, 3), "float32")
+            starts = np.arange(0, frames - 2 * border, size - 2 * border)
+            starts[-1] = frames - size  # the last piece is whole, too
+            for start in starts:
+                piece = samples[start * self.hop_length :]
+                if start != starts[-1]:
+                    piece = piece[: (size - self._frames(0)) * self.hop_length]
+                first = border if start else 0
+                heard = self._outputs(piece)[first:]
+                values[start + first : start + first + len(heard)] = heard
         if np.abs(samples).max() <= self.metadata["silence_peak"]:
             return np.zeros_like(values)
         return values
 
-    def _outputs(self, samples: np.ndarray) -> dict[str, np.ndarray]:
-        outputs = self._network(samples[None])
-        return {name: v[0, : self._piece_frames] for name, v in outputs.items()}
+    def _frames(self, samples: int) -> int:
+        """How many frames the network makes of so many samples."""
+        if self.metadata["mirrored"]:
+            return 1 + samples // self.hop_length
+        return -(-samples // self.hop_length)
+
+    def _outputs(self, samples: np.ndarray) -> np.ndarray:
+        return self._network(samples[None])[NAME][0]
 
 
 class OnnxBeatTracker(ExportedBeatTracker):
@@ -117,25 +128,3 @@ class OnnxBeatTracker(ExportedBeatTracker):
     """
 
     format = "onnx"
-
-
-class LiteRTBeatTracker(ExportedBeatTracker):
-    """An exported beat tracker in LiteRT (extra `export`); for networks without loops.
-
-    Args:
-        path: A `.tflite` file, or the folder that `export(format="litert")` made.
-        threads: Processor threads; `None` for all.
-
-    Example:
-
-    ```python
-    import keras_musictag as kmt
-
-    tiny = {"units": 16, "blocks": 1, "stem_channels": 8, "head_dim": 8}
-    kmt.BeatThisTracker(**tiny).export("beats.tflite")  # not trained
-    tracker = kmt.LiteRTBeatTracker("beats.tflite")
-    print(tracker.track(kmt.audio.demo_path()).duration)
-    ```
-    """
-
-    format = "litert"

@@ -52,8 +52,6 @@ def _samples(model, format: str, seconds: float | None) -> int | None:
     """Return the fixed length of the input; `None` if it is free."""
     if model.task == "tags":
         return model.chunking.chunk_samples
-    if model.task == "beats" and model.piece_frames:
-        return model.piece_frames * model.hop_length
     if format == "litert" and not getattr(model, "hears_pieces", False):
         raise ConfigError(
             f"A {type(model).__name__} is no network for LiteRT: it must hear tracks "
@@ -98,9 +96,11 @@ def _network(model, format: str, samples: int | None) -> keras.Model:
         outputs = _backbone(model, format, features)(features)
     else:
         features = _frontend(model)(waveform)
-        outputs = _backbone(model, format, features)(features)
-        if model.task != "beats":
-            outputs = model.head(outputs)
+        backbone = _backbone(model, format, features)
+        if model.task == "beats":
+            outputs = model.bordered(features, backbone)
+        else:
+            outputs = model.head(backbone(features))
     network = keras.Model(waveform, _named(model, outputs))
     network(_examples(model, samples)[:1])  # Keras exports only what was called
     return network
@@ -207,15 +207,16 @@ def _about_chords(recognizer, samples: int | None, expected: dict) -> dict:
 
 
 def _about_beats(tracker, samples: int | None, expected: dict) -> dict:
-    frames = "frames" if samples is None else expected["beats"].shape[1]
     return {
         "task": "beats",
         "hop_length": tracker.hop_length,
+        "piece_frames": tracker.piece_frames,
+        "border_frames": tracker.border_frames,
         "decoder": tracker.default_decoder,
         "mirrored": bool(tracker.mirrored_frames),
         "silence_peak": SILENCE_PEAK,
-        "input": {"name": "waveform", "shape": ["batch", samples or "samples"]},
-        "output": {"name": "beats", "shape": ["batch", frames, 3]},
+        "input": {"name": "waveform", "shape": ["batch", "samples"]},
+        "output": {"name": "beats", "shape": ["batch", "frames", 3]},
     }
 
 

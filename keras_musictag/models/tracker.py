@@ -65,6 +65,8 @@ class BeatTracker(BeatTracking, PretrainedModel, abstract=True):
         hop_length: In samples.
         frontend, backbone: The two parts.
         piece_frames: How many frames the network hears at once; `None` for all of them.
+        border_frames: How many of them, at either end, do not count; at the ends of a
+            track they are silence.
     """
 
     task = "beats"
@@ -72,6 +74,7 @@ class BeatTracker(BeatTracking, PretrainedModel, abstract=True):
     default_preset = "beatnet"
     default_decoder = "bars"
     piece_frames: int | None = None
+    border_frames = 0
 
     def __init__(
         self,
@@ -92,7 +95,7 @@ class BeatTracker(BeatTracking, PretrainedModel, abstract=True):
         with dtype_scope(dtype):
             waveform = keras.Input((None,), name="waveform")
             analysis, network = frontend(sample_rate), backbone()
-            outputs = network(analysis(waveform))
+            outputs = self.bordered(analysis(waveform), network)
         super().__init__(waveform, outputs, name=name or self._default_name())
         # === Config ===
         self.frontend, self.backbone = analysis, network
@@ -118,6 +121,23 @@ class BeatTracker(BeatTracking, PretrainedModel, abstract=True):
             "A beat tracker has no labels.",
         )
         return super()._build(config, labels, problem_type, source)
+
+    @classmethod
+    def bordered(cls, features, network: keras.Model):
+        """Run a backbone with silence around the features; its frames do not count.
+
+        Args:
+            features: Symbolic tensor `(batch, frames, bands)`.
+            network: Keras model to `(batch, frames, 3)`.
+
+        Returns:
+            Symbolic tensor `(batch, frames, 3)`.
+        """
+        border = cls.border_frames
+        if not border:
+            return network(features)
+        around = keras.layers.ZeroPadding1D(border, name="silence_around")(features)
+        return keras.layers.Cropping1D(border, name="inner_frames")(network(around))
 
     # === Tracking ===
 
@@ -197,11 +217,11 @@ class BeatTracker(BeatTracking, PretrainedModel, abstract=True):
     ) -> Path:
         """Write the network for programs that run without Keras.
 
-        It takes audio, float32 `(batch, samples)` named `waveform`, and gives `beats`,
-        `(batch, frames, 3)`, as a call does: whole tracks of any length, or pieces of
-        `piece_frames`. `OnnxBeatTracker` and `LiteRTBeatTracker` find the beats of
-        tracks with it. LiteRT has no loops of a free length: it takes networks that
-        hear pieces.
+        It takes audio of any length, float32 `(batch, samples)` named `waveform`, and
+        gives `beats`, `(batch, frames, 3)`, as a call does. `OnnxBeatTracker` finds the
+        beats of tracks with it, in pieces of `piece_frames` where the network was
+        trained with such. There is no LiteRT: it takes pieces of one length, and a
+        shorter track may not be filled up.
 
         Args:
             path, format, float16, tolerance: As in `MusicTagger.export`.

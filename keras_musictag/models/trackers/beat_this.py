@@ -85,7 +85,7 @@ class BeatThisTracker(BeatTracker):
 
     default_preset = "beat_this_small"
     default_decoder = "peaks"
-    piece_frames = CHUNK
+    piece_frames, border_frames = CHUNK, BORDER
 
     def __init__(
         self,
