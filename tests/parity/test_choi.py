@@ -66,10 +66,11 @@ def models(reference, tmp_path_factory):
     return made
 
 
-def probabilities(model, spectrogram, backbone=None):
-    """Of a spectrogram as the originals have it, bands first."""
-    x = (backbone or model.backbone)(spectrogram.T[None], training=False)
-    return ops.convert_to_numpy(model.head(x, training=False))[0]
+def probabilities(model, spectrograms):
+    """Of spectrograms as the originals have them, bands first."""
+    x = np.stack([spectrogram.T for spectrogram in spectrograms])
+    x = model.backbone(x, training=False)
+    return ops.convert_to_numpy(model.head(x, training=False))
 
 
 def check_stages(model, spectrogram, stored, names):
@@ -99,10 +100,9 @@ def chosen(names):
 def test_choi_as_trained(models, reference, name):
     inputs = np.load(reference / "choi" / "inputs_bensound.npz")
     outputs = np.load(reference / "choi" / "outputs.npz")
-    for clip in inputs.files:
-        found = probabilities(models[name], inputs[clip])
-        expected = outputs[f"{ORIGINALS[name]}__z__{clip}"]
-        np.testing.assert_allclose(found, expected, atol=NETWORK)
+    found = probabilities(models[name], inputs.values())
+    expected = [outputs[f"{ORIGINALS[name]}__z__{clip}"] for clip in inputs]
+    np.testing.assert_allclose(found, expected, atol=NETWORK)
 
 
 @pytest.mark.parametrize("name", ORIGINALS)
@@ -111,12 +111,14 @@ def test_choi_from_the_audio(models, reference, shared, name):
     outputs = np.load(reference / "choi" / "outputs.npz")
     model, chunk = models[name], 349440
     ours = [clip for clip in clips if clips[clip]["file"].startswith("shared/")]
+    middles, expected = [], []
     for clip in chosen(ours):
         samples, _ = audio.load(shared.parent / clips[clip]["file"], 12000)
         start = max(0, len(samples) - chunk) // 2
-        found = model.predict(samples[start : start + chunk])[0]
-        expected = outputs[f"{ORIGINALS[name]}__z__{clip}"]
-        np.testing.assert_allclose(found, expected, atol=CHAIN, err_msg=clip)
+        middles.append(samples[start : start + chunk])
+        expected.append(outputs[f"{ORIGINALS[name]}__z__{clip}"])
+    found = model.predict(middles, batch_size=len(middles))
+    np.testing.assert_allclose(found, expected, atol=CHAIN)
 
 
 def test_chois_spectrogram(models, reference, corpus):
@@ -159,12 +161,14 @@ def test_choi_as_printed(models, reference):
     inputs = np.load(reference / "choi" / "inputs_bensound.npz")
     outputs = np.load(reference / "choi" / "outputs.npz")
     text = (reference / "choi" / "printed_scores.json").read_text("utf-8")
-    for clip, printed in json.loads(text).items():
-        x = ops.convert_to_numpy(raw(inputs[clip].T[None, ..., None]))
-        found = ops.convert_to_numpy(again.head(x))[0]
+    x = np.stack([inputs[clip].T[..., None] for clip in inputs])
+    found = ops.convert_to_numpy(again.head(raw(x, training=False), training=False))
+    for clip, values in zip(inputs, found, strict=True):
         expected = outputs[f"crnn_keras120__raw__{clip}"]
-        np.testing.assert_allclose(found, expected, atol=PRINTED)
-        scores = dict(zip(again.labels, found, strict=True))
+        np.testing.assert_allclose(values, expected, atol=PRINTED)
+    for clip, printed in json.loads(text).items():
+        values = found[list(inputs).index(clip)]
+        scores = dict(zip(again.labels, values, strict=True))
         for label, score in printed:
             assert scores[label] == pytest.approx(score, abs=5.1e-4), (clip, label)
 
@@ -175,10 +179,10 @@ def test_choi_as_printed(models, reference):
 def test_the_network_of_moods(models, reference):
     folder = reference / "jamendo_moods"
     inputs, outputs = np.load(folder / "inputs.npz"), np.load(folder / "outputs.npz")
-    for clip in inputs.files:  # its decibels are doubled inside the network
-        found = probabilities(models["jamendo_moods"], inputs[clip] / 2)
-        expected = outputs[f"{clip}__probabilities_of_int16_audio"]
-        np.testing.assert_allclose(found, expected, atol=NETWORK)
+    halves = [inputs[clip] / 2 for clip in inputs]  # doubled inside the network
+    found = probabilities(models["jamendo_moods"], halves)
+    expected = [outputs[f"{clip}__probabilities_of_int16_audio"] for clip in inputs]
+    np.testing.assert_allclose(found, expected, atol=NETWORK)
     stored = np.load(folder / "stages_03_rock.npz")
     names = {f"mp_{i}": f"block_{i}" for i in (3, 4, 5)}
     names |= {"mp_2_ch0_8": "block_2", "mp_1_ch0_4_t0_120": "block_1"}
