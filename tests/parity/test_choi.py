@@ -36,6 +36,10 @@ PRINTED = 5e-6  # of the reading that Keras 1.2 has
 # Decibels, where waves cancel each other, and their mean. Essentia's, then librosa's.
 BANDS, BANDS_MEAN = 0.05, 1e-3
 LOUD = 1e-3
+once = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="the same layers once more, slow to compile; run on TensorFlow",
+)
 
 
 class _Silent(http.server.SimpleHTTPRequestHandler):
@@ -121,6 +125,7 @@ def test_choi_from_the_audio(models, reference, shared, name):
     np.testing.assert_allclose(found, expected, atol=CHAIN)
 
 
+@once
 def test_chois_spectrogram(models, reference, corpus):
     samples, _ = audio.load(corpus / "real" / "03_rock.mp3", 12000)
     start = (len(samples) - 349440) // 2
@@ -130,6 +135,7 @@ def test_chois_spectrogram(models, reference, corpus):
     np.testing.assert_allclose(2 * bands[0].T, stored, atol=LOUD)
 
 
+@once
 def test_chois_stages(models, reference):
     stored = np.load(reference / "choi" / "stages_actionable_z.npz")
     inputs = np.load(reference / "choi" / "inputs_bensound.npz")["actionable"]
@@ -144,6 +150,7 @@ def test_chois_stages(models, reference):
         check_stages(models[name], inputs, mine, names)
 
 
+@once
 def test_choi_as_printed(models, reference):
     """The scores in his README: what deviates is a variance, decibels are as they are.
 
@@ -183,6 +190,12 @@ def test_the_network_of_moods(models, reference):
     found = probabilities(models["jamendo_moods"], halves)
     expected = [outputs[f"{clip}__probabilities_of_int16_audio"] for clip in inputs]
     np.testing.assert_allclose(found, expected, atol=NETWORK)
+
+
+@once
+def test_the_stages_of_moods(models, reference):
+    folder = reference / "jamendo_moods"
+    inputs = np.load(folder / "inputs.npz")
     stored = np.load(folder / "stages_03_rock.npz")
     names = {f"mp_{i}": f"block_{i}" for i in (3, 4, 5)}
     names |= {"mp_2_ch0_8": "block_2", "mp_1_ch0_4_t0_120": "block_1"}
@@ -211,6 +224,7 @@ def test_moods_from_the_audio(models, reference):
 # === The records ===
 
 
+@once
 def test_the_records_are_what_the_tool_makes(reference, monkeypatch):
     tool = Path(__file__).parents[2] / "tools" / "make_choi_presets.py"
     lists = reference / "splits" / "mtg_jamendo_tracks.tsv.gz"
@@ -220,6 +234,7 @@ def test_the_records_are_what_the_tool_makes(reference, monkeypatch):
     runpy.run_path(str(tool), run_name="__main__")  # it exits if one is stale
 
 
+@once
 def test_silence_has_scores(models):
     for model in models.values():
         scores = model.predict(np.zeros(12000, "float32"))
