@@ -82,6 +82,7 @@ TOP = {
         "train_seeds",
         "judge_tagger",
         "teach",
+        "teach_values",
         "ResumableBackup",
     ],
     "Similar tracks, and what made a tag fire": [
@@ -172,6 +173,7 @@ ALSO = {
     "models": [
         "models.fitting.probe.Probe",
         "training.teaching.TaughtTag",
+        "training.values.TaughtValues",
         "training.run.TrainingRun",
         "tracks.inference.TrackError",
         "models.base.PretrainedModel",
