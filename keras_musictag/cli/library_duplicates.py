@@ -12,7 +12,7 @@ from keras_musictag.cli.printing import make_console
 
 DUPLICATES_HELP = """[bold]Examples[/bold]\n
 [cyan]library duplicates lib[/cyan]  the largest file of each recording first\n
-[cyan]library duplicates lib --similarity 0.98 --format csv > copies.csv[/cyan]\n
+[cyan]library duplicates lib --similarity 0.95 --format csv > copies.csv[/cyan]\n
 [bold]What is one[/bold]  Sound and length are nearly the same, or the content of the
 files is. Other takes of a song are none. Nothing is deleted: listen first."""
 

@@ -8,7 +8,7 @@ from keras_musictag.errors import ConfigError
 from keras_musictag.library import neighbours, queries
 from keras_musictag.library.store import Store
 
-SIMILARITY, SECONDS = 0.99, 1.0
+SIMILARITY, SECONDS = 0.97, 1.0
 BLOCK = 1024  # tracks that are compared with others at once
 
 
@@ -22,7 +22,7 @@ def find(
     """Find what `Library.duplicates` tells."""
     import pyarrow as pa
 
-    _check("similarity", similarity, 1, "The cosine of two embeddings, such as 0.99.")
+    _check("similarity", similarity, 1, "The cosine of two embeddings, such as 0.97.")
     _check("seconds", seconds, 3600, "How far lengths may be apart, such as 1.")
     analysis = neighbours.embedding_analysis(store, preset)
     columns = ("path", "duration", "size", "sha256", "silent")

@@ -94,7 +94,7 @@ def test_pairs_are_found_across_blocks(library, tmp_path, monkeypatch):
         for i in range(200)
     }
     monkeypatch.setattr(duplicates, "BLOCK", 7)
-    found = make(tmp_path / "many", tracks).duplicates()
+    found = make(tmp_path / "many", tracks).duplicates(similarity=0.99)
     pairs = set()
     for one, (_, length, angle) in tracks.items():
         for other, (_, length_2, angle_2) in tracks.items():
