@@ -21,11 +21,11 @@ def duplicates(
     folder: Folder,
     where: Where = None,
     similarity: Annotated[
-        float | None, Option(min=0, max=1, help="Least cosine of the embeddings.")
-    ] = None,
+        float, Option(min=0, max=1, help="Least cosine of the embeddings.")
+    ] = 0.97,
     seconds: Annotated[
-        float | None, Option(min=0, help="How far lengths may be apart.")
-    ] = None,
+        float, Option(min=0, max=3600, help="How far lengths may be apart.")
+    ] = 1.0,
     preset: Annotated[
         str | None, Option(metavar="PRESET", help="Whose embeddings are compared.")
     ] = None,
@@ -35,9 +35,9 @@ def duplicates(
     from keras_musictag.library import Library
     from keras_musictag.library.exporting import WRITERS
 
-    given = {"similarity": similarity, "seconds": seconds}
-    given = {name: value for name, value in given.items() if value is not None}
-    found = Library(folder).duplicates(where=where, preset=preset, **given)
+    found = Library(folder).duplicates(
+        similarity=similarity, seconds=seconds, where=where, preset=preset
+    )
     if format != TableFormat.table:
         WRITERS[format](found, sys.stdout)
         return

@@ -91,15 +91,22 @@ def teach_values(
             advice="Load one: kmt.MusicTagger.from_pretrained().",
         )
     folds = check_positive_int(folds, name="folds")
+    if tracks.labels is None:
+        raise LabelError(
+            "The tracks have no numbers.",
+            received=f"{tracks!r} without labels",
+            advice='Read them: kmt.data.from_csv("songs.csv", tags=["energy"]).',
+        )
     rows = embed_tracks(tagger, tracks, cache=cache)
-    kept = [i for i, row in enumerate(rows) if row is not None]
+    heard = {i: row for i, row in enumerate(rows) if row is not None}
+    kept = list(heard)
     if len(kept) < FEWEST or folds < 2:
         raise LabelError(
             f"Numbers are taught by at least {FEWEST} tracks, in two parts or more.",
             received=f"{len(kept)} tracks that can be read, folds={folds}",
             advice="Add tracks; tens of them are better.",
         )
-    features = np.stack([rows[i] for i in kept]).astype("float64")
+    features = np.stack(list(heard.values())).astype("float64")
     targets = np.asarray(tracks.targets, "float64")[kept]
     model = with_labels(tagger, tracks.labels, problem_type="regression")
     predicted, mean = np.empty_like(targets), np.empty_like(targets)
