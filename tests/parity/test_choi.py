@@ -28,6 +28,9 @@ WEIGHTS = {
     "jamendo_moods": "jamendo_moods/best_model.pth",
 }
 ORIGINALS = {"crnn_choi_msd": "crnn_keras106", "fcn_choi_msd": "cnn_keras106"}
+if keras.backend.backend() != "tensorflow":  # all its layers are in the two others
+    WEIGHTS.pop("fcn_choi_msd")
+    ORIGINALS.pop("fcn_choi_msd")
 # The same spectrogram in, and the whole way from the audio. Measured on TensorFlow:
 # 2e-7 and 3.3e-7 for Choi's, 1.4e-7 and 1.3e-5 for the moods.
 NETWORK, CHAIN = 5e-6, 1e-4
