@@ -68,6 +68,7 @@ from .presets import list_presets, preset_info
 from .tracks.taggram import Taggram
 from .training.run import judge_tagger, train_seeds, train_tagger
 from .training.teaching import teach
+from .training.values import teach_values
 
 __all__ = [
     "AudioError",
@@ -142,6 +143,7 @@ __all__ = [
     "saliency",
     "tagfiles",
     "teach",
+    "teach_values",
     "train_seeds",
     "train_tagger",
 ]

@@ -47,6 +47,7 @@ NAMES = {
     "insight.saliency": ("Saliency", "saliency"),
     "insight.similarity": ("EmbeddingIndex",),
     "training.teaching": ("teach",),
+    "training.values": ("teach_values",),
     "training.run": ("judge_tagger", "train_seeds", "train_tagger"),
     "presets": ("list_presets", "preset_info"),
 }

@@ -40,6 +40,10 @@ DATASETS = {
     "msd": ("Million Song Dataset (Last.fm tags)", "lee"),
     "jamendo": ("MTG-Jamendo (50 most frequent tags)", "split-0"),
 }
+JAMENDO_TERMS = (
+    "The tags are under CC BY-NC-SA 4.0, the audio under a Creative Commons licence "
+    "for each track."
+)
 GROUPS = {"genre": "genre", "instrument": "instrument", "mood/theme": "mood"}
 # Upstream name: preset, class, arguments, what it is, row of the results, and its
 # paper in sota.bib.
@@ -212,6 +216,8 @@ def _record(row: dict, labels: dict, sums: dict, results: dict, costs: dict) -> 
         "weights": _weights(row, sums),
         "origin": {"repository": REPOSITORY, "commit": COMMIT, "model": model},
         "license": "MIT",
+        "commercial_use": True,
+        "training_data_terms": JAMENDO_TERMS if data == "jamendo" else None,
         "authors": AUTHORS,
         "copyright": COPYRIGHT,
         "citation": _citation("won2020evaluation", key),

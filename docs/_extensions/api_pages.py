@@ -84,6 +84,7 @@ TOP = {
         "train_seeds",
         "judge_tagger",
         "teach",
+        "teach_values",
         "ResumableBackup",
     ],
     "Similar tracks, and what made a tag fire": [
@@ -174,6 +175,7 @@ ALSO = {
     "models": [
         "models.fitting.probe.Probe",
         "training.teaching.TaughtTag",
+        "training.values.TaughtValues",
         "training.run.TrainingRun",
         "tracks.inference.TrackError",
         "models.base.PretrainedModel",

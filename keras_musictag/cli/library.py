@@ -17,6 +17,7 @@ from keras_musictag.cli.arguments import (
     check_folder,
     check_output,
 )
+from keras_musictag.cli.library_duplicates import DUPLICATES_HELP, duplicates
 from keras_musictag.cli.library_mix import MIX_HELP, mix_path, mixable
 from keras_musictag.cli.library_options import (
     Folder,
@@ -69,6 +70,7 @@ app = typer.Typer(
 )
 app.command("mixable", epilog=MIX_HELP)(mixable)
 app.command("path", epilog=MIX_HELP)(mix_path)
+app.command("duplicates", epilog=DUPLICATES_HELP)(duplicates)
 
 
 @app.command(epilog=BUILD_HELP)

@@ -12,22 +12,35 @@ from typer import Argument, Option
 
 from keras_musictag import presets
 from keras_musictag.cli.printing import make_console, say
+from keras_musictag.errors import ConfigError
 from keras_musictag.labels import NO_GROUP, Labels
 
 ListFormat = enum.StrEnum("ListFormat", ["table", "json"])
 PRESETS_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag presets[/cyan]  the list\n
 [cyan]keras-musictag presets musicnn_mtt[/cyan]  labels, scores, licence, citation\n
+[cyan]keras-musictag presets --commercial[/cyan]  those whose licence allows it\n
 [cyan]keras-musictag presets --format json[/cyan]  everything, for programs"""
 
 
 def show_presets(
     name: Annotated[str | None, Argument(help="Show all about this one.")] = None,
     format: Annotated[ListFormat, Option(help="How to print.")] = ListFormat.table,
+    commercial: Annotated[
+        bool, Option("--commercial", help="Only those for commercial use too.")
+    ] = False,
 ) -> None:
     """List the pretrained models, or show all about one."""
+    if name and commercial:
+        raise ConfigError(
+            "`--commercial` is for the list of all presets.",
+            received=f"{name} --commercial",
+            advice="Leave the name out, or the option.",
+        )
     names = [name] if name else presets.list_presets()
     records = [presets.preset_info(name) for name in names]
+    if commercial:
+        records = _only_commercial(records)
     if format == ListFormat.json:
         typer.echo(json.dumps(records[0] if name else records, indent=2))
     elif name:
@@ -36,7 +49,24 @@ def show_presets(
         console = make_console(sys.stdout)
         for task, scores in _SCORES.items():
             chosen = [r for r in records if r["task"] == task]
-            console.print(_preset_table(chosen, scores))
+            if chosen:
+                console.print(_preset_table(chosen, scores))
+
+
+def _only_commercial(records: list[dict]) -> list[dict]:
+    """Leave out what is not known to be allowed, and say so beside the list."""
+    kept = [record for record in records if record["commercial_use"]]
+    left = [record["name"] for record in records if not record["commercial_use"]]
+    if left:
+        names = ", ".join(left)
+        typer.echo(f"{len(left)} left out, not known to be allowed: {names}", err=True)
+    if terms := [r["name"] for r in kept if r["training_data_terms"]]:
+        typer.echo(
+            f"{len(terms)} trained on data with terms of its own (see "
+            f"`keras-musictag presets NAME`): {', '.join(terms)}",
+            err=True,
+        )
+    return kept
 
 
 def _preset_table(records: list[dict], scores: dict[str, str]) -> Table:
@@ -53,6 +83,11 @@ def _preset_table(records: list[dict], scores: dict[str, str]) -> Table:
     return table
 
 
+_COMMERCIAL = {
+    True: "use is allowed by the licence of the weights",
+    False: "use is not allowed by the licence of the weights",
+    None: "use: not known",
+}
 # What the list shows of each task.
 _SCORES = {
     "tags": {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC"},
@@ -74,6 +109,8 @@ def _print_preset(console: Console, record: dict) -> None:
         ("class", record["class_name"]),
         ("trained on", record["trained_on"]),
         ("licence", record["license"]),
+        ("commercial", _COMMERCIAL[record["commercial_use"]]),
+        ("data", record["training_data_terms"] or "no terms known"),
         ("authors", ", ".join(record["authors"])),
         ("weights", _weights(record)),
     ]

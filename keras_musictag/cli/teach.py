@@ -22,6 +22,8 @@ late_night[/cyan]\n
 [cyan]keras-musictag teach "late night" --yes good --no other --pool ~/Music --out
 late_night[/cyan]  asks about ten tracks of a collection\n
 [cyan]keras-musictag tag song.mp3 --preset late_night[/cyan]  uses the tag\n
+[cyan]keras-musictag teach energy --values songs.csv --out energy[/cyan]  numbers, of a
+table with the columns path and energy\n
 [bold]Exit codes[/bold]  0: the tag is saved. 1: it is saved, some files could not be
 read, they are named. 2: wrong usage."""
 
@@ -50,15 +52,24 @@ def spread(args: list[str]) -> list[str]:
 
 def teach(
     name: Annotated[str, Argument(metavar="TAG", help="Name of the new tag.")],
-    yes: Annotated[
-        list[str], Option("--yes", metavar="PATH...", help="Audio that has the tag.")
-    ],
-    no: Annotated[
-        list[str], Option("--no", metavar="PATH...", help="Audio that does not.")
-    ],
     out: Annotated[
         Path, Option("--out", metavar="FOLDER", help="Where the tagger is saved.")
     ],
+    yes: Annotated[
+        list[str] | None,
+        Option("--yes", metavar="PATH...", help="Audio that has the tag."),
+    ] = None,
+    no: Annotated[
+        list[str] | None, Option("--no", metavar="PATH...", help="Audio that does not.")
+    ] = None,
+    values: Annotated[
+        Path | None,
+        Option(
+            "--values",
+            metavar="FILE.csv",
+            help="Instead of yes and no: numbers in the column TAG, beside path.",
+        ),
+    ] = None,
     pool: Annotated[
         list[str] | None,
         Option("--pool", metavar="PATH...", help="A collection to ask about."),
@@ -78,14 +89,18 @@ def teach(
 
     PATH is an audio file, a folder or a pattern like '*.mp3'.
     """
+    _check_examples(yes, no, pool, values)
     if out.exists() and not out.is_dir():
         raise errors.ConfigError(
             "The tagger is saved as a folder, and there is a file of this name.",
             received=f"--out {out}",
             advice="Name another folder.",
         )
+    if values is not None:
+        _teach_values(name, values, out, preset, cache)
+        return
     with warned(lambda text: typer.echo(text, err=True)):
-        given = [audio.find_files(paths) for paths in (yes, no, pool or [])]
+        given = [audio.find_files(paths or []) for paths in (yes, no, pool)]
     split = [split_readable(files) for files in given]
     files = [[str(path) for path in usable] for usable, _ in split]
     failed = sum(count for _, count in split)
@@ -110,6 +125,41 @@ def teach(
     typer.echo(f"The tag {name!r} is saved in {out}.")
     typer.echo(f"Use it: keras-musictag tag song.mp3 --preset {out}")
     raise typer.Exit(1 if failed else 0)
+
+
+def _check_examples(yes, no, pool, values) -> None:
+    """Refuse both kinds of examples, or half of one."""
+    if values is None and not (yes and no):
+        missing = [option for option, v in (("--yes", yes), ("--no", no)) if not v]
+        raise errors.ConfigError(
+            "A tag is taught by tracks that have it and tracks that do not.",
+            received=f"no {' and no '.join(missing)}",
+            advice="Give both; or --values FILE.csv for numbers.",
+        )
+    if values is not None and (yes or no or pool):
+        raise errors.ConfigError(
+            "Numbers are taught by a table alone.",
+            received="--values with --yes, --no or --pool",
+            advice="Leave these out.",
+        )
+
+
+def _teach_values(name: str, table: Path, out: Path, preset: str, cache) -> None:
+    from keras_musictag.data import from_csv
+
+    with warned(lambda text: typer.echo(text, err=True)):
+        tracks = from_csv(table, tags=[name]).check_files()
+    with silenced():
+        start_keras()
+        from keras_musictag.models.tagger import MusicTagger
+        from keras_musictag.training.values import teach_values
+
+        tagger = MusicTagger.from_pretrained(preset)
+        taught = teach_values(tagger, tracks, cache=cache)
+        taught.tagger.save_pretrained(out)
+    typer.echo(str(taught))
+    typer.echo(f"Saved in {out}. Use it: keras-musictag tag song.mp3 --preset {out}")
+    raise typer.Exit(1 if tracks.problems else 0)
 
 
 def _heard(lesson) -> str:

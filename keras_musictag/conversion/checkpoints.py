@@ -1,4 +1,4 @@
-"""From the checkpoint of a PyTorch network to one of our models, in one step."""
+"""From a checkpoint of PyTorch or Keras 1 to one of our models, in one step."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from keras_musictag.conversion import beat_this, sota
+from keras_musictag.conversion import beat_this, choi, sota
 from keras_musictag.conversion import keys as key_names
-from keras_musictag.conversion.pytorch import read_checkpoint
+from keras_musictag.conversion.keras1 import SIGNATURE, read_keras1
+from keras_musictag.conversion.pytorch import load, read_tensors
 from keras_musictag.errors import ConfigError, LabelError, PresetError
 
 # How each architecture's variables are called in a checkpoint, by class name.
 NAMES = {
     "BeatThisTracker": beat_this.beat_this_names,
-    "CRNNTagger": sota.crnn_names,
-    "FCNTagger": sota.fcn_names,
+    "CRNNTagger": choi.crnn_names,
+    "FCNTagger": choi.fcn_names,
     "HarmonicCNNTagger": sota.harmonic_cnn_names,
     "KeyNetRecognizer": key_names.keynet_names,
     "MusicnnTagger": sota.musicnn_names,
@@ -39,6 +40,9 @@ TELLTALES = {
     "layer7.conv_3.weight": "ShortChunkCNNTagger with residual=True",
     "layer7.conv.weight": "ShortChunkCNNTagger with residual=False",
     "layer5.conv.weight": "FCNTagger",
+    "bn_init.weight": 'FCNTagger with variant="jamendo"',
+    "conv5_W": 'FCNTagger with variant="choi"',
+    "gru1_W_z": 'CRNNTagger with variant="choi"',
 }
 
 
@@ -81,18 +85,20 @@ def convert_checkpoint(
     """Make a model from a checkpoint of Won et al.'s training code, or a like one.
 
     For networks that were trained or fine-tuned with the PyTorch code of
-    "Evaluation of CNN-based automatic music tagging models", on any labels, and for
-    the checkpoints of the key recognisers S-KEY and KeyNet. All
-    weights are taken over, or none and the error says what does not fit. PyTorch
-    is not needed, and nothing from the file is executed.
+    "Evaluation of CNN-based automatic music tagging models", on any labels, for the
+    checkpoints of the key recognisers S-KEY and KeyNet, the baseline of MTG-Jamendo
+    and Choi's own weights of Keras 1. All
+    weights are taken over, or none and the error says what does not fit. Neither
+    PyTorch nor Keras 1 is needed, and nothing from the file is executed.
 
     Args:
-        path: A `.pth`, `.pt` or Lightning `.ckpt` file, its bytes, or a file
-            opened in binary mode.
+        path: A `.pth`, `.pt` or Lightning `.ckpt` file, an `.h5` of Keras 1, its
+            bytes, or a file opened in binary mode.
         architecture: The class of the model, such as `kmt.FCNTagger`.
         labels: Label names in the order of the network's outputs; `None` for key
             recognisers, whose outputs are the 24 keys.
         **config: Arguments of the class: `variant="won"` for `kmt.MusicnnTagger`,
+            `variant="choi"` for his networks,
             `residual=True` for the short-chunk ResNet, `filters=...` for other
             widths.
 
@@ -119,7 +125,7 @@ def convert_checkpoint(
     ```
     """
     names_of = _names_of(architecture)
-    arrays = read_checkpoint(path)
+    arrays = _read(path)
     given = () if labels is None else (labels,)
     try:
         model = architecture(*given, **config)
@@ -138,6 +144,12 @@ def convert_checkpoint(
     sota.assign_state_dict(arrays, names, model.weights)
     model.report = _report(path, model, names, arrays)
     return model
+
+
+def _read(source) -> dict[str, np.ndarray]:
+    name, data = load(source)
+    read = read_keras1 if data.startswith(SIGNATURE) else read_tensors
+    return read(name, data)
 
 
 def _names_of(architecture):

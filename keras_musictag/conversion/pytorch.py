@@ -92,7 +92,18 @@ def read_checkpoint(source) -> dict[str, np.ndarray]:
         print(error)
     ```
     """
-    name, data = _load(source)
+    return read_tensors(*load(source))
+
+
+def read_tensors(name: str, data: bytes) -> dict[str, np.ndarray]:
+    """Read the tensors of a PyTorch checkpoint that is in memory.
+
+    Args:
+        name: What it is called in messages.
+        data: The bytes of the file.
+
+    Returns, Raises: As `read_checkpoint`.
+    """
     try:
         return _read(data)
     except PresetError as error:
@@ -114,7 +125,18 @@ def _printable(text: str) -> str:
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
-def _load(source) -> tuple[str, bytes]:
+def load(source) -> tuple[str, bytes]:
+    """Read all of a file.
+
+    Args:
+        source: Path of a file, its bytes, or a file opened in binary mode.
+
+    Returns:
+        Its name and its bytes.
+
+    Raises:
+        PresetError: If it cannot be opened.
+    """
     if isinstance(source, (bytes, bytearray, memoryview)):
         return "bytes", bytes(source)
     try:

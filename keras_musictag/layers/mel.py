@@ -67,6 +67,31 @@ CONVENTIONS: dict[str, dict[str, Any]] = {
         "gain": 10000.0,
         "round_mel": "float16",
     },
+    # Keunwoo Choi squares the power once more and keeps 80 dB of that.
+    "choi": {
+        "sample_rate": 12000,
+        "n_fft": 512,
+        "hop_length": 256,
+        "pad_mode": "zeros",
+        "n_mels": 96,
+        "mel_scale": "slaney",
+        "norm": "slaney",
+        "compression": "db",
+        "amin": 1e-5,
+        "top_db": 40.0,
+    },
+    # Essentia's bands as the baseline of MTG-Jamendo asks for them.
+    "jamendo": {
+        "sample_rate": 12000,
+        "n_fft": 512,
+        "hop_length": 256,
+        "window": "symmetric_hann",
+        "pad_mode": "zeros",
+        "n_mels": 96,
+        "mel_scale": "slaney",
+        "norm": "slaney",
+        "compression": "db",
+    },
 }
 
 
@@ -81,7 +106,7 @@ class LogMelSpectrogram(keras.layers.Layer):
     `STFT`, then one matrix product with `mel_filterbank`, then the compression. The
     axes are `(batch, frames, n_mels)`: the transpose of librosa's
     `(n_mels, frames)`. `from_convention` gives the settings of librosa, torchaudio,
-    Kaldi and musicnn by name.
+    Kaldi, musicnn and others by name.
 
     The layer has no weights and computes in float32 whatever the dtype policy.
     Maxima are taken per item, never across the batch.
@@ -224,6 +249,13 @@ class LogMelSpectrogram(keras.layers.Layer):
         [Pons and Serra (2019)](https://arxiv.org/abs/1909.06654). Kaldi counts
         samples from -32768 to 32767: multiply the waveform by 32768 to get its
         numbers.
+
+        Two more are for 12000 Hz, with librosa's bands, of which there are 96, and a
+        window of 512 every 256 samples. `"choi"` has `amin` 1e-5 and `top_db` 40
+        ([Choi et al. 2017](https://arxiv.org/abs/1609.04243)), `"jamendo"` a symmetric
+        window (the baseline of
+        [MTG-Jamendo](https://github.com/MTG/mtg-jamendo-dataset)). Both sources square
+        the power once more, which doubles these decibels.
 
         Args:
             convention: One of the names above.

@@ -3,24 +3,28 @@
 import keras
 from keras import layers, ops
 
-from keras_musictag.checks import check_filters
+from keras_musictag.checks import check_choice, check_filters
 from keras_musictag.errors import ConfigError
+from keras_musictag.layers.instance_normalization import InstanceNormalization
 
 # PyTorch's values, which the published weights were trained with. Its momentum of
 # 0.1 weighs the new statistics, Keras' 0.9 the old ones. Trained variances are so
 # small that another epsilon changes scores completely.
 NORM = {"epsilon": 1e-5, "momentum": 0.9}
+ACTIVATIONS = {"relu": ops.relu, "elu": ops.elu}
 
 
 @keras.saving.register_keras_serializable(package="keras_musictag")
 class ConvBlock2D(layers.Layer):
-    """Convolution, batch normalisation, ReLU and maximum pooling.
+    """Convolution, batch normalisation, ReLU or ELU, and maximum pooling.
 
     Args:
         filters: Channels of the output.
         pool_size: Window and step of the maximum, `(time, frequency)` or one number
             for both. What does not fill a window is left out.
         kernel_size: Of the convolution, odd; the same for time and frequency.
+        activation: `"relu"` or `"elu"`.
+        epsilon: Added to the variances.
         **kwargs: `name`, `trainable`, `dtype`.
 
     Input: `(batch, time, frequency, channels)`.
@@ -28,7 +32,8 @@ class ConvBlock2D(layers.Layer):
     Output: `(batch, time // pool, frequency // pool, filters)`.
 
     Raises:
-        ConfigError: If the input does not fill one pooling window.
+        ConfigError: If the input does not fill one pooling window, or there is no such
+            activation.
 
     Example:
 
@@ -41,15 +46,25 @@ class ConvBlock2D(layers.Layer):
     ```
     """
 
-    def __init__(self, filters, pool_size=2, kernel_size=3, **kwargs) -> None:
+    def __init__(
+        self,
+        filters,
+        pool_size=2,
+        kernel_size=3,
+        activation="relu",
+        epsilon=NORM["epsilon"],
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
         self.filters, self.kernel_size = filters, kernel_size
-        self.pool_size = _pair(pool_size)
+        self.pool_size, self.epsilon = _pair(pool_size), epsilon
+        self.activation = check_choice(activation, ACTIVATIONS, name="activation")
         common = {"dtype": self.dtype_policy}
         self.conv = layers.Conv2D(
             filters, kernel_size, padding="same", name="conv", **common
         )
-        self.norm = layers.BatchNormalization(name="norm", **NORM, **common)
+        norm = {**NORM, "epsilon": epsilon}
+        self.norm = layers.BatchNormalization(name="norm", **norm, **common)
         self.pool = layers.MaxPooling2D(self.pool_size, name="pool", **common)
 
     def build(self, input_shape):
@@ -65,7 +80,8 @@ class ConvBlock2D(layers.Layer):
         self.built = True
 
     def call(self, x, training=None):
-        return self.pool(ops.relu(self.norm(self.conv(x), training=training)))
+        x = self.norm(self.conv(x), training=training)
+        return self.pool(ACTIVATIONS[self.activation](x))
 
     def compute_output_shape(self, input_shape):
         shape = (*input_shape[:-1], self.filters)
@@ -77,6 +93,8 @@ class ConvBlock2D(layers.Layer):
             "filters": self.filters,
             "pool_size": self.pool_size,
             "kernel_size": self.kernel_size,
+            "activation": self.activation,
+            "epsilon": self.epsilon,
         }
 
 
@@ -183,13 +201,14 @@ class Residual2D(layers.Layer):
         }
 
 
-def conv_stack(x, filters, pool_sizes):
+def conv_stack(x, filters, pool_sizes, **block):
     """Apply one `ConvBlock2D` after the other, named `block_1`, `block_2`, ...
 
     Args:
         x: Keras tensor `(batch, time, frequency, channels)`.
         filters: Channels of each block.
         pool_sizes: Pooling of each block, `(time, frequency)` or one number.
+        **block: Other arguments of `ConvBlock2D`.
 
     Returns:
         The output, and a dictionary of the blocks' outputs: `block1`, ...
@@ -201,16 +220,17 @@ def conv_stack(x, filters, pool_sizes):
     filters = check_filters(filters, blocks=len(pool_sizes))
     outputs = {}
     for number, (width, pool) in enumerate(zip(filters, pool_sizes, strict=True), 1):
-        x = ConvBlock2D(width, pool, name=f"block_{number}")(x)
+        x = ConvBlock2D(width, pool, name=f"block_{number}", **block)(x)
         outputs[f"block{number}"] = x
     return x, outputs
 
 
-def spectrogram_input(shape):
+def spectrogram_input(shape, scale=1):
     """Begin a functional network on a spectrogram, normalised over all of it.
 
     Args:
         shape: `(frames, bands)`.
+        scale: Factor before the normalisation.
 
     Returns:
         The input `(batch, frames, bands)`, and Keras tensor
@@ -218,7 +238,34 @@ def spectrogram_input(shape):
     """
     inputs = keras.Input(shape, name="spectrogram")
     x = layers.Reshape((*shape, 1), name="add_channel")(inputs)
+    if scale != 1:
+        x = layers.Rescaling(scale, name="scale")(x)
     return inputs, layers.BatchNormalization(name="input_norm", **NORM)(x)
+
+
+def framewise_input(shape, padding=0, epsilon=NORM["epsilon"]):
+    """Begin a functional network as Choi et al. did: frames have their own norms.
+
+    Each spectrogram is standardised: its mean taken off, divided by its deviation.
+    Then every frame has a mean, a variance, a gain and an offset of its own, the same
+    for all bands, by where it lies in the chunk.
+
+    Args:
+        shape: `(frames, bands)`.
+        padding: Frames of zeros on both sides, before the norms of the frames.
+        epsilon: Added to the variances of the frames.
+
+    Returns:
+        The input `(batch, frames, bands)`, and Keras tensor
+        `(batch, frames + 2 * padding, bands, 1)`; layers `add_channel`, `standardize`,
+        `pad` and `input_norm`.
+    """
+    inputs = keras.Input(shape, name="spectrogram")
+    x = layers.Reshape((*shape, 1), name="add_channel")(inputs)
+    x = InstanceNormalization(name="standardize")(x)
+    x = layers.ZeroPadding2D((padding, 0), name="pad")(x)
+    norm = {**NORM, "epsilon": epsilon, "name": "input_norm"}
+    return inputs, layers.BatchNormalization(axis=1, **norm)(x)
 
 
 def dense_block(x, units: int):

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from keras_musictag.checks import check_choice
+from keras_musictag.checks import check_choice, did_you_mean
 from keras_musictag.chords import Key
 from keras_musictag.chords.keys import NOTATIONS
 from keras_musictag.errors import AudioWarning, ConfigError
+from keras_musictag.library import queries, schema
 from keras_musictag.library.addresses import is_address
+from keras_musictag.library.store import Store
 from keras_musictag.replacing import replacing
 
 FORMATS = {".csv": "csv", ".json": "json", ".m3u": "m3u", ".m3u8": "m3u"}
@@ -101,6 +103,52 @@ def write_playlist(
         table = _related(notate_keys(table, key_notation), relative_to)
         _m3u(table, file, with_keys=key_notation is not None)
     return path
+
+
+def write_playlists(
+    store: Store,
+    taggers: dict[str, list[str]],
+    folder: Path,
+    *,
+    labels: list[str] | None,
+    min_score: float,
+    limit: int,
+    preset: str | None,
+    key_notation: str | None,
+    relative_to: str | Path | None,
+    include_missing: bool,
+) -> list[Path]:
+    """Write the playlists of `Library.playlists`; `taggers` have labels by name."""
+    name = preset or next(iter(taggers), "")
+    if name not in taggers:
+        raise ConfigError(
+            "The library has no such tagger.",
+            received=f"preset={preset!r}",
+            advice=did_you_mean(name, list(taggers)),
+        )
+    unknown = [label for label in labels or [] if label not in taggers[name]]
+    if unknown:
+        raise ConfigError(
+            "The tagger has no such label.",
+            received=repr(unknown[0]),
+            advice=did_you_mean(unknown[0], taggers[name]),
+        )
+    written = []
+    columns = "path, duration" if key_notation is None else "*"
+    with queries.connect(store) as connection:
+        for label in labels or taggers[name]:
+            score = f"{schema.quoted(name)}.{schema.quoted(label)}"
+            best = connection.sql(
+                f"SELECT {columns} FROM tracks "
+                f"WHERE {score} >= {float(min_score)} AND silent IS NOT TRUE "
+                f"AND (NOT missing OR {include_missing}) "
+                f"ORDER BY {score} DESC, path LIMIT {limit}"
+            ).to_arrow_table()
+            if len(best):
+                written.append(
+                    write_playlist(best, folder, label, key_notation, relative_to)
+                )
+    return written
 
 
 def write_map(

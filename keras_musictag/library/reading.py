@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from keras_musictag.checks import check_positive_int, did_you_mean
+from keras_musictag.checks import check_positive_int
 from keras_musictag.errors import ConfigError
-from keras_musictag.library import mixing, neighbours, queries, schema
-from keras_musictag.library.exporting import write_map, write_playlist, write_table
+from keras_musictag.library import duplicates, mixing, neighbours, queries, schema
+from keras_musictag.library.exporting import write_map, write_playlists, write_table
 from keras_musictag.library.jobs import Analysis
 from keras_musictag.library.store import Store
 
@@ -214,6 +214,43 @@ class Library:
         ends = [start, end]
         return mixing.mix_path(self._store, ends, where, max_change, preset)
 
+    def duplicates(
+        self,
+        *,
+        similarity: float = duplicates.SIMILARITY,
+        seconds: float = duplicates.SECONDS,
+        where: str | None = None,
+        preset: str | None = None,
+    ) -> Any:
+        """Find recordings that are there more than once, in whatever format and rate.
+
+        Args:
+            similarity: The least cosine of their embeddings, 0 to 1.
+            seconds: How far their lengths may be apart.
+            where: Only tracks of which this is so, as in `search`.
+            preset: The tagger whose embeddings are compared; the first that has any
+                if `None`.
+
+        Returns:
+            `pyarrow.Table` of the tracks that have a duplicate: `group` (a number for
+            each recording), `path`, `duration`, `size` and `similarity`, the cosine
+            with the first of the group, which is the largest file. Files with the same
+            content are duplicates whatever their embeddings; silent ones are left out.
+
+        Raises:
+            ConfigError: If there are no embeddings, or an argument cannot work.
+
+        Example:
+
+        ```python
+        import keras_musictag as kmt
+
+        kmt.library.build(kmt.audio.demo_path(), "my_copies")
+        kmt.library.Library("my_copies").duplicates().num_rows  # 0
+        ```
+        """
+        return duplicates.find(self._store, similarity, seconds, where, preset)
+
     def errors(self) -> Any:
         """Return what failed and has not worked since, of files that are not gone.
 
@@ -367,37 +404,16 @@ class Library:
         Raises:
             ConfigError: If a label is unknown or a file cannot be written.
         """
-        taggers = self.labels
         check_positive_int(limit, name="limit")
-        name = preset or next(iter(taggers), "")
-        if name not in taggers:
-            raise ConfigError(
-                "The library has no such tagger.",
-                received=f"preset={preset!r}",
-                advice=did_you_mean(name, list(taggers)),
-            )
-        unknown = [label for label in labels or [] if label not in taggers[name]]
-        if unknown:
-            raise ConfigError(
-                "The tagger has no such label.",
-                received=repr(unknown[0]),
-                advice=did_you_mean(unknown[0], taggers[name]),
-            )
-        written = []
-        columns = "path, duration" if key_notation is None else "*"
-        with queries.connect(self._store) as connection:
-            for label in labels or taggers[name]:
-                score = f"{schema.quoted(name)}.{schema.quoted(label)}"
-                best = connection.sql(
-                    f"SELECT {columns} FROM tracks "
-                    f"WHERE {score} >= {float(min_score)} AND silent IS NOT TRUE "
-                    f"AND (NOT missing OR {include_missing}) "
-                    f"ORDER BY {score} DESC, path LIMIT {limit}"
-                ).to_arrow_table()
-                if len(best):
-                    written.append(
-                        write_playlist(
-                            best, Path(folder), label, key_notation, relative_to
-                        )
-                    )
-        return written
+        return write_playlists(
+            self._store,
+            self.labels,
+            Path(folder),
+            labels=labels,
+            min_score=min_score,
+            limit=limit,
+            preset=preset,
+            key_notation=key_notation,
+            relative_to=relative_to,
+            include_missing=include_missing,
+        )

@@ -168,6 +168,8 @@ def _origin(origin: dict, same: bool) -> str:
     ]
     if origin.get("license"):
         lines.append(f"- Licence of the preset: {origin['license']}")
+    if origin.get("training_data_terms"):
+        lines.append(f"- Terms of its training data: {origin['training_data_terms']}")
     if origin.get("copyright"):
         lines.append(f"- {origin['copyright']}")
     if origin.get("authors"):

@@ -5,6 +5,8 @@ from keras_musictag.presets.records import CONFIG_FILE
 
 KEPT = (
     "license",
+    "commercial_use",
+    "training_data_terms",
     "copyright",
     "authors",
     "citation",
@@ -26,7 +28,7 @@ def of_preset(record: dict, weights: dict) -> dict:
         The entry `origin` of a `config.json`. Its `weights_sha256` tells later
         whether weights are still those that the reported scores belong to.
     """
-    values = {key: record[key] for key in KEPT if record.get(key)}
+    values = {key: record[key] for key in KEPT if record.get(key) not in (None, "", [])}
     return {"preset": record["name"], **values, "weights_sha256": weights["sha256"]}
 
 

@@ -74,9 +74,14 @@ def preset_info(name: str) -> dict:
     Returns:
         A dict with `class_name`, `task` (`"tags"`, `"chords"`, `"beats"` or `"key"`),
         `config` (the constructor's arguments, with the labels in output order),
-        `weights` (file, bytes, sha256), `license`, `authors`, `citation`,
+        `weights` (file, bytes, sha256), `license`, `commercial_use`,
+        `training_data_terms`, `authors`, `citation`,
         `trained_on`, `reported` scores with their named split, `origin` and
         `deviations`; for chords also what a `confidence` means and how it was judged.
+        `commercial_use` is `True` or `False` where the licence of the weights says so,
+        and `None` where that is not known. `training_data_terms` is what is known of
+        the terms of the data that the weights were trained on, or `None`; whether
+        these reach the weights is not decided here.
 
     Raises:
         PresetError: If there is no such preset; the message has the nearest.

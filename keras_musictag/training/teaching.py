@@ -199,12 +199,18 @@ def teach(
     return TaughtTag(tagger, name, answers, pool=pool, cache=cache, seed=seed)
 
 
-def with_labels(tagger: MusicTagger, labels: Iterable[str]) -> MusicTagger:
+def with_labels(
+    tagger: MusicTagger,
+    labels: Iterable[str],
+    *,
+    problem_type: str = "multi_label_classification",
+) -> MusicTagger:
     """Return a copy of a tagger with a fresh head for other labels.
 
     Args:
         tagger: The tagger; it stays as it is.
-        labels: Names of the labels, any number of which may be true.
+        labels: Names of the labels.
+        problem_type: Of the new head, see `MusicTagger`.
 
     Returns:
         A tagger of the same class, with the same weights before the head.
@@ -212,7 +218,7 @@ def with_labels(tagger: MusicTagger, labels: Iterable[str]) -> MusicTagger:
     config = {
         **tagger.get_config(),
         "labels": list(labels),
-        "problem_type": "multi_label_classification",
+        "problem_type": problem_type,
     }
     fresh = type(tagger).from_config(config)
     weights.copy_weights(fresh.weights, tagger.weights, skip=tagger.fresh_head_layers)

@@ -226,6 +226,25 @@ def test_presets_list_and_details():
         assert all(item["cost_if_changed"] in text for item in record["deviations"])
 
 
+def test_presets_for_commercial_use():
+    command = ("presets", "--commercial")
+    result = run(*command, "--format", "json")
+    kept = [record["name"] for record in json.loads(result.stdout)]
+    infos = {name: kmt.preset_info(name) for name in kmt.list_presets()}
+    assert kept == [name for name in infos if infos[name]["commercial_use"]]
+    left = set(infos) - set(kept)
+    assert "jamendo_moods" in left
+    assert f"{len(left)} left out, not known to be allowed" in result.stderr
+    assert all(name in result.stderr for name in left)
+    terms = [name for name in kept if infos[name]["training_data_terms"]]
+    assert f"{len(terms)} trained on data with terms of its own" in result.stderr
+    rows = run(*command).stdout
+    assert "musicnn_msd" in rows and "jamendo_moods" not in rows
+    text = run("presets", "jamendo_moods").output
+    assert "not known" in text and "CC BY-NC-SA 4.0" in text
+    assert run(*command, "musicnn_msd").exit_code == 2
+
+
 def test_help_teaches_with_examples():
     assert "keras-musictag tag --demo" in run("--help").output
     assert "keras-musictag tag song.mp3" in run("tag", "--help").output

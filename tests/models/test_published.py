@@ -47,7 +47,7 @@ UPSTREAM = [
     name
     for name in kmt.list_presets()
     if kmt.preset_info(name)["weights"]["source"] == "upstream"
-    and kmt.preset_info(name)["task"] == "tags"
+    and kmt.preset_info(name)["origin"]["repository"].startswith("minzwon/")
 ]
 
 

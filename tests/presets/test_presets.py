@@ -24,6 +24,8 @@ FIELDS = {
     "config": dict,
     "weights": dict,
     "license": str,
+    "commercial_use": bool | None,
+    "training_data_terms": str | None,
     "authors": list,
     "citation": str,
     "trained_on": str,
@@ -42,9 +44,24 @@ def test_every_record_is_complete(name):
         assert {"dataset", "split"} <= set(score)
         if record["task"] == "chords":
             assert 0 < score["majmin"] < 1
-        else:
-            assert 0 < score["pr_auc"] < score["roc_auc"] < 1
+        else:  # Choi's have one of the two
+            assert 0 < score.get("pr_auc", 0.1) < score["roc_auc"] < 1
     assert record["citation"].lstrip().startswith("@")
+
+
+def test_what_licences_allow_is_what_they_say():
+    """True only where the licence of the weights is known to allow it."""
+    free = {"Apache-2.0", "BSD-2-Clause", "CC-BY-4.0", "ISC", "MIT"}
+    for name in kmt.list_presets():
+        record = kmt.preset_info(name)
+        if record["commercial_use"]:
+            assert record["license"] in free, name
+        if "MTG-Jamendo" in record["trained_on"]:
+            assert "CC BY-NC-SA 4.0" in record["training_data_terms"], name
+    # The licence beside these weights is that of the code, and does not name them.
+    moods = kmt.preset_info("jamendo_moods")
+    assert moods["commercial_use"] is None
+    assert "does not name them" in moods["training_data_terms"]
 
 
 def test_listing_takes_wildcards():

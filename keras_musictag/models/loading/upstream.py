@@ -52,9 +52,10 @@ def converted_weights(
     published = _from_hub(weights.get("hub"), cache_dir, local_files_only)
     if published:
         return published, weights["hub"]
+    suffix = ".h5" if weights["format"] == "keras1" else ".pth"
     checkpoint = fetch(
         weights["url"],
-        target.with_suffix(".pth"),
+        target.with_suffix(suffix),
         size=weights["bytes"] if weights.get("bytes_exact", True) else None,
         sha256=weights.get("sha256"),
         git_blob=weights.get("git_blob"),
