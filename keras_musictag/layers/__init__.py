@@ -26,6 +26,7 @@ from keras_musictag.layers.stft import STFT
 from keras_musictag.layers.tcn import TCNBlock, WeightNormConv1D
 from keras_musictag.layers.transformer import FixedToken, TransformerEncoderBlock
 from keras_musictag.layers.vqt import VQT
+from keras_musictag.layers.windows import PatchMerging, ShiftedWindowBlock
 
 __all__ = [
     "CQT",
@@ -41,10 +42,12 @@ __all__ = [
     "LinearChainCRF",
     "LogMelSpectrogram",
     "MaxPooling1D",
+    "PatchMerging",
     "Residual2D",
     "RotaryTransformerBlock",
     "RunningMoments",
     "STFT",
+    "ShiftedWindowBlock",
     "SincConv",
     "SoftmaxWeightPool",
     "SqueezeExcitation",
