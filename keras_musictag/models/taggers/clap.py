@@ -1,4 +1,4 @@
-"""CLAP: sound and words in one space, so that any words can be tags (Wu et al. 2023)."""
+"""CLAP: sound and words in one space: any words can be tags (Wu et al. 2023)."""
 
 import math
 from collections.abc import Iterable
@@ -71,9 +71,9 @@ class CLAPTagger(MusicTagger):
             `positions` (514), `padding` (1), `epsilon` (1e-12).
         projection_units: Size of the joint space.
         projection_activation: `"relu"` or `"gelu"`, in the last layers of both towers.
-        templates: What labels are put into in the place of `{}` to be read; with several
-            the mean counts. The pipeline of `transformers` takes `"This is a sound of
-            {}."`.
+        templates: What labels are put into, in the place of `{}`, to be read; with
+            several the mean counts. The pipeline of `transformers` takes `"This is a
+            sound of {}."`.
         **options: `sample_rate`, `problem_type`, `dropout`, `tail`, `dtype` and `name`:
             see `MusicTagger`.
 
@@ -276,9 +276,7 @@ class CLAPTagger(MusicTagger):
     def inner_endpoints(self) -> dict:
         """The endpoints of the audio tower, symbolic tensors by name."""
         tensors = self._features.tensors
-        return {
-            k: v for k, v in tensors.items() if k not in ("penultimate", "scores")
-        }
+        return {k: v for k, v in tensors.items() if k not in ("penultimate", "scores")}
 
 
 @keras.saving.register_keras_serializable(package="keras_musictag")

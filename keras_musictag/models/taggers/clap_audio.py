@@ -23,7 +23,7 @@ AUDIO = {
     "epsilon": 1e-5,
 }
 EPSILON = 1e-5  # of the other normalisations
-# Frames are stretched to those of the network by so much at most: more is another speed.
+# Frames are stretched to those of the network by so much: more is another speed.
 MOST_STRETCH = 1.05
 CUBIC = -0.75  # the slope that PyTorch's bicubic interpolation has
 

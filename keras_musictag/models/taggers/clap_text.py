@@ -9,7 +9,12 @@ import numpy as np
 from keras import layers, ops
 
 from keras_musictag.checks import read_file
-from keras_musictag.errors import ConfigError, PresetError, import_extra
+from keras_musictag.errors import (
+    ConfigError,
+    MissingExtraError,
+    PresetError,
+    import_extra,
+)
 from keras_musictag.layers import TransformerEncoderBlock
 from keras_musictag.models.running.devices import predict_on_batch
 from keras_musictag.models.taggers.clap_audio import project
@@ -28,6 +33,7 @@ TEXT = {
 TOKENIZER_FILE = "tokenizer.json"
 # Where there is none, these two say the same.
 VOCABULARY_FILE, MERGES_FILE = "vocab.json", "merges.txt"
+SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 BATCH_SIZE = 32
 # Texts are filled to one of few lengths, since each costs a compilation.
 LEAST_LENGTH = 16
@@ -157,7 +163,7 @@ class Tokenizer:
 
     Raises:
         MissingExtraError: If the package `tokenizers` is not installed.
-        PresetError: If the description is damaged.
+        Exception: If the description is damaged.
     """
 
     def __init__(self, description: str, text: dict):
@@ -165,14 +171,7 @@ class Tokenizer:
         self.description, self.text = description, text
         # As many as there are places, which begin behind that of the filling.
         self.longest = text["positions"] - text["padding"] - 1
-        try:
-            self._cut = package.Tokenizer.from_str(description)
-        except Exception as error:  # it has no class of its own
-            raise PresetError(
-                f"The {TOKENIZER_FILE} of the model cannot be read.",
-                received=error,
-                advice="Get the file again.",
-            ) from error
+        self._cut = package.Tokenizer.from_str(description)
         self._cut.no_padding()
         self._cut.enable_truncation(self.longest)
 
@@ -187,7 +186,7 @@ class Tokenizer:
         if cut:
             warnings.warn(
                 f"{len(cut)} texts are longer than the {self.longest} tokens that the "
-                f"model reads; their ends are left out. The first is {cut[0][:60]!r}...",
+                f"model reads; their ends are left out. The first is {cut[0][:60]!r}.",
                 UserWarning,
                 stacklevel=4,
             )
@@ -226,11 +225,10 @@ def read_tokenizer(folder, text: dict) -> Tokenizer | None:
             return None
         ranks = json.loads(read_file(vocabulary).decode("utf-8"))
         lines = read_file(merges).decode("utf-8").split("\n")
-        pairs = [tuple(line.split(" ")) for line in lines if line.count(" ") == 1]
-        return Tokenizer(_described(ranks, pairs), text)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        if isinstance(error, PresetError):
-            raise
+        return Tokenizer(_described(ranks, lines), text)
+    except MissingExtraError:
+        raise
+    except Exception as error:  # that of `tokenizers` has no class of its own
         raise PresetError(
             f"The tokenizer in {folder} cannot be read.",
             received=f"{type(error).__name__}: {error}",
@@ -238,13 +236,17 @@ def read_tokenizer(folder, text: dict) -> Tokenizer | None:
         ) from error
 
 
-def _described(ranks: dict, pairs: list) -> str:
+def _described(ranks: dict, lines: list[str]) -> str:
     """Write the `tokenizer.json` of RoBERTa: bytes, whose pairs are merged."""
     package = import_extra("tokenizers", "text", "To read texts")
+    if lines[0].startswith("#version"):
+        lines = lines[1:]
+    pairs = [tuple(line.split(" ")) for line in lines if line]
     made = package.Tokenizer(package.models.BPE(vocab=ranks, merges=pairs))
     made.pre_tokenizer = package.pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = package.decoders.ByteLevel()
-    ends = [("</s>", ranks["</s>"]), ("<s>", ranks["<s>"])]
+    made.add_special_tokens([name for name in SPECIAL if name in ranks])
+    ends = [(name, ranks[name]) for name in ("</s>", "<s>")]
     made.post_processor = package.processors.RobertaProcessing(
         *ends, add_prefix_space=False
     )
