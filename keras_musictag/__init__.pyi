@@ -50,6 +50,7 @@ from .models.recognizers.chord_structure import ChordStructureRecognizer
 from .models.recognizers.crema import CremaChordRecognizer
 from .models.recognizers.crnn_chords import CRNNChordRecognizer
 from .models.tagger import MusicTagger
+from .models.taggers.ast import ASTTagger
 from .models.taggers.auto_pool import AutoPoolTagger
 from .models.taggers.crnn import CRNNTagger
 from .models.taggers.fcn import FCNTagger
@@ -68,6 +69,7 @@ from .training.run import judge_tagger, train_seeds, train_tagger
 from .training.teaching import teach
 
 __all__ = [
+    "ASTTagger",
     "AudioError",
     "AudioWarning",
     "AutoPoolTagger",

@@ -157,17 +157,23 @@ def _results(scores: list[dict]) -> str:
     return "\n".join(["\n## Results\n", *head, *rows, ""])
 
 
+def _made_from(origin: dict, same: bool) -> str:
+    if "preset" not in origin:  # a model of another library
+        where = f"`{origin['repository']}`" if "repository" in origin else "a folder"
+        return f"Made from the weights in {where}, of another library"
+    preset = f"the preset `{origin['preset']}`"
+    if same:
+        return f"These are the weights of {preset}"
+    return f"Made from {preset}; its weights were changed since"
+
+
 def _origin(origin: dict, same: bool) -> str:
     if not origin:
         return ""
-    preset = f"the preset `{origin['preset']}`"
-    changed = f"- Made from {preset}; its weights were changed since"
-    lines = [
-        "\n## Origin\n",
-        f"- These are the weights of {preset}" if same else changed,
-    ]
+    lines = ["\n## Origin\n", f"- {_made_from(origin, same)}"]
     if origin.get("license"):
-        lines.append(f"- Licence of the preset: {origin['license']}")
+        whose = "the preset" if origin.get("preset") else "these weights"
+        lines.append(f"- Licence of {whose}: {origin['license']}")
     if origin.get("copyright"):
         lines.append(f"- {origin['copyright']}")
     if origin.get("authors"):
