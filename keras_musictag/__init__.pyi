@@ -52,6 +52,7 @@ from .models.recognizers.crnn_chords import CRNNChordRecognizer
 from .models.tagger import MusicTagger
 from .models.taggers.ast import ASTTagger
 from .models.taggers.auto_pool import AutoPoolTagger
+from .models.taggers.clap import CLAPTagger
 from .models.taggers.crnn import CRNNTagger
 from .models.taggers.fcn import FCNTagger
 from .models.taggers.harmonic_cnn import HarmonicCNNTagger
@@ -78,6 +79,7 @@ __all__ = [
     "BeatThisTracker",
     "BeatTracker",
     "Beatgram",
+    "CLAPTagger",
     "CRNNChordRecognizer",
     "CRNNTagger",
     "ChordKeyRecognizer",

@@ -215,6 +215,7 @@ class PretrainedModel(keras.Model):
         said = {k: v for k, v in model._describe().items() if k not in replaced}
         origin.check_agreement(found.record, said, source)
         found.fill(model, target.fresh_head_layers if labels is not None else ())
+        model._complete(found.folder, labels is not None)
         return model
 
     @classmethod
@@ -262,6 +263,14 @@ class PretrainedModel(keras.Model):
                 received=f"{type(error).__name__}: {error}",
                 advice="Upgrade keras-musictag to the version that saved it.",
             ) from error
+
+    def _complete(self, folder: Path | None, fresh_head: bool) -> None:
+        """Take what else lies beside the weights, once these are there.
+
+        Args:
+            folder: Where they come from; `None` if it was no folder.
+            fresh_head: Whether the head has no weights yet.
+        """
 
     # === Saving ===
 

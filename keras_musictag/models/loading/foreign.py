@@ -67,7 +67,7 @@ def foreign_source(folder, make, fetch: Callable | None, name: str | None) -> So
         model.origin = about
         _tell_terms(about, label)
 
-    return Source(record, fill)
+    return Source(record, fill, folder)
 
 
 # === Files ===

@@ -75,7 +75,11 @@ def read_source(
         # What follows is of the same commit.
         fetch = functools.partial(fetch, revision=source.name)
         if not _is_foreign(source):
-            fetch((records.WEIGHTS_FILE,), force_download=force_download)
+            fetch(
+                (records.WEIGHTS_FILE,),
+                optional=records.further_files(source),
+                force_download=force_download,
+            )
             return _read_folder(source, make)
 
         def bring(files, optional):
@@ -192,7 +196,7 @@ def _read_folder(folder, make) -> Source:
         weights.fill(model.weights, arrays, folder, skip)
         model.origin = record.get("origin")
 
-    return Source(record, fill)
+    return Source(record, fill, Path(folder))
 
 
 def _read_preset(name, cache_dir, local_files_only: bool) -> Source:

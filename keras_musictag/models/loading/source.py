@@ -3,6 +3,7 @@
 import concurrent.futures
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 import keras
 
@@ -16,10 +17,13 @@ class Source:
         fill: Function that gives a model made from `config` its weights, and its
             `origin`; variables of the layers named in its second argument stay as
             they are.
+        folder: Where its files lie, of which some models need more; `None` if there is
+            no such folder.
     """
 
     record: dict
     fill: Callable[[keras.Model, tuple[str, ...]], None]
+    folder: Path | None = None
 
 
 def sketch(make: Callable[[dict], keras.Model], record: dict) -> dict[str, tuple]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Self
 
 import keras
@@ -19,8 +20,11 @@ from keras_musictag.models.taggers.clap_text import (
     TEXT,
     Tokenizer,
     embed_tokens,
+    read_tokenizer,
     text_tower,
 )
+from keras_musictag.presets.records import TOKENIZER_FILE
+from keras_musictag.replacing import replacing
 
 ACTIVATIONS = ("relu", "gelu")
 PLAIN = ("{}",)
@@ -105,7 +109,6 @@ class CLAPTagger(MusicTagger):
     """
 
     default_preset = "laion/larger_clap_music"
-    companion_files = ("tokenizer.json",)
 
     def __init__(
         self,
@@ -253,6 +256,41 @@ class CLAPTagger(MusicTagger):
         other.origin = getattr(self, "origin", None)
         other._read_labels()
         return other
+
+    # === Loading and saving ===
+
+    def save_pretrained(self, folder, *, repo_id: str | None = None) -> Path:
+        """Save the model as a folder; as `PretrainedModel.save_pretrained`.
+
+        Beside the three files lies `tokenizer.json`, with which it goes on reading.
+        """
+        folder = super().save_pretrained(folder, repo_id=repo_id)
+        self.save_assets(folder)
+        return folder
+
+    def save_assets(self, folder) -> None:
+        """Write the tokenizer into a folder; Keras does so for `.keras` files."""
+        if self.tokenizer is not None:
+            with replacing(Path(folder) / TOKENIZER_FILE) as part:
+                part.write_text(self.tokenizer.description, "utf-8")
+
+    def load_assets(self, folder) -> None:
+        """Read the tokenizer from a folder; Keras does so for `.keras` files."""
+        self.tokenizer = read_tokenizer(folder, self.settings["text"])
+
+    def _complete(self, folder: Path | None, fresh_head: bool) -> None:
+        if folder is not None:
+            self.load_assets(folder)
+        # Checkpoints of others have no head.
+        kernel = self.head.get_layer("logits").kernel
+        if fresh_head or not np.any(ops.convert_to_numpy(kernel)):
+            self._read_labels()
+
+    def _describe(self) -> dict:
+        files = {"files": [TOKENIZER_FILE]} if self.tokenizer is not None else {}
+        return {**super()._describe(), **files}
+
+    # === Inner parts ===
 
     def _read_labels(self) -> None:
         """Let the head say what the labels mean."""

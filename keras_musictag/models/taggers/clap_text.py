@@ -1,5 +1,6 @@
 """The text tower of CLAP: RoBERTa, and the tokens that it reads."""
 
+import functools
 import json
 import warnings
 from pathlib import Path
@@ -18,6 +19,7 @@ from keras_musictag.errors import (
 from keras_musictag.layers import TransformerEncoderBlock
 from keras_musictag.models.running.devices import predict_on_batch
 from keras_musictag.models.taggers.clap_audio import project
+from keras_musictag.presets.records import TOKENIZER_FILE
 
 # `text` of `CLAPTagger`, which documents them.
 TEXT = {
@@ -30,8 +32,7 @@ TEXT = {
     "padding": 1,
     "epsilon": 1e-12,
 }
-TOKENIZER_FILE = "tokenizer.json"
-# Where there is none, these two say the same.
+# Where there is no `tokenizer.json`, these two say the same.
 VOCABULARY_FILE, MERGES_FILE = "vocab.json", "merges.txt"
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 BATCH_SIZE = 32
@@ -158,31 +159,40 @@ class Tokenizer:
     """Cuts texts into the tokens of a checkpoint.
 
     Args:
-        description: The contents of a `tokenizer.json`.
+        description: The contents of a `tokenizer.json`, read when it is needed.
         text: Settings of the tower that reads the tokens.
-
-    Raises:
-        MissingExtraError: If the package `tokenizers` is not installed.
-        Exception: If the description is damaged.
     """
 
     def __init__(self, description: str, text: dict):
-        package = import_extra("tokenizers", "text", "To read texts")
         self.description, self.text = description, text
         # As many as there are places, which begin behind that of the filling.
         self.longest = text["positions"] - text["padding"] - 1
-        self._cut = package.Tokenizer.from_str(description)
-        self._cut.no_padding()
-        self._cut.enable_truncation(self.longest)
+
+    @functools.cached_property
+    def _cutter(self):
+        package = import_tokenizers()
+        try:
+            cutter = package.Tokenizer.from_str(self.description)
+        except Exception as error:  # it has no class of its own
+            raise PresetError(
+                f"The {TOKENIZER_FILE} of the model cannot be read.",
+                received=error,
+                advice="Get the file again.",
+            ) from error
+        cutter.no_padding()
+        cutter.enable_truncation(self.longest)
+        return cutter
 
     def __call__(self, texts: list[str]) -> list[list[int]]:
         """Return the tokens of each text; one that is too long is cut, with a warning.
 
         Raises:
-            PresetError: If a token is none that the tower knows.
+            MissingExtraError: If the package `tokenizers` is not installed.
+            PresetError: If the description is damaged, or a token is none that the
+                tower knows.
         """
-        heard = self._cut.encode_batch(texts)
-        cut = [t for t, one in zip(texts, heard, strict=True) if one.overflowing]
+        read = self._cutter.encode_batch(texts)
+        cut = [t for t, one in zip(texts, read, strict=True) if one.overflowing]
         if cut:
             warnings.warn(
                 f"{len(cut)} texts are longer than the {self.longest} tokens that the "
@@ -190,7 +200,7 @@ class Tokenizer:
                 UserWarning,
                 stacklevel=4,
             )
-        tokens = [one.ids for one in heard]
+        tokens = [one.ids for one in read]
         largest = max(map(max, tokens))
         if largest >= self.text["vocabulary_size"]:
             raise PresetError(
@@ -199,6 +209,11 @@ class Tokenizer:
                 advice="Keep the files of a model together.",
             )
         return tokens
+
+
+def import_tokenizers():
+    """Import the package that cuts texts, or say which extra brings it."""
+    return import_extra("tokenizers", "text", "To read texts")
 
 
 def read_tokenizer(folder, text: dict) -> Tokenizer | None:
@@ -238,7 +253,7 @@ def read_tokenizer(folder, text: dict) -> Tokenizer | None:
 
 def _described(ranks: dict, lines: list[str]) -> str:
     """Write the `tokenizer.json` of RoBERTa: bytes, whose pairs are merged."""
-    package = import_extra("tokenizers", "text", "To read texts")
+    package = import_tokenizers()
     if lines[0].startswith("#version"):
         lines = lines[1:]
     pairs = [tuple(line.split(" ")) for line in lines if line]
