@@ -167,6 +167,7 @@ class CLAPTagger(MusicTagger):
             **options,
         )
         self.tokenizer: Tokenizer | None = None
+        self._read_kernel: np.ndarray | None = None
         if parts is None:
             self.text = text_tower(text, units, projection_activation)
             self.temperature = Temperature(name="temperature")
@@ -257,6 +258,14 @@ class CLAPTagger(MusicTagger):
         other._read_labels()
         return other
 
+    @property
+    def words(self) -> list[str] | None:
+        """What the head was read from; `None` if it was trained or loaded."""
+        kernel = ops.convert_to_numpy(self.head.get_layer("logits").kernel)
+        if self._read_kernel is None or not np.array_equal(kernel, self._read_kernel):
+            return None
+        return [*self.labels, *self.settings["templates"]]
+
     # === Loading and saving ===
 
     def save_pretrained(self, folder, *, repo_id: str | None = None) -> Path:
@@ -302,6 +311,7 @@ class CLAPTagger(MusicTagger):
         logits = self.head.get_layer("logits")
         logits.kernel.assign((means * self._scale).T)
         logits.bias.assign(np.zeros(len(means), "float32"))
+        self._read_kernel = ops.convert_to_numpy(logits.kernel)
 
     @property
     def _scale(self) -> float:
