@@ -7,7 +7,7 @@ Python code along (`auto_map`); it is neither fetched nor run.
 from collections.abc import Mapping
 from typing import Any
 
-from keras_musictag.conversion import ast
+from keras_musictag.conversion import ast, hubert
 from keras_musictag.conversion.transformers import Layout
 from keras_musictag.errors import PresetError
 
@@ -15,6 +15,8 @@ from keras_musictag.errors import PresetError
 # gives its arguments and its names.
 LAYOUTS: dict[str, Layout] = {
     "audio-spectrogram-transformer": ast.LAYOUT,
+    "hubert": hubert.LAYOUT,
+    "mert_model": hubert.LAYOUT,
 }
 
 

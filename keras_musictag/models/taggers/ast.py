@@ -9,7 +9,6 @@ from keras_musictag.checks import check_choice, check_positive, check_positive_i
 from keras_musictag.errors import ConfigError
 from keras_musictag.layers import PaddedLogMelSpectrogram, PreNormTransformerBlock
 from keras_musictag.models.tagger import MusicTagger
-from keras_musictag.presets.weights import copy_weights
 
 # Convention, what differs from it, and mean and half-width of the values.
 SPECTROGRAMS: dict[str, tuple[str, dict, float, float]] = {
@@ -283,11 +282,7 @@ class ASTTagger(MusicTagger):
         stft = self.frontend.stft
         reach = 0 if self.frontend.context else stft.win_length
         frames = max(0, int((samples - reach) // stft.hop_length) + 1)
-        config = {**self.get_config(), "chunk_frames": frames}
-        fresh = type(self).from_config(config)
-        copy_weights(fresh.weights, self.weights)
-        fresh.origin = getattr(self, "origin", None)
-        return fresh
+        return self._remade(chunk_frames=frames)
 
 
 def _plan(mel, frames: int) -> audio.ChunkPlan:
