@@ -339,10 +339,6 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         fresh.origin = getattr(self, "origin", None)
         return fresh
 
-    def _check_head(self) -> None:
-        if self.head is None:
-            len(self.labels)  # says that there are none
-
     def call(self, inputs, training=None, mask=None):
         """Score a batch of chunks; as `keras.Model.call`."""
         if not devices.may_be_idle(self):

@@ -214,16 +214,7 @@ class ASTTagger(MusicTagger):
             "intermediate_units": intermediate_units,
         }
         frames = max_frames if chunk_frames is None else chunk_frames
-        whole = {**patches, **sizes, "chunk_frames": frames, "n_mels": n_mels}
-        for name, value in whole.items():
-            check_positive_int(value, name=name)
-        if min(max_frames, frames, n_mels) < patch_size:
-            raise ConfigError(
-                "A patch must fit into the spectrogram.",
-                received=f"patch_size={patch_size}, {n_mels} bands, "
-                f"max_frames={max_frames}, chunk_frames={frames}",
-                advice="Choose smaller patches.",
-            )
+        _check_sizes({**patches, **sizes, "chunk_frames": frames, "n_mels": n_mels})
         convention, changes, known_mean, known_std = SPECTROGRAMS[spectrogram]
         scaling = {
             "mean": known_mean if mean is None else mean,
@@ -283,6 +274,20 @@ class ASTTagger(MusicTagger):
         reach = 0 if self.frontend.context else stft.win_length
         frames = max(0, int((samples - reach) // stft.hop_length) + 1)
         return self._remade(chunk_frames=frames)
+
+
+def _check_sizes(sizes: dict) -> None:
+    """Refuse sizes that are none, and patches that are too large."""
+    for name, value in sizes.items():
+        check_positive_int(value, name=name)
+    least = min(sizes[name] for name in ("max_frames", "chunk_frames", "n_mels"))
+    if least < sizes["patch_size"]:
+        raise ConfigError(
+            "A patch must fit into the spectrogram.",
+            received=f"patch_size={sizes['patch_size']}, {sizes['n_mels']} bands, "
+            f"max_frames={sizes['max_frames']}, chunk_frames={sizes['chunk_frames']}",
+            advice="Choose smaller patches.",
+        )
 
 
 def _plan(mel, frames: int) -> audio.ChunkPlan:
