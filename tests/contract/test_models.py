@@ -30,7 +30,9 @@ SMALL = {
     "HarmonicCNNTagger": {"filters": [4, 4, 4, 4, 8, 8, 8]},
     "MERTEncoder": {
         "chunk_samples": 12000,
-        "conv_filters": [8] * 7,
+        "conv_filters": [8] * 3,
+        "conv_kernels": [10, 6, 4],
+        "conv_strides": [10, 4, 4],
         "units": 16,
         "blocks": 2,
         "num_heads": 2,

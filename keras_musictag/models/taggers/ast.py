@@ -118,8 +118,9 @@ class ASTTagger(MusicTagger):
     | licence | BSD-3-Clause | CC BY-NC-SA 4.0: not for commercial use |
 
     A track shorter than a chunk is filled up as by the authors: with zeros in the
-    spectrogram, which for `"kaldi"` is far from silence. The authors score the first
-    chunk of a track; here it is the mean over all chunks, `tail="overlap"`.
+    spectrogram, which for `"kaldi"` is far from silence; `fit` fills shorter items up
+    with silence. The authors score the first chunk of a track; here it is the mean over
+    all chunks, `tail="overlap"`.
 
     Endpoints of `embed`: `block1`, `block2` ... are `(frames, units)`, for each moment
     the mean over the bands; `block1_tokens` ... are `(3 * units,)`: class token,
