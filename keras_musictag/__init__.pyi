@@ -56,6 +56,7 @@ from .models.taggers.clap import CLAPTagger
 from .models.taggers.crnn import CRNNTagger
 from .models.taggers.fcn import FCNTagger
 from .models.taggers.harmonic_cnn import HarmonicCNNTagger
+from .models.taggers.mert import MERTEncoder
 from .models.taggers.musicnn import MusicnnTagger
 from .models.taggers.sample_cnn import SampleCNNTagger
 from .models.taggers.self_attention import SelfAttentionTagger
@@ -103,6 +104,7 @@ __all__ = [
     "LibraryError",
     "LiteRTChordRecognizer",
     "LiteRTTagger",
+    "MERTEncoder",
     "MissingExtraError",
     "MusicTagError",
     "MusicTagger",

@@ -7,7 +7,7 @@ Python code along (`auto_map`); it is neither fetched nor run.
 from collections.abc import Mapping
 from typing import Any
 
-from keras_musictag.conversion import ast, clap
+from keras_musictag.conversion import ast, clap, hubert
 from keras_musictag.conversion.transformers import Layout
 from keras_musictag.errors import PresetError
 
@@ -16,6 +16,8 @@ from keras_musictag.errors import PresetError
 LAYOUTS: dict[str, Layout] = {
     "audio-spectrogram-transformer": ast.LAYOUT,
     "clap": clap.LAYOUT,
+    "hubert": hubert.LAYOUT,
+    "mert_model": hubert.LAYOUT,
 }
 
 

@@ -146,13 +146,14 @@ class PretrainedModel(keras.Model):
 
         Presets whose weights are not in the package are downloaded at first use,
         checked, converted and kept in the cache. Nothing that comes from elsewhere
-        is ever executed.
+        is ever executed, and a licence that forbids commercial use is told.
 
         Args:
             source: The name of a preset (see `list_presets()`), a folder made by
                 `save_pretrained`, a repository of the Hugging Face Hub with such a
-                folder (`"org/name"` or `"hf://org/name"`), or a `.keras` file.
-                `None` takes the default preset of the class.
+                folder (`"org/name"` or `"hf://org/name"`), or a `.keras` file. Folders
+                and repositories may be those of the transformers library, if their
+                layout is known. `None` takes the default preset of the class.
             labels: New label names for a fresh, untrained head on the pretrained
                 body. `None` keeps the head.
             problem_type: `"multi_label_classification"`,
@@ -186,6 +187,12 @@ class PretrainedModel(keras.Model):
         """
         if source is None:
             source = cls.default_preset
+        if source is None:
+            raise PresetError(
+                f"{cls.__name__} has no preset to take by default.",
+                received="from_pretrained() without a source",
+                advice="Name a repository of the Hub ('org/name') or a folder.",
+            )
 
         def make(record):
             target = cls._resolve(record["class_name"], source)

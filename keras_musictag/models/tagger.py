@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import keras
 from keras import ops
@@ -16,6 +17,7 @@ from keras_musictag.models.fitting.fine_tuning import FineTuning
 from keras_musictag.models.heads import PROBLEM_TYPES, make_head
 from keras_musictag.models.running import devices
 from keras_musictag.models.running.features import FeatureModels
+from keras_musictag.presets.weights import copy_weights
 from keras_musictag.tracks import sources
 from keras_musictag.tracks.scoring import TrackScoring
 from keras_musictag.tracks.taggram import over_chunks
@@ -330,9 +332,12 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
 
     # === Inner parts ===
 
-    def _check_head(self) -> None:
-        if self.head is None:
-            len(self.labels)  # says that there are none
+    def _remade(self, **changes) -> Self:
+        """Return a model with these weights and some arguments changed."""
+        fresh = type(self).from_config({**self.get_config(), **changes})
+        copy_weights(fresh.weights, self.weights)
+        fresh.origin = getattr(self, "origin", None)
+        return fresh
 
     def call(self, inputs, training=None, mask=None):
         """Score a batch of chunks; as `keras.Model.call`."""

@@ -28,7 +28,7 @@ LARGEST = {
     "n_octaves": 16,
     "n_harmonics": 100,
     "steps_per_semitone": 100,
-    "_blocks": 1000,
+    "blocks": 1000,
 }
 LONGEST = {"labels": 2**16, "names": 2**16, "groups": 2**16, "priors": 2**16}
 LONGEST_OTHER = 2**12

@@ -9,7 +9,6 @@ from keras_musictag.checks import check_choice, check_positive, check_positive_i
 from keras_musictag.errors import ConfigError
 from keras_musictag.layers import PaddedLogMelSpectrogram, PreNormTransformerBlock
 from keras_musictag.models.tagger import MusicTagger
-from keras_musictag.presets.weights import copy_weights
 
 # Convention, what differs from it, and mean and half-width of the values.
 SPECTROGRAMS: dict[str, tuple[str, dict, float, float]] = {
@@ -119,8 +118,9 @@ class ASTTagger(MusicTagger):
     | licence | BSD-3-Clause | CC BY-NC-SA 4.0: not for commercial use |
 
     A track shorter than a chunk is filled up as by the authors: with zeros in the
-    spectrogram, which for `"kaldi"` is far from silence. The authors score the first
-    chunk of a track; here it is the mean over all chunks, `tail="overlap"`.
+    spectrogram, which for `"kaldi"` is far from silence; `fit` fills shorter items up
+    with silence. The authors score the first chunk of a track; here it is the mean over
+    all chunks, `tail="overlap"`.
 
     Endpoints of `embed`: `block1`, `block2` ... are `(frames, units)`, for each moment
     the mean over the bands; `block1_tokens` ... are `(3 * units,)`: class token,
@@ -215,16 +215,7 @@ class ASTTagger(MusicTagger):
             "intermediate_units": intermediate_units,
         }
         frames = max_frames if chunk_frames is None else chunk_frames
-        whole = {**patches, **sizes, "chunk_frames": frames, "n_mels": n_mels}
-        for name, value in whole.items():
-            check_positive_int(value, name=name)
-        if min(max_frames, frames, n_mels) < patch_size:
-            raise ConfigError(
-                "A patch must fit into the spectrogram.",
-                received=f"patch_size={patch_size}, {n_mels} bands, "
-                f"max_frames={max_frames}, chunk_frames={frames}",
-                advice="Choose smaller patches.",
-            )
+        _check_sizes({**patches, **sizes, "chunk_frames": frames, "n_mels": n_mels})
         convention, changes, known_mean, known_std = SPECTROGRAMS[spectrogram]
         scaling = {
             "mean": known_mean if mean is None else mean,
@@ -283,11 +274,21 @@ class ASTTagger(MusicTagger):
         stft = self.frontend.stft
         reach = 0 if self.frontend.context else stft.win_length
         frames = max(0, int((samples - reach) // stft.hop_length) + 1)
-        config = {**self.get_config(), "chunk_frames": frames}
-        fresh = type(self).from_config(config)
-        copy_weights(fresh.weights, self.weights)
-        fresh.origin = getattr(self, "origin", None)
-        return fresh
+        return self._remade(chunk_frames=frames)
+
+
+def _check_sizes(sizes: dict) -> None:
+    """Refuse sizes that are none, and patches that are too large."""
+    for name, value in sizes.items():
+        check_positive_int(value, name=name)
+    least = min(sizes[name] for name in ("max_frames", "chunk_frames", "n_mels"))
+    if least < sizes["patch_size"]:
+        raise ConfigError(
+            "A patch must fit into the spectrogram.",
+            received=f"patch_size={sizes['patch_size']}, {sizes['n_mels']} bands, "
+            f"max_frames={sizes['max_frames']}, chunk_frames={sizes['chunk_frames']}",
+            advice="Choose smaller patches.",
+        )
 
 
 def _plan(mel, frames: int) -> audio.ChunkPlan:
