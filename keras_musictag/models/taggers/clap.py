@@ -145,7 +145,7 @@ class CLAPTagger(MusicTagger):
 
         def backbone(shape):
             if parts is not None:
-                return parts.backbone, parts.inner_endpoints
+                return parts.backbone, parts._inner_endpoints
             return audio_tower(shape, audio, units, projection_activation)
 
         super().__init__(
@@ -321,7 +321,7 @@ class CLAPTagger(MusicTagger):
         return math.exp(float(ops.convert_to_numpy(self.temperature.logit_scale)))
 
     @property
-    def inner_endpoints(self) -> dict:
+    def _inner_endpoints(self) -> dict:
         """The endpoints of the audio tower, symbolic tensors by name."""
         tensors = self._features.tensors
         return {k: v for k, v in tensors.items() if k not in ("penultimate", "scores")}
