@@ -32,6 +32,7 @@ from keras_musictag.cli.rendering import (
 from keras_musictag.cli.song_reports import ChordsAndTempo, Reports, check_report
 from keras_musictag.cli.starting import start_keras
 from keras_musictag.cli.tag_files import make_writer
+from keras_musictag.cli.tag_segments import Segments
 from keras_musictag.hub.repository import repository_id
 from keras_musictag.labels import NO_GROUP, Labels
 from keras_musictag.pages.summary import NOTHING_HEARD, SongSummary
@@ -49,6 +50,7 @@ TAG_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag tag 'album/*.flac' --format json > tags.json[/cyan]\n
 [cyan]keras-musictag tag song.mp3 --group mood --group era --sort lift[/cyan]\n
 [cyan]keras-musictag tag song.mp3 --preset vgg_mtt --taggram song.png[/cyan]\n
+[cyan]keras-musictag tag song.mp3 --segments vocals --min-score 0.3[/cyan]  where\n
 [cyan]keras-musictag tag song.mp3 --report song.html[/cyan]  a page with chords
 [cyan]keras-musictag tag song.mp3 --preset musicnn.onnx[/cyan]  made by `export`\n
 [cyan]keras-musictag tag song.mp3 --preset laion/larger_clap_music
@@ -82,6 +84,14 @@ def tag(
     group: Annotated[
         list[str] | None,
         Option(help="Only labels of this group, such as mood; may be repeated."),
+    ] = None,
+    segments: Annotated[
+        list[str] | None,
+        Option(
+            metavar="LABEL|GROUP",
+            help="Also say where this is heard, with scores from --min-score on, or "
+            "0.5; may be repeated.",
+        ),
     ] = None,
     sort: Annotated[
         Sort, Option(help="By score, or by lift: score over how common the label is.")
@@ -168,6 +178,7 @@ def tag(
     tagger = exported or _loaded_first(preset, words)
     labels = tagger.labels if tagger else _labels_of(preset)
     _check_choices(labels, group, sort, taggram, output)
+    where = Segments(segments or [], labels, min_score)
     check_report(report, no_chords)
     check_output("--report", report)
     taggrams = _named_after(taggram, files)
@@ -196,7 +207,7 @@ def tag(
     if not (quiet or tagger) and sys.stderr.isatty() and _is_fetched(preset):
         typer.echo(f"The weights of {preset} are fetched once and kept.", err=True)
     choice = top_k, min_score, group or None, str(sort)
-    renderer = _renderer(format or _format_of(output), output, preset, choice)
+    renderer = _renderer(format or _format_of(output), output, preset, choice, where)
 
     def work(usable):
         return (tagger or _load(preset)).iter_taggrams(usable, tail=tail)
@@ -274,13 +285,16 @@ def _format_of(output: Path | None) -> Format:
 # === What is shown ===
 
 
-def _renderer(format: Format, output: Path | None, preset: str, choice) -> Renderer:
+def _renderer(
+    format: Format, output: Path | None, preset: str, choice, where: Segments
+) -> Renderer:
     def tags(song):
         return [] if song.silent else song.tags(*choice)
 
     def record(path, song):
         record = {"path": str(path), "preset": preset, "silent": song.silent}
-        return {**record, "tags": tags(song)}
+        heard = {"segments": where.of(song)} if where.names else {}
+        return {**record, "tags": tags(song), **heard}
 
     def rows(song):
         if song.silent:  # so that the track is not missing
@@ -288,10 +302,14 @@ def _renderer(format: Format, output: Path | None, preset: str, choice) -> Rende
         return ([t["label"], f"{t['score']:.6f}"] for t in tags(song))
 
     def shown(song):
-        return f"  {NOTHING_HEARD}" if song.silent else _table(tags(song))
+        if song.silent:
+            return f"  {NOTHING_HEARD}"
+        return where.below(_table(tags(song)), song)
 
     if format == Format.json:
         return JsonRenderer(record, output)
+    if format == Format.csv and where.names:
+        return CsvRenderer(("label", "start", "end"), where.rows, output)
     if format == Format.csv:
         return CsvRenderer(("label", "score"), rows, output)
     return TableRenderer(lambda path, song: str(path), shown, output)
