@@ -16,15 +16,13 @@ def ast_config(checkpoint: Checkpoint, keys: Collection[str]) -> dict:
     checkpoint.check("hidden_act", "gelu")
     get, settings = checkpoint.get, checkpoint.preprocessor
     musical = settings.get("feature_extractor_type") == "MAESTFeatureExtractor"
-    kind = "essentia" if musical else "kaldi"
     _check_settings(checkpoint, musical)
+    has_head = "classifier.dense.bias" in keys
     config = {
-        "labels": grouped(checkpoint.labels())
-        if "classifier.dense.bias" in keys
-        else None,
+        "labels": grouped(checkpoint.labels()) if has_head else None,
         "problem_type": get("problem_type", "multi_label_classification"),
         "sample_rate": settings.get("sampling_rate", 16000),
-        "spectrogram": kind,
+        "spectrogram": "essentia" if musical else "kaldi",
         "n_mels": get("num_mel_bins", 128),
         "max_frames": get("max_length", 1024),
         "patch_size": get("patch_size", 16),

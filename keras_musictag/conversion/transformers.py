@@ -10,6 +10,8 @@ import numpy as np
 from keras_musictag.conversion.sota import Names
 from keras_musictag.errors import PresetError
 
+MOST_LABELS = 2**16
+
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
@@ -55,6 +57,8 @@ class Checkpoint:
             PresetError: If `id2label` does not number them from 0 on.
         """
         count = self.config.get("num_labels", 2)  # what is not written there
+        if count > MOST_LABELS:
+            raise ValueError(f"{count} labels, at most {MOST_LABELS}")
         numbered = self.get("id2label", {str(i): f"LABEL_{i}" for i in range(count)})
         names = {int(number): name for number, name in numbered.items()}
         if sorted(names) != list(range(len(names))):

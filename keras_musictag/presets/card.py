@@ -31,6 +31,9 @@ model = kmt.MusicTagger.from_pretrained("{name}")
 model.tag("song.mp3", top_k=5)  # [(label, score), ...]
 model.taggram("song.mp3").plot()  # over time
 model.embed("song.mp3")  # for similarity, or classifiers of your own"""
+EMBEDDINGS = """\
+model = kmt.MusicTagger.from_pretrained("{name}")
+model.embed("song.mp3")  # for similarity, or classifiers of your own"""
 CHORDS = """\
 model = kmt.ChordRecognizer.from_pretrained("{name}")
 model.recognize("song.mp3").to_lab("song.lab")"""
@@ -74,6 +77,8 @@ def model_card(record: dict, name: str) -> str:
     labels = list(record.get("id2label", {}).values())
     problem = record.get("problem_type")
     made, outputs, task, usage = TASKS[record["task"]]
+    if record["task"] == "tags" and not labels:
+        made, outputs, usage = "Embeddings from audio", "embeddings", EMBEDDINGS
     same = origin.get("weights_sha256") == record["weights"]["sha256"]
     scores = [*origin.get("reported", []), *origin.get("measured", [])] if same else []
     title = origin["preset"] if same else name.rpartition("/")[2]

@@ -50,9 +50,10 @@ def foreign_source(folder, make, fetch: Callable | None, name: str | None) -> So
     config = layout.read_config(Checkpoint(folder, described, settings), arrays)
     records.check_config(label, config)
     record = {"class_name": layout.class_name, "config": config}
-    names = layout.names_from(config, set(arrays))
+    shapes = sketch(make, record)
     try:
-        fitted = fit_arrays(arrays, names, sketch(make, record))
+        names = layout.names_from(config, set(arrays))
+        fitted = fit_arrays(arrays, names, shapes)
     except PresetError as error:
         raise PresetError(
             f"The weights in {label} are not those that its {records.CONFIG_FILE} "
