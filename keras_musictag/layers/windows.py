@@ -9,6 +9,7 @@ from keras_musictag.errors import ConfigError
 
 # Added to the attention of positions that are neighbours only because of the shift.
 APART = -100.0
+LARGEST = 2**26  # pairs of positions in all windows of an image
 
 
 @keras.saving.register_keras_serializable(package="keras_musictag")
@@ -230,6 +231,13 @@ class PatchMerging(layers.Layer):
 
     def build(self, input_shape):
         _, rows, columns, channels = input_shape
+        if rows and columns and rows * columns * self.window_size**2 > LARGEST:
+            raise ConfigError(
+                "The windows are too large for attention within them.",
+                received=f"window_size={self.window_size}, {rows} rows, "
+                f"{columns} columns",
+                advice="Use smaller windows, or a smaller image.",
+            )
         if not rows or not columns or rows % 2 + columns % 2:
             raise ConfigError(
                 "Only an image with even rows and columns can be halved.",

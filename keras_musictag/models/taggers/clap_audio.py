@@ -25,6 +25,7 @@ AUDIO = {
 EPSILON = 1e-5  # of the other normalisations
 # Frames are stretched to those of the network by so much: more is another speed.
 MOST_STRETCH = 1.05
+MOST_FRAMES = 4096
 CUBIC = -0.75  # the slope that PyTorch's bicubic interpolation has
 
 
@@ -200,6 +201,12 @@ def _check(audio: dict, frames: int, bands: int) -> None:
             advice="Use the settings of the checkpoint.",
         )
     wanted = size * (size // bands)
+    if wanted > MOST_FRAMES:
+        raise ConfigError(
+            f"No network hears more than {MOST_FRAMES} frames at once.",
+            received=f"image_size={size}, n_mels={bands}",
+            advice="Use the settings of the checkpoint.",
+        )
     if not wanted / MOST_STRETCH <= frames <= wanted:
         raise ConfigError(
             f"The network hears {wanted} frames; a chunk of another length would be "
