@@ -120,6 +120,13 @@ class ShiftedWindowBlock(layers.Layer):
         self.built = True
 
     def _check(self, rows, columns, channels) -> None:
+        if rows and columns and rows * columns * self.window_size**2 > LARGEST:
+            raise ConfigError(
+                "The windows are too large for attention within them.",
+                received=f"window_size={self.window_size}, {rows} rows, "
+                f"{columns} columns",
+                advice="Use smaller windows, or a smaller image.",
+            )
         if channels % self.num_heads:
             raise ConfigError(
                 "`num_heads` must divide the channels of the input.",
@@ -231,13 +238,6 @@ class PatchMerging(layers.Layer):
 
     def build(self, input_shape):
         _, rows, columns, channels = input_shape
-        if rows and columns and rows * columns * self.window_size**2 > LARGEST:
-            raise ConfigError(
-                "The windows are too large for attention within them.",
-                received=f"window_size={self.window_size}, {rows} rows, "
-                f"{columns} columns",
-                advice="Use smaller windows, or a smaller image.",
-            )
         if not rows or not columns or rows % 2 + columns % 2:
             raise ConfigError(
                 "Only an image with even rows and columns can be halved.",

@@ -35,9 +35,8 @@ TEXT = {
 # Where there is no `tokenizer.json`, these two say the same.
 VOCABULARY_FILE, MERGES_FILE = "vocab.json", "merges.txt"
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-BATCH_SIZE = 32
-# Texts are filled to one of few lengths, since each costs a compilation.
-LEAST_LENGTH = 16
+# Texts are filled to one of few lengths and numbers, since each costs a compilation.
+LEAST_LENGTH, MOST_TOKENS = 16, 4096
 
 
 def text_tower(text: dict, projection_units: int, activation: str) -> keras.Model:
@@ -288,14 +287,17 @@ def embed_tokens(tower: keras.Model, tokens: list[list[int]], padding: int):
         )
     order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
     vectors = np.zeros((len(tokens), tower.output.shape[-1]), "float32")
-    for start in range(0, len(order), BATCH_SIZE):
-        places = order[start : start + BATCH_SIZE]
-        length = LEAST_LENGTH
-        while length < len(tokens[places[-1]]):
-            length *= 2
-        batch = np.full((BATCH_SIZE, length), padding, "int32")
+    while order:  # the longest first
+        length = _power_of_two(max(LEAST_LENGTH, len(tokens[order[-1]])))
+        rows = min(_power_of_two(len(order)), max(1, MOST_TOKENS // length))
+        places, order = order[-rows:], order[:-rows]
+        batch = np.full((rows, length), padding, "int32")
         batch[:, 0] = tokens[places[0]][0]  # no row is nothing but filling
         for row, place in enumerate(places):
             batch[row, : len(tokens[place])] = tokens[place]
         vectors[places] = np.asarray(predict_on_batch(tower, batch))[: len(places)]
     return vectors
+
+
+def _power_of_two(least: int) -> int:
+    return 1 << (least - 1).bit_length()
