@@ -3,6 +3,8 @@
     PYTHONPATH=peer python tests/parity/data/make_transformers.py random --full ast
     python benchmarks/transformers_speed.py random/full_ast --peer-path peer
     KERAS_BACKEND=torch python benchmarks/transformers_speed.py random/full_ast ...
+    PYTHONPATH=peer python tests/parity/data/make_clap.py random --full
+    python benchmarks/transformers_speed.py random/plain --model clap --peer-path peer
 
 `peer` is a folder that holds the library (`pip install --target peer transformers`);
 the weights are random numbers, which take as long as trained ones. Both turn the same
@@ -124,6 +126,23 @@ def ast_peer(folder: Path, paths: list[str]):
     return embed
 
 
+def clap_peer(folder: Path, paths: list[str]):
+    """Return a function that embeds the files by CLAP of the library."""
+    import torch
+    import transformers
+
+    extractor = transformers.ClapFeatureExtractor.from_pretrained(folder)
+    network = transformers.ClapModel.from_pretrained(folder).eval()
+
+    @torch.inference_mode()
+    def embed():
+        sounds = [read(path, 48000) for path in paths]
+        inputs = extractor(sounds, sampling_rate=48000, return_tensors="pt")
+        return network.get_audio_features(**inputs).pooler_output.numpy()
+
+    return embed
+
+
 def read(path: str, rate: int):
     """Return a file as float32 `(samples,)` at the rate."""
     import soundfile
@@ -134,7 +153,7 @@ def read(path: str, rate: int):
 
 
 # By model: a function from the folder and the paths to one that embeds them.
-PEERS = {"ast": ast_peer}
+PEERS = {"ast": ast_peer, "clap": clap_peer}
 
 
 if __name__ == "__main__":
