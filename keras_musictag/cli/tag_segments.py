@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -28,7 +29,7 @@ class Segments:
     def __init__(self, names: list[str], labels: Labels, threshold: float | None):
         self.names = names
         self.threshold = THRESHOLD if threshold is None else threshold
-        nothing = Taggram([], labels, [])
+        nothing = Taggram(np.zeros(0), labels, np.zeros((0, len(labels))))
         for name in names:
             nothing.columns(name)
 

@@ -54,7 +54,7 @@ TEXT: dict[str, tuple[str, Any]] = {
     "epsilon": ("layer_norm_eps", 1e-12),
 }
 # What is not known here in any other form, by part of the description.
-ONLY = {
+ONLY: dict[str, dict[str, tuple]] = {
     "audio_config": {
         "hidden_act": ("gelu",),
         "patch_embed_input_channels": (1,),

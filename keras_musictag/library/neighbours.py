@@ -163,7 +163,7 @@ class _Listener:
         """Return what to ask an `EmbeddingIndex` about, an embedding."""
         if wish.simple:
             return self._embedding(wish.parts()[0][0])
-        total = np.zeros(self.analysis.units, "float32")
+        total = np.zeros(self.analysis.units or 0, "float32")
         for item, weight in wish.parts():
             total += weight * _unit(self._embedding(item))
         if wish.text is not None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -134,8 +134,13 @@ class CLAPTagger(MusicTagger):
         check_choice(projection_activation, ACTIVATIONS, name="projection_activation")
         check_choice(mel_scale, ("slaney", "htk"), name="mel_scale")
         units = check_positive_int(projection_units, name="projection_units")
-        spectrogram = {"n_fft": n_fft, "hop_length": hop_length, "n_mels": n_mels}
-        spectrogram |= {"fmin": fmin, "fmax": fmax, "mel_scale": mel_scale}
+        spectrogram: dict[str, Any] = {"n_fft": n_fft, "hop_length": hop_length}
+        spectrogram |= {
+            "n_mels": n_mels,
+            "fmin": fmin,
+            "fmax": fmax,
+            "mel_scale": mel_scale,
+        }
         templates = _templates(templates)
         options = {
             "sample_rate": 48000,
