@@ -3,6 +3,7 @@
 By the tiny, random CLAP of `tests/parity/data/clap`.
 """
 
+import json
 import warnings
 from pathlib import Path
 
@@ -110,11 +111,14 @@ def run(*arguments):
 
 
 def test_commands_take_words(library, songs):
+    wish = ("--preset", FOLDER, "--labels", "rain, jazz", "--format", "json")
     result = run(
-        "tag", songs / "tone.wav", "--preset", FOLDER, "--labels", "rain, jazz"
+        "tag", songs / "tone.wav", *wish, "--segments", "jazz", "--min-score=0"
     )
     assert result.exit_code == 0, result.output
-    assert "rain" in result.output and "jazz" in result.output
+    (record,) = json.loads(result.stdout)
+    assert {tag["label"] for tag in record["tags"]} == {"rain", "jazz"}
+    assert record["segments"] == {"jazz": [[0.0, 2.0]]}
     result = run(
         "library", "search", library.folder, "--text", WORDS, "--format", "csv"
     )
