@@ -1,7 +1,7 @@
 """How a model that the transformers library has saved becomes one of ours."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +86,8 @@ class Layout:
     """
 
     class_name: str
-    config_from: Callable[[Checkpoint, Iterable[str]], dict]
-    names_from: Callable[[Mapping, Iterable[str]], Names]
+    config_from: Callable[[Checkpoint, Collection[str]], dict]
+    names_from: Callable[[Mapping, Collection[str]], Names]
     prefix: str = ""
     ignored: tuple[str, ...] = ()
     files: tuple[str, ...] = ()

@@ -103,19 +103,32 @@ class PreNormTransformerBlock(layers.Layer):
         self.narrow.build((None, None, self.intermediate_units))
         self.built = True
 
-    def call(self, x, training=None):
-        y = self._attend(self.norm(x), training)
-        x = x + self.drop(self.merge(y), training=training)
+    def call(self, x, first=None, training=None):
+        """Let all positions hear each other.
+
+        Args:
+            x: Tensor `(batch, positions, channels)`.
+            first: How many positions at the start are wanted; `None` for all. What
+                others would become is not computed.
+            training: Whether dropout is active.
+
+        Returns:
+            Tensor of the same shape, with so many positions.
+        """
+        y = self._attend(self.norm(x), first, training)
+        x = x[:, :first] + self.drop(self.merge(y), training=training)
         y = self.narrow(self.widen(self.dense_norm(x)))
         return x + self.drop(y, training=training)
 
-    def _attend(self, x, training):
+    def _attend(self, x, first, training):
         positions, channels = ops.shape(x)[1], x.shape[-1]
         each = (-1, positions, self.num_heads, channels // self.num_heads)
         query, key, value = (
             ops.reshape(part, each)
             for part in ops.split(self.query_key_value(x), 3, axis=-1)
         )
+        if first is not None:
+            query, positions = query[:, :first], first
         if training and self.attention_dropout:
             heads = self._attend_with_dropout(query, key, value)
         else:
@@ -127,9 +140,6 @@ class PreNormTransformerBlock(layers.Layer):
         weights = ops.softmax(ops.einsum("bqhc,bkhc->bhqk", query * scale, key))
         weights = self.drop_weights(weights, training=True)
         return ops.einsum("bhqk,bkhc->bqhc", weights, value)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
 
     def get_config(self) -> dict:
         return {

@@ -79,7 +79,7 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         "dtype",
         "name",
     )
-    default_preset = "musicnn_msd"
+    default_preset: str | None = "musicnn_msd"
     fresh_head_layers = ("logits",)
     headless = False
 

@@ -1,5 +1,7 @@
 """AST and MAEST: a transformer over patches of a spectrogram (Gong et al. 2021)."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -202,13 +204,13 @@ class ASTTagger(MusicTagger):
         **options,
     ):
         check_choice(spectrogram, tuple(SPECTROGRAMS), name="spectrogram")
-        patches = {
+        patches: dict[str, Any] = {
             "max_frames": max_frames,
             "patch_size": patch_size,
             "frequency_stride": frequency_stride,
             "time_stride": time_stride,
         }
-        sizes = {
+        sizes: dict[str, Any] = {
             "units": units,
             "blocks": blocks,
             "num_heads": num_heads,
@@ -221,7 +223,7 @@ class ASTTagger(MusicTagger):
             "mean": known_mean if mean is None else mean,
             "std": known_std if std is None else std,
         }
-        network = {
+        network: dict[str, Any] = {
             **sizes,
             "qkv_bias": qkv_bias,
             "epsilon": epsilon,
@@ -293,7 +295,7 @@ def _check_sizes(sizes: dict) -> None:
 
 def _plan(mel, frames: int) -> audio.ChunkPlan:
     """Return the plan whose chunks have so many frames."""
-    options = {"tail": "overlap", "pad": "marked"}
+    options: dict[str, Any] = {"tail": "overlap", "pad": "marked"}
     if mel.context:
         return audio.ChunkPlan.for_frames(
             frames, mel.stft.n_fft, mel.stft.hop_length, edge="zeros", **options
@@ -324,15 +326,17 @@ def _backbone(
     x = layers.Dropout(encoder_dropout, name="drop")(x)
     endpoints = {}
     for i in range(1, blocks + 1):
-        x = PreNormTransformerBlock(
+        layer = PreNormTransformerBlock(
             dropout=encoder_dropout, epsilon=epsilon, name=f"block_{i}", **block
-        )(x)
+        )
+        heard, x = x, layer(x)
         patches = ops.reshape(x[:, TOKENS:], (-1, *grid, units))
         endpoints[f"block{i}"] = ops.mean(patches, axis=2)
         tokens = ops.concatenate([x[:, 0], x[:, 1]], axis=-1)
         mean = ops.mean(patches, axis=(1, 2))
         endpoints[f"block{i}_tokens"] = ops.concatenate([tokens, mean], axis=-1)
-    x = layers.LayerNormalization(epsilon=epsilon, name="norm")(x[:, :TOKENS])
+    x = layer(heard, first=TOKENS)  # what else the last block makes is not needed
+    x = layers.LayerNormalization(epsilon=epsilon, name="norm")(x)
     x = endpoints["pooled"] = ops.mean(x, axis=1)
     x = layers.LayerNormalization(epsilon=epsilon, name="head_norm")(x)
     return keras.Model(inputs, x, name="backbone"), endpoints
