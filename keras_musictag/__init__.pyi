@@ -52,10 +52,13 @@ from .models.recognizers.chord_structure import ChordStructureRecognizer
 from .models.recognizers.crema import CremaChordRecognizer
 from .models.recognizers.crnn_chords import CRNNChordRecognizer
 from .models.tagger import MusicTagger
+from .models.taggers.ast import ASTTagger
 from .models.taggers.auto_pool import AutoPoolTagger
+from .models.taggers.clap import CLAPTagger
 from .models.taggers.crnn import CRNNTagger
 from .models.taggers.fcn import FCNTagger
 from .models.taggers.harmonic_cnn import HarmonicCNNTagger
+from .models.taggers.mert import MERTEncoder
 from .models.taggers.musicnn import MusicnnTagger
 from .models.taggers.sample_cnn import SampleCNNTagger
 from .models.taggers.self_attention import SelfAttentionTagger
@@ -71,6 +74,7 @@ from .training.teaching import teach
 from .training.values import teach_values
 
 __all__ = [
+    "ASTTagger",
     "AudioError",
     "AudioWarning",
     "AutoPoolTagger",
@@ -79,6 +83,7 @@ __all__ = [
     "BeatThisTracker",
     "BeatTracker",
     "Beatgram",
+    "CLAPTagger",
     "CRNNChordRecognizer",
     "CRNNTagger",
     "ChordKeyRecognizer",
@@ -104,6 +109,7 @@ __all__ = [
     "LibraryError",
     "LiteRTChordRecognizer",
     "LiteRTTagger",
+    "MERTEncoder",
     "MissingExtraError",
     "MusicTagError",
     "MusicTagger",

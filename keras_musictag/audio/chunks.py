@@ -11,8 +11,12 @@ import numpy as np
 from keras_musictag.audio.arrays import to_mono
 from keras_musictag.errors import AudioError, ConfigError
 
+# What `pad="marked"` fills with: silence to every ear, and to layers that look for it
+# the place where a track has ended.
+MARK = 1e-30
+
 _MODES = {
-    "pad": ("zeros", "repeat"),
+    "pad": ("zeros", "repeat", "repeat_whole", "marked"),
     "edge": ("zeros", "reflect"),
     "tail": ("drop", "pad", "overlap"),
 }
@@ -41,8 +45,10 @@ class ChunkPlan:
             More than the core leaves gaps, less makes the cores overlap.
         context: Samples of neighbouring audio on each side of the core.
         pad: What fills a track shorter than the core, and the last chunk of
-            `tail="pad"`: `"zeros"`, or `"repeat"` (the samples that are there,
-            again and again).
+            `tail="pad"`: `"zeros"`, `"repeat"` (the samples that are there, again and
+            again), `"repeat_whole"` (as often as all of them fit in, then zeros), or
+            `"marked"` (1e-30, which layers such as `PaddedLogMelSpectrogram` tell from
+            the silence of a track).
         edge: What the context sees outside the track: `"zeros"` or `"reflect"`
             (the track mirrored, as in `np.pad`).
         tail: What becomes of samples after the last whole chunk: `"drop"`,
@@ -247,8 +253,14 @@ class ChunkPlan:
         if missing <= 0:
             return held
         filling = np.zeros(missing, np.float32)
-        if self.pad == "repeat":
-            filling = np.resize(held[start:], missing)
+        part = held[start:]
+        if self.pad == "marked":
+            filling += np.float32(MARK)
+        elif self.pad == "repeat":
+            filling = np.resize(part, missing)
+        elif self.pad == "repeat_whole":
+            again = np.tile(part, missing // len(part))
+            filling[: len(again)] = again
         return np.concatenate([held, filling])
 
     def _extend(self, held: np.ndarray, before: int, after: int) -> np.ndarray:

@@ -61,6 +61,7 @@ SEARCH_HELP = """[bold]Examples[/bold]\n
 [cyan]library search lib --where '"female vocalists" > 0.2' --order "jazz
 desc"[/cyan]  labels with blanks stand in double quotes\n
 [cyan]library search lib --like song.mp3 --where "tempo > 100"[/cyan]\n
+[cyan]library search lib --text "rainy late-night jazz" --unlike song.mp3[/cyan]\n
 [bold]Columns[/bold]  path, duration, size, mtime, sha256, missing, error, key,
 key_correlation, key_margin, chords, tempo, tempo_confidence, meter, key_confidence,
 key_camelot, key_regions, and every label; vgg_mtt.rock is the label of that preset."""
@@ -214,18 +215,23 @@ def search(
     folder: Folder,
     where: Where = None,
     like: Annotated[
-        str | None, Option(metavar="FILE", help="Nearest first to this track.")
+        list[str] | None,
+        Option(metavar="FILE", help="Nearest first to this track; may be repeated."),
+    ] = None,
+    unlike: Annotated[
+        list[str] | None, Option(metavar="FILE", help="And far from this one.")
+    ] = None,
+    text: Annotated[
+        str | None, Option(help="Nearest first to these words; needs a CLAP library.")
     ] = None,
     order: Order = None,
     limit: Annotated[int, Option(min=1, help="Tracks, at most.")] = 20,
-    preset: Annotated[
-        str | None, Option(help="Whose embeddings --like compares.")
-    ] = None,
+    preset: Annotated[str | None, Option(help="Whose embeddings are compared.")] = None,
     format: Annotated[TableFormat, Option(help="How to print.")] = TableFormat.table,
     key_notation: KeyNotationOption = None,
     include_missing: IncludeMissing = False,
 ) -> None:
-    """Find tracks by tags, key, tempo, or by a track that they resemble."""
+    """Find tracks by tags, key, tempo, by words, or by tracks that they resemble."""
     from keras_musictag.library import Library
     from keras_musictag.library.exporting import WRITERS, notate_keys
 
@@ -233,8 +239,10 @@ def search(
     with silenced():
         rows = library.search(
             where,
-            like,
+            like or None,
             limit,
+            text=text,
+            unlike=unlike or None,
             order=order,
             preset=preset,
             include_missing=include_missing,

@@ -1,6 +1,7 @@
 """`keras-musictag tag`: files in, tags out, on the screen and in files."""
 
 import enum
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -31,12 +32,16 @@ from keras_musictag.cli.rendering import (
 from keras_musictag.cli.song_reports import ChordsAndTempo, Reports, check_report
 from keras_musictag.cli.starting import start_keras
 from keras_musictag.cli.tag_files import make_writer
+from keras_musictag.cli.tag_segments import Segments
+from keras_musictag.hub.repository import repository_id
 from keras_musictag.labels import NO_GROUP, Labels
 from keras_musictag.pages.summary import NOTHING_HEARD, SongSummary
+from keras_musictag.presets import records
 
 Format = enum.StrEnum("Format", ["table", "json", "csv"])
 Sort = enum.StrEnum("Sort", ["score", "lift"])
 Tail = enum.StrEnum("Tail", ["drop", "pad", "overlap"])
+READERS = ("CLAPTagger",)
 IN_FILES = "Tags in the files (needs the extra `files`)"
 
 TAG_HELP = """[bold]Examples[/bold]\n
@@ -45,8 +50,11 @@ TAG_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag tag 'album/*.flac' --format json > tags.json[/cyan]\n
 [cyan]keras-musictag tag song.mp3 --group mood --group era --sort lift[/cyan]\n
 [cyan]keras-musictag tag song.mp3 --preset vgg_mtt --taggram song.png[/cyan]\n
+[cyan]keras-musictag tag song.mp3 --segments vocals --min-score 0.3[/cyan]  where\n
 [cyan]keras-musictag tag song.mp3 --report song.html[/cyan]  a page with chords
 [cyan]keras-musictag tag song.mp3 --preset musicnn.onnx[/cyan]  made by `export`\n
+[cyan]keras-musictag tag song.mp3 --preset laion/larger_clap_music
+--labels "sad piano, driving techno"[/cyan]  in your own words\n
 [cyan]keras-musictag tag ~/Music --dry-run[/cyan]  what --write would write\n
 [cyan]keras-musictag untag ~/Music[/cyan]  takes back what --write wrote\n
 [bold]Exit codes[/bold]  0: all files tagged. 1: some could not be, they are named.
@@ -63,11 +71,27 @@ def tag(
         Engine | None,
         Option(help="Who computes; onnx and litert start quickly and need an export."),
     ] = None,
+    words: Annotated[
+        str | None,
+        Option(
+            "--labels",
+            metavar="TEXT,...",
+            help="What to look for, in any words; for presets that read (CLAP).",
+        ),
+    ] = None,
     top_k: Annotated[int, Option(min=1, help="Labels per file, at most.")] = 10,
     min_score: Annotated[float | None, Option(help="Leave out lower scores.")] = None,
     group: Annotated[
         list[str] | None,
         Option(help="Only labels of this group, such as mood; may be repeated."),
+    ] = None,
+    segments: Annotated[
+        list[str] | None,
+        Option(
+            metavar="LABEL|GROUP",
+            help="Also say where this is heard, with scores from --min-score on, or "
+            "0.5; may be repeated.",
+        ),
     ] = None,
     sort: Annotated[
         Sort, Option(help="By score, or by lift: score over how common the label is.")
@@ -151,8 +175,10 @@ def tag(
     # Whatever can be wrong is said before the backend starts, which takes seconds.
     files = list(find_files(paths, "tag", demo=demo, demo_of="tag", quiet=quiet))
     exported = open_exported(preset, engine)
-    labels = exported.labels if exported else _labels_of(preset)
+    tagger = exported or _loaded_first(preset, words)
+    labels = tagger.labels if tagger else _labels_of(preset)
     _check_choices(labels, group, sort, taggram, output)
+    where = Segments(segments or [], labels, min_score)
     check_report(report, no_chords)
     check_output("--report", report)
     taggrams = _named_after(taggram, files)
@@ -178,13 +204,13 @@ def tag(
             received=f"--key-notation {key_notation}",
             advice="Add --write --key, or --report FILE.html.",
         )
-    if not (quiet or exported) and sys.stderr.isatty() and _is_fetched(preset):
+    if not (quiet or tagger) and sys.stderr.isatty() and _is_fetched(preset):
         typer.echo(f"The weights of {preset} are fetched once and kept.", err=True)
     choice = top_k, min_score, group or None, str(sort)
-    renderer = _renderer(format or _format_of(output), output, preset, choice)
+    renderer = _renderer(format or _format_of(output), output, preset, choice, where)
 
     def work(usable):
-        return (exported or _load(preset)).iter_taggrams(usable, tail=tail)
+        return (tagger or _load(preset)).iter_taggrams(usable, tail=tail)
 
     def use(path, scores, show):
         song = SongSummary(
@@ -259,13 +285,16 @@ def _format_of(output: Path | None) -> Format:
 # === What is shown ===
 
 
-def _renderer(format: Format, output: Path | None, preset: str, choice) -> Renderer:
+def _renderer(
+    format: Format, output: Path | None, preset: str, choice, where: Segments
+) -> Renderer:
     def tags(song):
         return [] if song.silent else song.tags(*choice)
 
     def record(path, song):
         record = {"path": str(path), "preset": preset, "silent": song.silent}
-        return {**record, "tags": tags(song)}
+        heard = {"segments": where.of(song)} if where.names else {}
+        return {**record, "tags": tags(song), **heard}
 
     def rows(song):
         if song.silent:  # so that the track is not missing
@@ -273,10 +302,14 @@ def _renderer(format: Format, output: Path | None, preset: str, choice) -> Rende
         return ([t["label"], f"{t['score']:.6f}"] for t in tags(song))
 
     def shown(song):
-        return f"  {NOTHING_HEARD}" if song.silent else _table(tags(song))
+        if song.silent:
+            return f"  {NOTHING_HEARD}"
+        return where.below(_table(tags(song)), song)
 
     if format == Format.json:
         return JsonRenderer(record, output)
+    if format == Format.csv and where.names:
+        return CsvRenderer(("label", "start", "end"), where.rows, output)
     if format == Format.csv:
         return CsvRenderer(("label", "score"), rows, output)
     return TableRenderer(lambda path, song: str(path), shown, output)
@@ -309,8 +342,36 @@ def _is_fetched(preset: str) -> bool:
     return presets.preset_info(preset)["weights"]["source"] != "bundled"
 
 
-def _load(preset: str):
+def _load(preset: str, labels: Labels | None = None):
     start_keras()
     from keras_musictag.models.tagger import MusicTagger
 
-    return MusicTagger.from_pretrained(preset)
+    return MusicTagger.from_pretrained(preset, labels)
+
+
+def _loaded_first(preset: str, words: str | None):
+    """Load what has to tell its labels, or read them; `None` if they are known without.
+
+    Only the records of presets and of folders of our own are there before the model is.
+    """
+    elsewhere = repository_id(preset) or _is_of_another_library(preset)
+    if words is None:
+        return _load(preset) if elsewhere else None
+    labels = Labels(word.strip() for word in words.split(",") if word.strip())
+    if elsewhere or read_record(preset)["class_name"] in READERS:
+        tagger = _load(preset, labels)
+        if hasattr(tagger, "embed_text"):
+            return tagger
+    raise errors.ConfigError(
+        "This model has no text tower: its labels are those that it was trained with.",
+        received=f"--preset {preset} --labels {words!r}",
+        advice="Name a model that reads, such as --preset laion/larger_clap_music; or "
+        "leave --labels out.",
+    )
+
+
+def _is_of_another_library(preset: str) -> bool:
+    from keras_musictag.conversion.layouts import is_foreign
+
+    config = Path(preset) / records.CONFIG_FILE
+    return config.is_file() and is_foreign(json.loads(config.read_text("utf-8")))

@@ -56,12 +56,32 @@ def assign_state_dict(
     """
     arrays = {key: a for key, a in arrays.items() if not key.endswith(ignore)}
     targets = {v.path: v for v in variables}
-    _check_names(set(arrays), names, set(targets))
-    fitted = {}
-    for path, (keys, transform) in names.items():
-        fitted[path] = _fit([arrays[k] for k in keys], keys, transform, targets[path])
+    fitted = fit_arrays(arrays, names, {k: tuple(v.shape) for k, v in targets.items()})
     for path, array in fitted.items():
         targets[path].assign(array)
+
+
+def fit_arrays(
+    arrays: Mapping[str, np.ndarray], names: Names, shapes: Mapping[str, tuple]
+) -> dict[str, np.ndarray]:
+    """Return the arrays of variables, made from those of a checkpoint.
+
+    Args:
+        arrays: Those of the checkpoint by key, all of which must be used.
+        names: Keys and transform for each variable path.
+        shapes: Those of the variables, by path.
+
+    Returns:
+        float32 arrays by variable path; subnormal numbers are 0.
+
+    Raises:
+        PresetError: As `assign_state_dict`.
+    """
+    _check_names(set(arrays), names, set(shapes))
+    return {
+        path: _fit([arrays[k] for k in keys], keys, transform, path, shapes[path])
+        for path, (keys, transform) in names.items()
+    }
 
 
 def fcn_names(config: Mapping) -> Names:
@@ -307,17 +327,15 @@ def _check_names(found: set[str], names: Names, paths: set[str]) -> None:
         )
 
 
-def _fit(sources: list, keys: tuple, transform, variable) -> np.ndarray:
+def _fit(sources: list, keys: tuple, transform, path: str, wanted) -> np.ndarray:
     sources = [np.asarray(source) for source in sources]
-    wanted = tuple(variable.shape)
     try:
         array = transform(*sources)
     except ValueError:  # another number of axes, or gates of unequal sizes
         array = None
     if array is None or array.shape != wanted:
         raise PresetError(
-            f"The array `{', '.join(keys)}` does not fit the variable "
-            f"`{variable.path}`.",
+            f"The array `{', '.join(keys)}` does not fit the variable `{path}`.",
             received=f"shape {', '.join(str(s.shape) for s in sources)} for "
             f"{wanted} in Keras' order",
             advice="Set the sizes of the model, and the number of its labels, to "

@@ -43,6 +43,7 @@ def download_repository(
     cache_dir=None,
     local_files_only: bool = False,
     force_download: bool = False,
+    optional=(),
 ) -> Path:
     """Return a folder with files of a Hub repository, all of one commit.
 
@@ -58,6 +59,7 @@ def download_repository(
         cache_dir: The Hub client's cache; `None` takes its own default.
         local_files_only: If `True`, nothing is downloaded.
         force_download: If `True`, what the cache holds is fetched anew.
+        optional: Names of files that come along if the repository has them.
 
     Returns:
         The folder.
@@ -75,7 +77,7 @@ def download_repository(
     from huggingface_hub import hf_hub_download
 
     folder: Path | None = None
-    for name in files:
+    for name in (*files, *optional):
         try:
             path = hf_hub_download(
                 repo_id,
@@ -88,6 +90,10 @@ def download_repository(
                 library_name="keras-musictag",
             )
         except (OSError, ValueError) as error:  # all of the client's are one of these
+            if name in optional and _is_absent(
+                error, repo_id, name, revision, cache_dir
+            ):
+                continue
             raise _explained(error, repo_id, revision, name) from error
         folder = Path(path).parent
         revision = folder.name  # the commit: later files must be of the same one
@@ -98,6 +104,16 @@ def download_repository(
             advice="Name at least one, for example 'config.json'.",
         )
     return folder
+
+
+def _is_absent(error, repo_id: str, name: str, revision, cache_dir) -> bool:
+    """Whether a repository lacks a file; not merely the network or the cache."""
+    from huggingface_hub import _CACHED_NO_EXIST, errors, try_to_load_from_cache
+
+    if isinstance(error, errors.LocalEntryNotFoundError):
+        cached = try_to_load_from_cache(repo_id, name, cache_dir, revision)
+        return cached is _CACHED_NO_EXIST
+    return isinstance(error, errors.EntryNotFoundError)
 
 
 def http_status(error: BaseException) -> int | None:

@@ -21,7 +21,7 @@ from keras_musictag.replacing import replacing
 from keras_musictag.tracks import sources
 from keras_musictag.tracks.inference import TRACK_ERRORS
 
-ENGINES = ("sklearn", "faiss")
+ENGINES = ("numpy", "sklearn", "faiss")
 VERSION = 1
 
 
@@ -41,8 +41,8 @@ class EmbeddingIndex:
         tagger: What makes embeddings of files to be asked about; `None` for asking
             about vectors and ids alone.
         layer: The endpoint of the tagger that the embeddings come from.
-        engine: `"sklearn"`, exact; or `"faiss"`, exact as well and faster for many
-            thousands of tracks (needs the package `faiss-cpu` or `faiss-gpu`).
+        engine: `"numpy"`; `"sklearn"`, much slower; or `"faiss"`, for many questions
+            at once (needs the package `faiss-cpu` or `faiss-gpu`).
 
     Attributes:
         ids: List of the names.
@@ -73,7 +73,7 @@ class EmbeddingIndex:
         *,
         tagger=None,
         layer: str = "penultimate",
-        engine: str = "sklearn",
+        engine: str = "numpy",
     ):
         check_choice(engine, ENGINES, name="engine")
         self.ids = [str(name) for name in ids]
@@ -101,7 +101,7 @@ class EmbeddingIndex:
         sample_rate: int | None = None,
         layer: str = "penultimate",
         batch_size: int | None = None,
-        engine: str = "sklearn",
+        engine: str = "numpy",
     ) -> "EmbeddingIndex":
         """Listen to a collection.
 
@@ -252,7 +252,7 @@ class EmbeddingIndex:
         return path
 
     @classmethod
-    def load(cls, path, tagger=None, *, engine: str = "sklearn") -> "EmbeddingIndex":
+    def load(cls, path, tagger=None, *, engine: str = "numpy") -> "EmbeddingIndex":
         """Read an index.
 
         Args:
@@ -368,6 +368,20 @@ def _shown(model: dict | None) -> str:
     return f"{model['preset'] or model['class']} ({model['sha256'][:12]})"
 
 
+def _numpy(embeddings):
+    def nearest(row, k):
+        values = embeddings @ row
+        places = np.argpartition(values, -k)[-k:]
+        places = places[np.lexsort((places, -values[places]))]
+        return places, values[places]
+
+    def search(rows, k):
+        found = [nearest(row, k) for row in rows]
+        return [places for places, _ in found], [values for _, values in found]
+
+    return search
+
+
 def _scikit_learn(embeddings):
     from sklearn.neighbors import NearestNeighbors
 
@@ -392,4 +406,4 @@ def _faiss(embeddings):
     return search
 
 
-SEARCHES = {"sklearn": _scikit_learn, "faiss": _faiss}
+SEARCHES = {"numpy": _numpy, "sklearn": _scikit_learn, "faiss": _faiss}

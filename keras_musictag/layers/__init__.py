@@ -13,11 +13,13 @@ from keras_musictag.layers.instance_normalization import (
 )
 from keras_musictag.layers.max_pooling import MaxPooling1D
 from keras_musictag.layers.mel import LogMelSpectrogram
+from keras_musictag.layers.padded_mel import PaddedLogMelSpectrogram
 from keras_musictag.layers.pooling import (
     AutoPool,
     AutoPoolWeightSplit,
     SoftmaxWeightPool,
 )
+from keras_musictag.layers.pre_norm import PreNormTransformerBlock
 from keras_musictag.layers.residual import ConvBlock2D, Residual2D
 from keras_musictag.layers.rotary import RotaryTransformerBlock
 from keras_musictag.layers.sinc import SincConv
@@ -26,6 +28,7 @@ from keras_musictag.layers.stft import STFT
 from keras_musictag.layers.tcn import TCNBlock, WeightNormConv1D
 from keras_musictag.layers.transformer import FixedToken, TransformerEncoderBlock
 from keras_musictag.layers.vqt import VQT
+from keras_musictag.layers.windows import PatchMerging, ShiftedWindowBlock
 
 __all__ = [
     "CQT",
@@ -41,10 +44,14 @@ __all__ = [
     "LinearChainCRF",
     "LogMelSpectrogram",
     "MaxPooling1D",
+    "PaddedLogMelSpectrogram",
+    "PatchMerging",
+    "PreNormTransformerBlock",
     "Residual2D",
     "RotaryTransformerBlock",
     "RunningMoments",
     "STFT",
+    "ShiftedWindowBlock",
     "SincConv",
     "SoftmaxWeightPool",
     "SqueezeExcitation",

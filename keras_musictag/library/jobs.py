@@ -68,6 +68,7 @@ class Analysis:
         labels: Of a tagger, in output order.
         units: Length of an embedding; `None` if none is kept.
         chunks: As in `Recipe`.
+        reads: Whether texts have embeddings in the same space.
 
     Attributes:
         id: Name of the folder of its rows: it changes with whatever changes them.
@@ -80,6 +81,7 @@ class Analysis:
     labels: tuple[str, ...] = ()
     units: int | None = None
     chunks: int | None = None
+    reads: bool = False
 
     @property
     def id(self) -> str:
@@ -90,7 +92,10 @@ class Analysis:
 
     def to_config(self) -> dict[str, Any]:
         """Return the arguments as plain values."""
-        return dataclasses.asdict(self)
+        config = dataclasses.asdict(self)
+        if not self.reads:  # as earlier versions wrote it, and read it
+            del config["reads"]
+        return config
 
     @classmethod
     def from_config(cls, config: dict) -> "Analysis":
@@ -105,6 +110,7 @@ class Analysis:
         if (
             analysis.kind not in KINDS
             or not isinstance(config["labels"], list)
+            or type(analysis.reads) is not bool
             or not all(isinstance(text, str) for text in (*texts, *analysis.labels))
             or not all(n is None or (type(n) is int and 0 < n < 2**31) for n in numbers)
         ):

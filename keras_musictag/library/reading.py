@@ -93,6 +93,8 @@ class Library:
         like: Any = None,
         limit: int | None = None,
         *,
+        text: str | None = None,
+        unlike: Any = None,
         order: str | None = None,
         preset: str | None = None,
         include_missing: bool = False,
@@ -103,17 +105,22 @@ class Library:
             where: A condition in SQL, as in the class's description. It sees nothing
                 but the library: no files, no network.
             like: A track to resemble: the path of one in the library or of any audio
-                file, or an embedding `(units,)`.
+                file, or an embedding `(units,)`; a list of these, or a dict from
+                paths to weights.
             limit: How many at most.
+            text: What they sound like in words, in a library built with a tagger that
+                reads, such as `laion/larger_clap_music`.
+            unlike: What to keep away from, given as `like`; it counts half as much.
             order: What to order by in SQL, such as `"rock DESC"`; by path if `None`,
                 with `like` by similarity.
-            preset: With `like`: the tagger whose embeddings are compared; the first
-                that has any if `None`.
+            preset: With `like` or `text`: the tagger whose embeddings are compared;
+                the first that has any if `None`.
             include_missing: Whether tracks whose file is gone come too.
 
         Returns:
-            `pyarrow.Table` as that of `tracks`; with `like` its last column is
-            `similarity`, the cosine of the embeddings.
+            `pyarrow.Table` as that of `tracks`; with `like` or `text` its last column
+            is `similarity`, the cosine of the embeddings, of several the cosine with
+            their weighted sum. Silent tracks are like no text and no such sum.
 
         Raises:
             ConfigError: If the condition is not one, or there are no embeddings.
@@ -121,18 +128,25 @@ class Library:
         """
         if limit is not None:
             limit = check_positive_int(limit, name="limit")
-        if like is None:
+        wish = neighbours.Wish(like, unlike, text)
+        if like is None and text is None:
+            if unlike is not None:
+                raise ConfigError(
+                    "Tracks cannot only be unlike something.",
+                    received=f"unlike={unlike!r}",
+                    advice="Say by `like` or `text` what they shall be.",
+                )
             return queries.select(
                 self._store, where, order, limit, include_missing=include_missing
             )
         if order is not None:
             raise ConfigError(
                 "Neighbours come in the order of their similarity.",
-                received=f"order={order!r} with like=",
+                received=f"order={order!r} with like= or text=",
                 advice="Leave `order` out.",
             )
         tracks = queries.select(self._store, where, include_missing=include_missing)
-        return neighbours.nearest(self._store, tracks, like, limit or 10, preset)
+        return neighbours.nearest(self._store, tracks, wish, limit or 10, preset)
 
     def mixable(
         self,

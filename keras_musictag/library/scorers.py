@@ -92,6 +92,7 @@ class TagScorer(Scorer):
             tuple(tagger.labels),
             tagger.backbone.output.shape[-1] if recipe.embeddings else None,
             recipe.chunks,
+            hasattr(tagger, "embed_text"),
         )
         outputs = ("scores", EMBEDDING) if recipe.embeddings else ("scores",)
         self.batcher = tagger.mean_batcher(outputs, recipe.batch_size)

@@ -146,15 +146,17 @@ class PretrainedModel(keras.Model):
 
         Presets whose weights are not in the package are downloaded at first use,
         checked, converted and kept in the cache. Nothing that comes from elsewhere
-        is ever executed.
+        is ever executed, and a licence that forbids commercial use is told.
 
         Args:
             source: The name of a preset (see `list_presets()`), a folder made by
                 `save_pretrained`, a repository of the Hugging Face Hub with such a
-                folder (`"org/name"` or `"hf://org/name"`), or a `.keras` file.
-                `None` takes the default preset of the class.
+                folder (`"org/name"` or `"hf://org/name"`), or a `.keras` file. Folders
+                and repositories may be those of the transformers library, if their
+                layout is known. `None` takes the default preset of the class.
             labels: New label names for a fresh, untrained head on the pretrained
-                body. `None` keeps the head.
+                body; a model that reads (`CLAPTagger`) makes its head from them. `None`
+                keeps the head.
             problem_type: `"multi_label_classification"`,
                 `"single_label_classification"` or `"regression"`; `None` keeps
                 what the model was saved with.
@@ -186,6 +188,12 @@ class PretrainedModel(keras.Model):
         """
         if source is None:
             source = cls.default_preset
+        if source is None:
+            raise PresetError(
+                f"{cls.__name__} has no preset to take by default.",
+                received="from_pretrained() without a source",
+                advice="Name a repository of the Hub ('org/name') or a folder.",
+            )
 
         def make(record):
             target = cls._resolve(record["class_name"], source)
@@ -215,6 +223,7 @@ class PretrainedModel(keras.Model):
         said = {k: v for k, v in model._describe().items() if k not in replaced}
         origin.check_agreement(found.record, said, source)
         found.fill(model, target.fresh_head_layers if labels is not None else ())
+        model._complete(found.folder, labels is not None)
         return model
 
     @classmethod
@@ -262,6 +271,14 @@ class PretrainedModel(keras.Model):
                 received=f"{type(error).__name__}: {error}",
                 advice="Upgrade keras-musictag to the version that saved it.",
             ) from error
+
+    def _complete(self, folder: Path | None, fresh_head: bool) -> None:
+        """Take what else lies beside the weights, once these are there.
+
+        Args:
+            folder: Where they come from; `None` if it was no folder.
+            fresh_head: Whether the head has no weights yet.
+        """
 
     # === Saving ===
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import keras
 from keras import ops
@@ -9,12 +10,14 @@ from keras import ops
 from keras_musictag import audio
 from keras_musictag.audio.arrays import check_sample_rate
 from keras_musictag.checks import check_choice
+from keras_musictag.errors import LabelError
 from keras_musictag.labels import Labels
 from keras_musictag.models.base import dtype_scope
 from keras_musictag.models.fitting.fine_tuning import FineTuning
 from keras_musictag.models.heads import PROBLEM_TYPES, make_head
 from keras_musictag.models.running import devices
 from keras_musictag.models.running.features import FeatureModels
+from keras_musictag.presets.weights import copy_weights
 from keras_musictag.tracks import sources
 from keras_musictag.tracks.scoring import TrackScoring
 from keras_musictag.tracks.taggram import over_chunks
@@ -32,8 +35,12 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
     An architecture gives the first five arguments after `labels` and passes the others
     on as `**options`. Both functions are called under the dtype policy of the model.
 
+    An architecture that is also used for its embeddings alone sets `headless`: without
+    labels it has no head, and all that needs scores says so.
+
     Args:
-        labels: Label names in output order, or `Labels`.
+        labels: Label names in output order, or `Labels`; `None` for no head, if the
+            architecture can do without.
         frontend: Function from `sample_rate` to a layer from `(batch, chunk_samples)`
             to features.
         backbone: Function from the shape of one chunk's features to a Keras model from
@@ -55,7 +62,8 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         labels: The `Labels`, in output order.
         sample_rate: In Hz.
         chunking: The `audio.ChunkPlan`; may be replaced.
-        frontend, backbone, head: The three parts.
+        frontend, backbone, head: The three parts; `head` is `None` without labels.
+        headless: Whether the architecture can do without labels.
 
     Raises:
         ConfigError: If an option is unknown or cannot work.
@@ -71,8 +79,9 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         "dtype",
         "name",
     )
-    default_preset = "musicnn_msd"
+    default_preset: str | None = "musicnn_msd"
     fresh_head_layers = ("logits",)
+    headless = False
 
     def __init__(
         self,
@@ -91,7 +100,8 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         **unknown,
     ):
         self._refuse_options(unknown)
-        labels = Labels.from_config(labels)
+        if labels is not None or not self.headless:
+            labels = Labels.from_config(labels)
         check_choice(problem_type, tuple(PROBLEM_TYPES), name="problem_type")
         if tail is not None:
             chunking = chunking.replace(tail=tail)
@@ -101,9 +111,12 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
             analysis = frontend(sample_rate)
             features = analysis.compute_output_shape(waveform.shape)
             network, endpoints = backbone(features[1:])
-            head = make_head(network.output.shape[1:], labels, problem_type, dropout)
-            scores = head(network(analysis(waveform)))
-            super().__init__(waveform, scores, name=name or self._default_name())
+            outputs, head = network(analysis(waveform)), None
+            if labels is not None:
+                shape = network.output.shape[1:]
+                head = make_head(shape, labels, problem_type, dropout)
+                outputs = head(outputs)
+            super().__init__(waveform, outputs, name=name or self._default_name())
         devices.synchronize(self)
         # === Config ===
         self.frontend, self.backbone, self.head = analysis, network, head
@@ -115,6 +128,23 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         self.policy = dtype
         self.settings = settings or {}
         self._features = FeatureModels(self, endpoints)
+
+    @property
+    def labels(self) -> Labels:
+        """The `Labels`, in output order; a `LabelError` if the model has none."""
+        if self._labels is None:
+            raise LabelError(
+                f"This {type(self).__name__} has no labels, and so no scores: it gives "
+                "embeddings alone.",
+                received="a model without a head",
+                advice="Call `embed`; or load it with from_pretrained(..., "
+                "labels=[...]) and train it with `probe` or `fit`.",
+            )
+        return self._labels
+
+    @labels.setter
+    def labels(self, labels) -> None:
+        self._labels = labels
 
     # === What a track sounds like ===
 
@@ -172,6 +202,7 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         model.predict(x, sample_rate=44100).shape  # (1, 50)
         ```
         """
+        self._check_head()
         if not sources.are_tracks(x):
             kwargs |= {"batch_size": batch_size, "verbose": verbose}
             with devices.whole_batches(self, x, batch_size):
@@ -301,6 +332,13 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
 
     # === Inner parts ===
 
+    def _remade(self, **changes) -> Self:
+        """Return a model with these weights and some arguments changed."""
+        fresh = type(self).from_config({**self.get_config(), **changes})
+        copy_weights(fresh.weights, self.weights)
+        fresh.origin = getattr(self, "origin", None)
+        return fresh
+
     def call(self, inputs, training=None, mask=None):
         """Score a batch of chunks; as `keras.Model.call`."""
         if not devices.may_be_idle(self):
@@ -309,11 +347,12 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         count = ops.shape(inputs)[0]
         silence = ops.zeros((ops.maximum(1 - count, 0), self.chunking.chunk_samples))
         features = self.frontend(ops.concatenate([inputs, silence]))
-        return self.head(self.backbone(features)[:count])
+        embedding = self.backbone(features)[:count]
+        return embedding if self.head is None else self.head(embedding)
 
     def _shared_config(self) -> dict:
         return {
-            "labels": self.labels.to_config(),
+            "labels": self._labels and self._labels.to_config(),
             "problem_type": self.problem_type,
             "sample_rate": self.sample_rate,
             "tail": self.chunking.tail,
@@ -321,16 +360,20 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         }
 
     def _describe(self) -> dict:
-        names = list(self.labels)
+        said = {**super()._describe(), "sampling_rate": self.sample_rate}
+        if self._labels is None:
+            return said
+        names = list(self._labels)
         return {
-            **super()._describe(),
+            **said,
             "id2label": {str(i): name for i, name in enumerate(names)},
             "label2id": {name: i for i, name in enumerate(names)},
             "problem_type": self.problem_type,
-            "sampling_rate": self.sample_rate,
         }
 
     def _forward(self, names: tuple[str, ...]):
+        if "scores" in names:
+            self._check_head()
         return self._features.forward(names)
 
     def _wants_few_shapes(self) -> bool:

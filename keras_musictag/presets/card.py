@@ -31,6 +31,9 @@ model = kmt.MusicTagger.from_pretrained("{name}")
 model.tag("song.mp3", top_k=5)  # [(label, score), ...]
 model.taggram("song.mp3").plot()  # over time
 model.embed("song.mp3")  # for similarity, or classifiers of your own"""
+EMBEDDINGS = """\
+model = kmt.MusicTagger.from_pretrained("{name}")
+model.embed("song.mp3")  # for similarity, or classifiers of your own"""
 CHORDS = """\
 model = kmt.ChordRecognizer.from_pretrained("{name}")
 model.recognize("song.mp3").to_lab("song.lab")"""
@@ -74,6 +77,8 @@ def model_card(record: dict, name: str) -> str:
     labels = list(record.get("id2label", {}).values())
     problem = record.get("problem_type")
     made, outputs, task, usage = TASKS[record["task"]]
+    if record["task"] == "tags" and not labels:
+        made, outputs, usage = "Embeddings from audio", "embeddings", EMBEDDINGS
     same = origin.get("weights_sha256") == record["weights"]["sha256"]
     scores = [*origin.get("reported", []), *origin.get("measured", [])] if same else []
     title = origin["preset"] if same else name.rpartition("/")[2]
@@ -157,17 +162,23 @@ def _results(scores: list[dict]) -> str:
     return "\n".join(["\n## Results\n", *head, *rows, ""])
 
 
+def _made_from(origin: dict, same: bool) -> str:
+    if "preset" not in origin:  # a model of another library
+        where = f"`{origin['repository']}`" if "repository" in origin else "a folder"
+        return f"Made from the weights in {where}, of another library"
+    preset = f"the preset `{origin['preset']}`"
+    if same:
+        return f"These are the weights of {preset}"
+    return f"Made from {preset}; its weights were changed since"
+
+
 def _origin(origin: dict, same: bool) -> str:
     if not origin:
         return ""
-    preset = f"the preset `{origin['preset']}`"
-    changed = f"- Made from {preset}; its weights were changed since"
-    lines = [
-        "\n## Origin\n",
-        f"- These are the weights of {preset}" if same else changed,
-    ]
+    lines = ["\n## Origin\n", f"- {_made_from(origin, same)}"]
     if origin.get("license"):
-        lines.append(f"- Licence of the preset: {origin['license']}")
+        whose = "the preset" if origin.get("preset") else "these weights"
+        lines.append(f"- Licence of {whose}: {origin['license']}")
     if origin.get("training_data_terms"):
         lines.append(f"- Terms of its training data: {origin['training_data_terms']}")
     if origin.get("copyright"):

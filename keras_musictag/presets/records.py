@@ -10,6 +10,8 @@ from keras_musictag.checks import did_you_mean, read_file
 from keras_musictag.errors import PresetError
 
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
+# What models that read texts have beside these.
+TOKENIZER_FILE = "tokenizer.json"
 # Of `config.json`; rises when an older version of this package would misread it.
 FORMAT_VERSION = 1
 # No model has more, by the ends of settings' names. What makes weights is compared with
@@ -26,7 +28,7 @@ LARGEST = {
     "n_octaves": 16,
     "n_harmonics": 100,
     "steps_per_semitone": 100,
-    "_blocks": 1000,
+    "blocks": 1000,
 }
 LONGEST = {"labels": 2**16, "names": 2**16, "groups": 2**16, "priors": 2**16}
 LONGEST_OTHER = 2**12
@@ -174,6 +176,15 @@ def read_folder(folder) -> dict:
     # Folders saved before `task` was written lack it.
     record.setdefault("task", "chords" if "vocabulary" in record["config"] else "tags")
     return record
+
+
+def further_files(folder) -> tuple[str, ...]:
+    """Return the names of the files that a saved model has beside its weights."""
+    try:
+        named = read_folder(folder).get("files")
+    except PresetError:
+        return ()  # whoever reads the folder is told why
+    return (TOKENIZER_FILE,) if named == [TOKENIZER_FILE] else ()
 
 
 def read_record(source) -> dict:

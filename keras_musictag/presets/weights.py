@@ -11,6 +11,9 @@ from keras_musictag.checks import open_file
 from keras_musictag.errors import PresetError
 from keras_musictag.replacing import replacing
 
+# Beginnings of the names of types in safetensors files.
+_INTEGERS = ("BOOL", "I", "U")
+
 
 def serialize(
     variables: Iterable, metadata: dict | None = None, *, dtype: str = "float32"
@@ -130,12 +133,16 @@ def fingerprint(blob: bytes) -> dict:
     return {"bytes": len(blob), "sha256": hashlib.sha256(blob).hexdigest()}
 
 
-def read_arrays(path, expected: Mapping | None = None) -> dict[str, np.ndarray]:
+def read_arrays(
+    path, expected: Mapping | None = None, *, leave_out_integers: bool = False
+) -> dict[str, np.ndarray]:
     """Read a safetensors file.
 
     Args:
         path: The file.
         expected: `bytes` and `sha256` that it must have.
+        leave_out_integers: Whether arrays of whole numbers may be in it, which are no
+            weights; they are left out.
 
     Returns:
         Its arrays by name, those in bfloat16 as float32.
@@ -147,7 +154,11 @@ def read_arrays(path, expected: Mapping | None = None) -> dict[str, np.ndarray]:
 
     blob = _read(Path(path), expected)
     try:
-        arrays = {name: _decoded(view) for name, view in safetensors.deserialize(blob)}
+        arrays = {
+            name: _decoded(view)
+            for name, view in safetensors.deserialize(blob)
+            if not (leave_out_integers and view["dtype"].startswith(_INTEGERS))
+        }
     except (safetensors.SafetensorError, LookupError, ValueError) as error:
         raise PresetError(
             f"The weights file {path} is not a valid safetensors file; "

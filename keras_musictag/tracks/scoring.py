@@ -179,7 +179,8 @@ class TrackScoring:
                 if self.frame_offsets is not None:
                     starts, scores = frame_rows(starts, self.frame_offsets, scores)
                 times = starts / self.sample_rate
-                yield Taggram(times, self.labels, scores, output.peak)
+                seconds = output.length / self.sample_rate
+                yield Taggram(times, self.labels, scores, output.peak, seconds)
 
     def stream(
         self,

@@ -1,14 +1,16 @@
 """Scores over time: what a tagger says about one track."""
 
 import dataclasses
+import math
+import numbers
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from keras_musictag.audio.arrays import is_silent
-from keras_musictag.checks import check_choice, check_positive_int
-from keras_musictag.errors import LabelError
+from keras_musictag.checks import check_choice, check_positive_int, did_you_mean
+from keras_musictag.errors import ConfigError, LabelError
 from keras_musictag.labels import NO_GROUP, Labels
 
 AGGREGATES: dict[str, Callable] = {
@@ -85,6 +87,7 @@ class Taggram:
         scores: Scores, shape `(chunks, n_labels)`, float32.
         peak: The largest absolute sample of what was scored, the mean of the channels,
             full scale 1; `None` if unknown.
+        duration: Length of the track in seconds; `None` if unknown.
 
     Example:
 
@@ -101,6 +104,7 @@ class Taggram:
     labels: Labels
     scores: np.ndarray
     peak: float | None = None
+    duration: float | None = None
 
     @property
     def silent(self) -> bool | None:
@@ -200,6 +204,75 @@ class Taggram:
         for label, score in self.top(None, min_score, None, sort, aggregate):
             tags[group_of[label] or NO_GROUP].append((label, score))
         return {group: best[:top_k] for group, best in tags.items()}
+
+    def segments(
+        self, what: str, *, threshold: float = 0.5, min_duration: float = 0.0
+    ) -> list[tuple[float, float]]:
+        """Say where in the track a label is heard.
+
+        A score counts from the start of its chunk to that of the next one, the last one
+        to the end of the track; the times are as fine as the chunks.
+
+        Args:
+            what: A label, or a group of labels, of which the highest score counts.
+            threshold: The lowest score that counts.
+            min_duration: Shorter segments are left out, in seconds.
+
+        Returns:
+            List of `(start, end)` in seconds, in order; none touches the next.
+
+        Raises:
+            LabelError: If there is no such label or group.
+            ConfigError: If `min_duration` is below 0, or a number is none.
+
+        Example:
+
+        ```python
+        import keras_musictag as kmt
+
+        taggram = kmt.MusicnnTagger.from_pretrained().taggram(kmt.audio.demo_path())
+        taggram.segments("guitar", threshold=0.2, min_duration=3)
+        ```
+        """
+        for name, value in (("threshold", threshold), ("min_duration", min_duration)):
+            number = isinstance(value, numbers.Real) and math.isfinite(value)
+            if not number or (name == "min_duration" and value < 0):
+                raise ConfigError(
+                    f"`{name}` must be a finite number, a duration at least 0.",
+                    received=f"{name}={value!r}",
+                    advice="Scores are compared with one, seconds with the other.",
+                )
+        heard = self.scores[:, self.columns(what)].max(axis=1) >= threshold
+        times = np.append(self.times, self._end())
+        changes = np.flatnonzero(np.diff(np.r_[False, heard, False]))
+        found = times[changes.reshape(-1, 2)]
+        return [(float(a), float(b)) for a, b in found if b - a >= min_duration]
+
+    def columns(self, what: str) -> list[int]:
+        """Return the columns of a label, or of all labels of a group.
+
+        Raises:
+            LabelError: If there is no such label or group.
+        """
+        if what in self.labels:
+            return [self.labels.index(what)]
+        groups = sorted({group for group in self.labels.groups if group})
+        if what in groups:
+            return self.labels.select(what)
+        raise LabelError(
+            "There is no such label, and no such group of labels.",
+            received=repr(what),
+            advice=did_you_mean(what, [*groups, *self.labels]),
+        )
+
+    def _end(self) -> float:
+        """Where the last chunk ends, or the track."""
+        last = self.times[-1] if len(self.times) else 0.0
+        if len(self.times) > 1:
+            last = last + np.diff(self.times).max()
+        if self.duration is None:
+            return last
+        return self.duration if len(self.times) < 2 else min(last, self.duration)
 
     def _sort_keys(self, scores: np.ndarray, sort: str) -> np.ndarray:
         if check_choice(sort, ("score", "lift"), name="sort") == "score":

@@ -87,7 +87,7 @@ def test_a_network_is_fetched(music, key_mirror, monkeypatch):
     assert record["key"] == "A:maj" and record["preset"] == "skey"
 
 
-def test_wrong_usage_is_said_before_anything_is_loaded(music, tmp_path):
+def test_wrong_usage_is_said_before_anything_is_loaded(music):
     for arguments, message in (
         (("--preset", "beatnet"), "names beats, not keys"),
         (("--preset", "musicnn_mtt"), "keras-musictag tag"),

@@ -16,10 +16,47 @@ LABELS = ["rock", "jazz", "piano"]
 NAMES = sorted(n for n, c in registry().items() if issubclass(c, MusicTagger))
 # Narrow versions keep the sweep short; a class without one is swept at full size.
 SMALL = {
+    "ASTTagger": {
+        "n_mels": 32,
+        "max_frames": 64,
+        "units": 16,
+        "blocks": 2,
+        "num_heads": 2,
+        "intermediate_units": 32,
+    },
     "AutoPoolTagger": {"filters": [8, 8], "dense_units": [16, 16, 16]},
+    "CLAPTagger": {
+        "audio": {
+            "patch_size": 16,
+            "patch_units": 8,
+            "depths": [2, 1],
+            "num_heads": [2, 4],
+        },
+        "text": {
+            "vocabulary_size": 50,
+            "units": 8,
+            "encoder_blocks": 1,
+            "num_heads": 2,
+            "intermediate_units": 8,
+            "positions": 20,
+        },
+        "projection_units": 16,
+    },
     "CRNNTagger": {"filters": [4, 8, 8, 8], "recurrent_units": 8},
     "FCNTagger": {"filters": [4, 8, 8, 8, 4]},
     "HarmonicCNNTagger": {"filters": [4, 4, 4, 4, 8, 8, 8]},
+    "MERTEncoder": {
+        "chunk_samples": 12000,
+        "conv_filters": [8] * 3,
+        "conv_kernels": [10, 6, 4],
+        "conv_strides": [10, 4, 4],
+        "units": 16,
+        "blocks": 2,
+        "num_heads": 2,
+        "intermediate_units": 32,
+        "position_taps": 8,
+        "position_groups": 2,
+    },
     "MusicnnTagger": {"timbral_filters": 8, "temporal_filters": 4},
     "SampleCNNTagger": {"filters": [8] * 11},
     "SelfAttentionTagger": {"filters": [8, 8, 16, 16, 16, 16, 16]},
@@ -181,7 +218,9 @@ def test_endpoints_are_what_the_layers_compute(model, chunks):
 def test_every_part_learns(twin, chunks):
     before = [keras.ops.convert_to_numpy(v.value) for v in twin.trainable_variables]
     twin.compile(metrics=[])
-    history = twin.fit(chunks, np.eye(3, dtype="float32"), batch_size=3, verbose=0)
+    single = twin.problem_type == "single_label_classification"
+    targets = np.arange(3) if single else np.eye(3, dtype="float32")
+    history = twin.fit(chunks, targets, batch_size=3, verbose=0)
     assert np.isfinite(history.history["loss"][0])
     for variable, old in zip(twin.trainable_variables, before, strict=True):
         new = keras.ops.convert_to_numpy(variable.value)

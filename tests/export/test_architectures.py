@@ -24,6 +24,21 @@ SMALL = {
         "body": "lstm",
         "n_frames": 32,
     },
+    "CLAPTagger": {
+        "audio": {
+            "patch_size": 16,
+            "patch_units": 8,
+            "depths": [2, 1],
+            "num_heads": [2, 4],
+        },
+        "text": {
+            "vocabulary_size": 50,
+            "units": 8,
+            "encoder_blocks": 1,
+            "num_heads": 2,
+        },
+        "projection_units": 8,
+    },
     "CRNNTagger": {"filters": [4, 4, 4, 4], "recurrent_units": 4},
     "FCNTagger": {"filters": [4, 4, 4, 4, 4]},
     "HarmonicCNNTagger": {"filters": [4, 4, 4, 4, 4, 4, 4]},

@@ -67,7 +67,7 @@ def assert_same(found, wanted):
     np.testing.assert_allclose([v for _, v in found], [v for _, v in wanted], atol=1e-5)
 
 
-@pytest.mark.parametrize("engine", ["sklearn", "faiss"])
+@pytest.mark.parametrize("engine", ["numpy", "sklearn", "faiss"])
 def test_neighbours_are_those_of_brute_force(engine):
     if engine == "faiss":
         pytest.importorskip("faiss")

@@ -64,3 +64,35 @@ def test_wrong_arguments():
         taggram().by_group(top_k=0)
     with pytest.raises(LabelError, match="priors"):
         taggram().by_group(sort="lift")
+
+
+def test_segments_last_as_long_as_the_scores():
+    scores = np.array([[0.1, 0.6], [0.7, 0.2], [0.8, 0.1], [0.2, 0.1], [0.6, 0.7]])
+    times = np.array([0.0, 3.0, 6.0, 9.0, 10.0])  # the last chunk ends with the track
+    labels = Labels(["sad", "vocal"], ["mood", "vocals"])
+    song = Taggram(times, labels, scores.astype("float32"), duration=13.0)
+    assert song.segments("sad") == [(3.0, 9.0), (10.0, 13.0)]
+    assert song.segments("sad", min_duration=4) == [(3.0, 9.0)]
+    assert song.segments("sad", threshold=0.75) == [(6.0, 9.0)]
+    assert (
+        song.segments("vocals")
+        == song.segments("vocal")
+        == [
+            (0.0, 3.0),
+            (10.0, 13.0),
+        ]
+    )
+    assert song.segments("mood", threshold=0.0) == [(0.0, 13.0)]
+    one = Taggram(np.zeros(1), labels, np.ones((1, 2), "float32"), duration=2.0)
+    assert one.segments("sad") == [(0.0, 2.0)]
+    nothing = Taggram(np.zeros(0), labels, np.zeros((0, 2), "float32"), duration=0.0)
+    assert nothing.segments("sad") == []
+    with pytest.raises(LabelError, match="Did you mean 'vocal"):
+        song.segments("vocalss")
+    with pytest.raises(ConfigError, match="min_duration"):
+        song.segments("sad", min_duration=-1)
+
+
+def test_a_group_counts_where_any_of_its_labels_is_heard():
+    assert taggram().segments("genre", threshold=0.75) == [(3.0, 6.0)]
+    assert taggram().segments("mood", threshold=0.3) == [(0.0, 6.0)]

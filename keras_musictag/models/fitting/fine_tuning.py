@@ -118,6 +118,7 @@ class FineTuning(PretrainedModel, abstract=True):
         model.fit(x, y, learning_rates={"backbone": 1e-5}, verbose=0)
         ```
         """
+        self._check_head()
         check_choice(freeze, FREEZE, name="freeze")
         backups = [c for c in _listed(kwargs) if isinstance(c, ResumableBackup)]
         count = devices.device_count(self)
@@ -144,6 +145,7 @@ class FineTuning(PretrainedModel, abstract=True):
         Returns:
             The loss and metrics, as Keras gives them.
         """
+        self._check_head()
         if not self.compiled:
             self.compile()
         x, y, kwargs = self._cropped(crops.for_evaluate, x, y, kwargs)
@@ -190,9 +192,14 @@ class FineTuning(PretrainedModel, abstract=True):
         model.probe(x, np.array([[1, 0], [0, 1], [1, 0], [0, 1]]))
         ```
         """
+        self._check_head()
         return train_probe(self, x, y, **options)
 
     # === Inner parts ===
+
+    def _check_head(self) -> None:
+        if self.head is None:
+            len(self.labels)  # says that there are none
 
     @contextlib.contextmanager
     def _frozen(self, freeze: str | None) -> Iterator[None]:

@@ -1,7 +1,6 @@
-"""Three places that a model is read from: presets, saved folders, `.keras` files."""
+"""Where models are read from: presets, saved folders, the Hub, `.keras` files."""
 
-import concurrent.futures
-import dataclasses
+import functools
 import json
 import zipfile
 import zlib
@@ -12,9 +11,12 @@ from typing import Any
 
 import keras
 
-from keras_musictag.checks import open_file
+from keras_musictag.checks import open_file, read_file
+from keras_musictag.conversion.layouts import is_foreign
 from keras_musictag.errors import PresetError
 from keras_musictag.hub.repository import download_repository, repository_id
+from keras_musictag.models.loading.foreign import foreign_source
+from keras_musictag.models.loading.source import Source, sketch
 from keras_musictag.models.loading.upstream import converted_weights
 from keras_musictag.presets import origin, records, saved, weights
 
@@ -34,21 +36,6 @@ _DAMAGE = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """What a model is made from.
-
-    Attributes:
-        record: `class_name`, `config` and what else its description says.
-        fill: Function that gives a model made from `config` its weights, and its
-            `origin`; variables of the layers named in its second argument stay as
-            they are.
-    """
-
-    record: dict
-    fill: Callable[[keras.Model, tuple[str, ...]], None]
-
-
 def read_source(
     source,
     make: Callable[[dict], keras.Model],
@@ -60,6 +47,8 @@ def read_source(
     force_download: bool,
 ) -> Source:
     """Read a preset or a saved folder, which may lie on the Hub.
+
+    A folder whose `config.json` another library wrote is read if its layout is known.
 
     Args:
         source: See `PretrainedModel.from_pretrained`, as are the others.
@@ -74,16 +63,31 @@ def read_source(
     """
     repository = repository_id(source)
     if repository:
-        source = download_repository(
+        fetch = functools.partial(
+            download_repository,
             repository,
-            (records.CONFIG_FILE, records.WEIGHTS_FILE),
-            revision=revision,
             token=token,
             cache_dir=cache_dir,
             local_files_only=local_files_only,
-            force_download=force_download,
         )
-    elif revision is not None or force_download:
+        files = (records.CONFIG_FILE,)
+        source = fetch(files, revision=revision, force_download=force_download)
+        # What follows is of the same commit.
+        fetch = functools.partial(fetch, revision=source.name)
+        if not _is_foreign(source):
+            fetch(
+                (records.WEIGHTS_FILE,),
+                optional=records.further_files(source),
+                force_download=force_download,
+            )
+            return _read_folder(source, make)
+
+        def bring(files, optional):
+            files = (records.CONFIG_FILE, *files)
+            fetch(files, optional=optional, force_download=force_download)
+
+        return foreign_source(source, make, bring, repository)
+    if revision is not None or force_download:
         raise PresetError(
             "Only repositories of the Hub have revisions and are fetched anew.",
             received=f"{source!r} with revision={revision!r}, "
@@ -91,8 +95,18 @@ def read_source(
             advice="Pass 'org/name', or leave these arguments out.",
         )
     if isinstance(source, Path) or Path(str(source)).is_dir():
+        if _is_foreign(source):
+            return foreign_source(source, make, None, None)
         return _read_folder(source, make)
     return _read_preset(source, cache_dir, local_files_only)
+
+
+def _is_foreign(folder) -> bool:
+    """Whether the `config.json` in a folder is that of another library."""
+    try:
+        return is_foreign(json.loads(read_file(Path(folder) / records.CONFIG_FILE)))
+    except (OSError, ValueError, RecursionError):
+        return False  # `read_folder` says what is wrong
 
 
 def read_keras_file(path, wanted: type[keras.Model], make: Callable[[dict], Any]):
@@ -138,7 +152,7 @@ def _check_keras_file(path, make) -> None:
         if not str(record.get("registered_name")).startswith("keras_musictag>"):
             return  # Keras says what it is
         records.check_config(path, record["config"])
-        shapes = _sketch(make, record)
+        shapes = sketch(make, record)
         stored: Counter = Counter()
 
         def note(name, item):
@@ -170,7 +184,7 @@ def model_source(model: keras.Model) -> Source:
 def _read_folder(folder, make) -> Source:
     record = records.read_folder(folder)
     while True:
-        shapes = _sketch(make, record)
+        shapes = sketch(make, record)
         newer, arrays = saved.read_arrays(folder, record)
         same = all(newer[k] == record[k] for k in ("class_name", "config"))
         record = newer
@@ -182,19 +196,7 @@ def _read_folder(folder, make) -> Source:
         weights.fill(model.weights, arrays, folder, skip)
         model.origin = record.get("origin")
 
-    return Source(record, fill)
-
-
-def _sketch(make: Callable[[dict], keras.Model], record: dict) -> dict[str, tuple]:
-    """Return the shapes of a model's variables by path, without giving them values."""
-
-    def sketch():
-        with keras.StatelessScope(initialize_variables=False):
-            return {v.path: tuple(v.shape) for v in make(record).weights}
-
-    # In a thread, with which Keras' list of variables without values ends as well.
-    with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        return thread.submit(sketch).result()
+    return Source(record, fill, Path(folder))
 
 
 def _read_preset(name, cache_dir, local_files_only: bool) -> Source:

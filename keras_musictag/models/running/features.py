@@ -16,7 +16,9 @@ class FeatureModels:
     def __init__(self, tagger: keras.Model, endpoints: dict):
         self.tagger = tagger
         embedding = tagger.backbone.output
-        self.tensors = {**endpoints, "penultimate": embedding, "scores": None}
+        self.tensors = {**endpoints, "penultimate": embedding}
+        if tagger.head is not None:
+            self.tensors["scores"] = None
         self.names = list(self.tensors)
         self.models: dict[tuple[str, ...], keras.Model] = {}
 

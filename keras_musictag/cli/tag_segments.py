@@ -1,0 +1,55 @@
+"""Where in a song labels are heard, as `keras-musictag tag --segments` shows it."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from keras_musictag.chords.sheet import clock
+from keras_musictag.labels import Labels
+from keras_musictag.pages.summary import SongSummary
+from keras_musictag.tracks.taggram import Taggram
+
+THRESHOLD = 0.5
+
+
+class Segments:
+    """Labels or groups, and where songs have them.
+
+    Args:
+        names: Of the labels or groups; empty if nobody has asked.
+        labels: Those of the model.
+        threshold: The lowest score that counts; `None` for 0.5.
+
+    Raises:
+        LabelError: If there is no such label or group.
+    """
+
+    def __init__(self, names: list[str], labels: Labels, threshold: float | None):
+        self.names = names
+        self.threshold = THRESHOLD if threshold is None else threshold
+        nothing = Taggram(np.zeros(0), labels, np.zeros((0, len(labels))))
+        for name in names:
+            nothing.columns(name)
+
+    def of(self, song: SongSummary) -> dict[str, list[tuple[float, float]]]:
+        """Return the segments of a song by name, in seconds."""
+        if song.taggram is None or song.silent:
+            return {name: [] for name in self.names}
+        found = song.taggram.segments
+        return {name: found(name, threshold=self.threshold) for name in self.names}
+
+    def rows(self, song: SongSummary) -> Iterator[list[str]]:
+        """Give label, start and end of each segment."""
+        for name, intervals in self.of(song).items():
+            for start, end in intervals:
+                yield [name, f"{start:.3f}", f"{end:.3f}"]
+
+    def below(self, table: RenderableType, song: SongSummary) -> RenderableType:
+        """Put a line for each name below the table of a song."""
+        lines = []
+        for name, intervals in self.of(song).items():
+            times = ", ".join(f"{clock(a)} to {clock(b)}" for a, b in intervals)
+            lines.append(Text(f" {name}: {times or 'nowhere'}"))
+        return Group(table, *lines) if lines else table
