@@ -1,11 +1,13 @@
-"""OGG: chained streams, and pages that are missing."""
+"""OGG: chained streams, pages that are missing, and positions that are wrong."""
 
 import dataclasses
+import itertools
 import zlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from keras_musictag.audio.pieces import Pieces, rewound
+from keras_musictag.audio import opus
+from keras_musictag.audio.pieces import Piece, Pieces, rewound
 from keras_musictag.audio.segments import Layout, Loss, Segment
 from keras_musictag.audio.tag_sizes import behind_tags
 
@@ -53,24 +55,36 @@ def layout(file: Any, head: bytes) -> Layout | None:
         return None
     rubbish = head[behind_tags(head, 0) : links[0].begin]
     damaged = any(link.broken for link in links) or any(rubbish)
-    if len(links) == 1 and links[0].begin == 0 and not damaged:
-        segments = [Segment(file)]
-    else:
-        segments = []
-        for link in links:
-            ranges = [(link.begin, link.end - link.begin)]
-            if link.broken:  # a decoder would lose the page behind a hole as well
-                ranges = _good_ranges(file, link)
-            segments.append(Segment(Pieces(file, ranges)))
+    whole = len(links) == 1 and links[0].begin == 0 and not damaged
+    segments = []
+    for link in links:
+        # Where pages are missing, a decoder would lose the one behind a hole as well.
+        pieces = _good_ranges(file, link) if link.broken else _mended(file, link)
+        if pieces is None and whole:
+            segments.append(Segment(file))
+        else:
+            pieces = pieces or [(link.begin, link.end - link.begin)]
+            segments.append(Segment(Pieces(file, pieces)))
     for segment, link in zip(segments, links, strict=True):
         segment.holes = _Holes(file, link.begin, link.end)
     open_ended = not all(link.ended for link in links)
     return Layout(segments, open_ended=open_ended, damaged=damaged)
 
 
-def _good_ranges(file: Any, link: _Link) -> list[tuple[int, int]]:
+def _mended(file: Any, link: _Link) -> list[Piece] | None:
+    """Give the pieces of Opus with wrong positions, `None` for any other stream."""
+    with rewound(file) as source:
+        source.seek(link.begin)
+        if opus.MAGIC not in source.read(64):
+            return None
+        pages = _pages(source, link.begin)
+        own = itertools.takewhile(lambda page: page.offset < link.end, pages)
+        return opus.mended(source, link.begin, link.end, own, _checksum)
+
+
+def _good_ranges(file: Any, link: _Link) -> list[Piece]:
     """Give the bytes of the pages without damage."""
-    ranges: list[tuple[int, int]] = []
+    ranges: list[Any] = []
     with rewound(file) as source:
         for page in _pages(source, link.begin, check=True):
             if page.offset >= link.end:
