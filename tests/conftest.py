@@ -21,6 +21,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+# No command leaves a process behind that makes an engine; the test of engines lets it.
+os.environ.setdefault("KMT_ENGINE", "keras")
 # The Hub's client reads it when it is imported: no test asks the real Hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
 

@@ -21,6 +21,7 @@ from keras_musictag.cli.arguments import (
     find_files,
     read_record,
 )
+from keras_musictag.cli.engines import preparing, ready_engine
 from keras_musictag.cli.export import Engine, open_exported
 from keras_musictag.cli.files import for_each_file, split_readable, unique_names
 from keras_musictag.cli.rendering import (
@@ -69,7 +70,10 @@ def tag(
     ] = "musicnn_msd",
     engine: Annotated[
         Engine | None,
-        Option(help="Who computes; onnx and litert start quickly and need an export."),
+        Option(
+            help="Who computes; onnx and litert need an export. If not given, ONNX "
+            "Runtime where an earlier run has made one, else Keras."
+        ),
     ] = None,
     words: Annotated[
         str | None,
@@ -176,6 +180,8 @@ def tag(
     files = list(find_files(paths, "tag", demo=demo, demo_of="tag", quiet=quiet))
     exported = open_exported(preset, engine)
     tagger = exported or _loaded_first(preset, words)
+    if tagger is None and engine is None:
+        tagger = ready_engine(preset)
     labels = tagger.labels if tagger else _labels_of(preset)
     _check_choices(labels, group, sort, taggram, output)
     where = Segments(segments or [], labels, min_score)
@@ -225,16 +231,17 @@ def tag(
             writer.add(path, song, renderer, show)
 
     usable, failed = split_readable(files)
-    for_each_file(
-        usable,
-        work,
-        use,
-        renderer,
-        failed=failed,
-        doing="Tagging",
-        undone="tagged",
-        quiet=quiet,
-    )
+    with preparing(None if tagger or engine else preset, quiet=quiet):
+        for_each_file(
+            usable,
+            work,
+            use,
+            renderer,
+            failed=failed,
+            doing="Tagging",
+            undone="tagged",
+            quiet=quiet,
+        )
 
 
 # === Arguments ===
@@ -371,7 +378,9 @@ def _loaded_first(preset: str, words: str | None):
 
 
 def _is_of_another_library(preset: str) -> bool:
+    config = Path(preset) / records.CONFIG_FILE
+    if not config.is_file():
+        return False
     from keras_musictag.conversion.layouts import is_foreign
 
-    config = Path(preset) / records.CONFIG_FILE
-    return config.is_file() and is_foreign(json.loads(config.read_text("utf-8")))
+    return is_foreign(json.loads(config.read_text("utf-8")))

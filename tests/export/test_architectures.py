@@ -18,6 +18,14 @@ NAMES = [n for n in NAMES if registry()[n].__module__.startswith("keras_musictag
 CASES = [*((name, "onnx") for name in NAMES), ("AutoPoolTagger", "litert")]
 # Few blocks where the number is free: converting takes time per layer.
 SMALL = {
+    "ASTTagger": {
+        "n_mels": 32,
+        "max_frames": 64,
+        "units": 16,
+        "blocks": 1,
+        "num_heads": 2,
+        "intermediate_units": 32,
+    },
     "AutoPoolTagger": {
         "filters": [4, 4],
         "dense_units": [8],
@@ -42,6 +50,18 @@ SMALL = {
     "CRNNTagger": {"filters": [4, 4, 4, 4], "recurrent_units": 4},
     "FCNTagger": {"filters": [4, 4, 4, 4, 4]},
     "HarmonicCNNTagger": {"filters": [4, 4, 4, 4, 4, 4, 4]},
+    "MERTEncoder": {
+        "chunk_samples": 12000,
+        "conv_filters": [8] * 3,
+        "conv_kernels": [10, 6, 4],
+        "conv_strides": [10, 4, 4],
+        "units": 16,
+        "blocks": 1,
+        "num_heads": 2,
+        "intermediate_units": 32,
+        "position_taps": 8,
+        "position_groups": 2,
+    },
     "MusicnnTagger": {"timbral_filters": 8, "temporal_filters": 4, "variant": "won"},
     "SampleCNNTagger": {"filters": [4] * 11},
     "SelfAttentionTagger": {"filters": [4, 4, 8, 8, 8, 8, 8]},
