@@ -295,7 +295,7 @@ def test_the_command_says_what_is_missing(exported, tmp_path):
         (["tag", "--demo", "--engine", "onnx"], "--engine onnx needs an exported"),
         (
             ["tag", "--demo", "--preset", str(exported["tf_saved_model"])],
-            "A SavedModel is for programs with TensorFlow",
+            "no use for a network of this format",
         ),
         (["export", "musicnn", str(tmp_path / "x.onnx")], "trained by two groups"),
     ):

@@ -7,8 +7,7 @@ from keras import ops
 
 import keras_musictag as kmt
 from keras_musictag.errors import AudioError, AudioWarning, ConfigError, LabelError
-from keras_musictag.keys import KEYS
-from keras_musictag.models import key_recognizer
+from keras_musictag.keys import KEYS, recognition
 from keras_musictag.models.key_recognizers.skey import EdgePadding2D
 
 RATE = 22050
@@ -50,9 +49,9 @@ def test_a_short_track_is_heard_as_a_whole(skey, keynet):
 
 
 def test_long_tracks_are_heard_in_pieces_and_windows(skey, monkeypatch):
-    monkeypatch.setattr(key_recognizer, "PIECE", 8.0)
-    monkeypatch.setattr(key_recognizer, "WINDOW", 4.0)
-    monkeypatch.setattr(key_recognizer, "HOP", 2.0)
+    monkeypatch.setattr(recognition, "PIECE", 8.0)
+    monkeypatch.setattr(recognition, "WINDOW", 4.0)
+    monkeypatch.setattr(recognition, "HOP", 2.0)
     samples = music(19.0)
 
     def hear(start, end):
