@@ -1,4 +1,7 @@
-"""Opus whose pages lie about their positions, as FFmpeg writes it."""
+"""Opus whose pages lie about their positions, as FFmpeg writes it.
+
+libsndfile 1.2.2 stops at the first such page (see `findings/`).
+"""
 
 import numpy as np
 import pytest
@@ -56,9 +59,6 @@ def song(tmp_path_factory):
 def test_every_second_page_lies_elsewhere(song, tmp_path, jump):
     path = tmp_path / "moved.opus"
     path.write_bytes(moved(song.read_bytes(), 4, jump))
-    if jump > 0:  # what this is about: soundfile stops there
-        with pytest.raises(soundfile.LibsndfileError, match="malformed"):
-            soundfile.read(path)
     wanted, _ = soundfile.read(song, dtype="float32")
     found, rate = audio.load(path)
     assert rate == RATE
