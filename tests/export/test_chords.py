@@ -134,5 +134,5 @@ def test_lengths_that_cannot_be_met(recognizer, tmp_path):
         with pytest.raises(ConfigError, match="seconds"):
             recognizer.export(tmp_path / "x.tflite", seconds=seconds)
     out = ["export", "musicnn_mtt", str(tmp_path / "x.tflite"), "--seconds", "3"]
-    assert "chunks is its own" in CliRunner().invoke(app, out).output
+    assert "this network takes is its own" in CliRunner().invoke(app, out).output
     assert not list(tmp_path.iterdir())
