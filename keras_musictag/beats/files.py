@@ -4,13 +4,12 @@ Readers give the arguments of a `BeatSequence` and refuse what is malformed with
 file and the line; writers take a `BeatSequence`.
 """
 
-import csv
-import io
 import json
 import math
 from typing import Any
 
 from keras_musictag.chords.files import (
+    csv_text,
     find_annotation,
     jams_document,
     jams_duration,
@@ -71,11 +70,7 @@ def read_beats(path) -> dict[str, Any]:
 
 def to_csv(sequence) -> str:
     """Return CSV with the columns time, position, confidence; times unrounded."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(FIELDS)
-    writer.writerows(sequence)
-    return out.getvalue()
+    return csv_text(FIELDS, sequence)
 
 
 def read_csv(path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,17 @@ def to_csv(sequence) -> str:
 
     A column `agreement` follows if another recogniser was asked.
     """
+    more = () if sequence.agreements is None else (AGREEMENT,)
+    rows = (tuple(row.values()) for row in _records(sequence))
+    return csv_text((*FIELDS, *more), rows)
+
+
+def csv_text(header: Iterable, rows: Iterable[Iterable]) -> str:
+    """Return CSV with a header, lines ended by `\\n`."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    more = () if sequence.agreements is None else (AGREEMENT,)
-    writer.writerow((*FIELDS, *more))
-    writer.writerows(tuple(row.values()) for row in _records(sequence))
+    writer.writerow(header)
+    writer.writerows(rows)
     return out.getvalue()
 
 

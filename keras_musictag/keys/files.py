@@ -4,13 +4,12 @@ Readers give the arguments of a `KeySequence` and refuse what is malformed with 
 file and the place in it; writers take a `KeySequence`.
 """
 
-import csv
-import io
 import json
 from typing import Any
 
 from keras_musictag.chords.annotations import MODES, read_keys
 from keras_musictag.chords.files import (
+    csv_text,
     find_annotation,
     jams_document,
     jams_duration,
@@ -72,11 +71,7 @@ def read_lab(path) -> dict[str, Any]:
 
 def to_csv(sequence) -> str:
     """Return CSV with the columns start, end, label, confidence; times unrounded."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(FIELDS)
-    writer.writerows(sequence)
-    return out.getvalue()
+    return csv_text(FIELDS, sequence)
 
 
 def read_csv(path) -> dict[str, Any]:
