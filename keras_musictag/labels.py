@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from keras_musictag.checks import did_you_mean
 from keras_musictag.errors import LabelError
 
 GROUPS = ("genre", "mood", "instrument", "vocals", "era", "rhythm", "sound")
@@ -116,6 +117,29 @@ class Labels(Sequence):
                 else "This model's labels have no groups: leave `groups` out.",
             )
         return [i for i, group in enumerate(self.groups) if group in wanted]
+
+    def columns(self, what: str) -> list[int]:
+        """Return the places of one label, or of all labels of a group.
+
+        Args:
+            what: A label, or a group; if both are called so, the label.
+
+        Returns:
+            Indices in output order.
+
+        Raises:
+            LabelError: If there is no such label or group.
+        """
+        if what in self:
+            return [self.index(what)]
+        groups = sorted({group for group in self.groups if group})
+        if what in groups:
+            return self.select(what)
+        raise LabelError(
+            "There is no such label, and no such group of labels.",
+            received=repr(what),
+            advice=did_you_mean(what, [*groups, *self]),
+        )
 
     def to_config(self) -> dict:
         """Return plain lists from which `from_config` makes the same labels."""

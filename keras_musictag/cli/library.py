@@ -49,6 +49,8 @@ BUILD_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag library build ~/Music --out lib[/cyan]\n
 [cyan]keras-musictag library build songs.csv --out lib --preset musicnn_msd --preset
 vgg_mtt --chords crema --beats beatnet --key skey[/cyan]  one decoding for all\n
+[cyan]keras-musictag library build ~/Music --out lib --preset musicnn_mtt
+--segments vocals=0.2[/cyan]  and where somebody sings\n
 [cyan]keras-musictag library build ~/Music --out lib-1 --shard 1/2[/cyan]  half of it;
 see [cyan]merge[/cyan]\n
 [cyan]keras-musictag library build s3://bucket/music --out lib --engine ray
@@ -61,10 +63,13 @@ SEARCH_HELP = """[bold]Examples[/bold]\n
 [cyan]library search lib --where '"female vocalists" > 0.2' --order "jazz
 desc"[/cyan]  labels with blanks stand in double quotes\n
 [cyan]library search lib --like song.mp3 --where "tempo > 100"[/cyan]\n
+[cyan]library search lib --where "seconds_heard(segments.vocals, 0, 30) = 0"[/cyan]
+nobody sings for 30 s; see [cyan]build --segments[/cyan]\n
 [cyan]library search lib --text "rainy late-night jazz" --unlike song.mp3[/cyan]\n
 [bold]Columns[/bold]  path, duration, size, mtime, sha256, missing, error, key,
 key_correlation, key_margin, chords, tempo, tempo_confidence, meter, key_confidence,
-key_camelot, key_regions, and every label; vgg_mtt.rock is the label of that preset."""
+key_camelot, key_regions, segments, and every label; vgg_mtt.rock is the label of that
+preset."""
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", help="Whole collections of music."
@@ -105,6 +110,14 @@ def build(
     key: Annotated[
         str | None,
         Option(metavar="PRESET", help="Key and its changes, by skey for example."),
+    ] = None,
+    segments: Annotated[
+        list[str] | None,
+        Option(
+            metavar="LABEL|GROUP[=SCORE]",
+            help="Where in a track this is heard, too, with scores of 0.5 or SCORE "
+            "on; may be repeated.",
+        ),
     ] = None,
     embeddings: Annotated[
         bool, Option(help="Keep embeddings, for search --like.")
@@ -154,6 +167,7 @@ def build(
                 tempo=tempo,
                 beats=beats,
                 key=key,
+                segments=segments,
                 embeddings=embeddings,
                 chunks=chunks,
                 shard=shard,

@@ -92,9 +92,9 @@ def tag(
     segments: Annotated[
         list[str] | None,
         Option(
-            metavar="LABEL|GROUP",
-            help="Also say where this is heard, with scores from --min-score on, or "
-            "0.5; may be repeated.",
+            metavar="LABEL|GROUP[=SCORE]",
+            help="Also say where this is heard, with scores from SCORE, --min-score or "
+            "0.5 on; may be repeated.",
         ),
     ] = None,
     sort: Annotated[
@@ -300,7 +300,7 @@ def _renderer(
 
     def record(path, song):
         record = {"path": str(path), "preset": preset, "silent": song.silent}
-        heard = {"segments": where.of(song)} if where.names else {}
+        heard = {"segments": where.of(song)} if where.thresholds else {}
         return {**record, "tags": tags(song), **heard}
 
     def rows(song):
@@ -315,7 +315,7 @@ def _renderer(
 
     if format == Format.json:
         return JsonRenderer(record, output)
-    if format == Format.csv and where.names:
+    if format == Format.csv and where.thresholds:
         return CsvRenderer(("label", "start", "end"), where.rows, output)
     if format == Format.csv:
         return CsvRenderer(("label", "score"), rows, output)

@@ -2,43 +2,40 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from keras_musictag.chords.sheet import clock
 from keras_musictag.labels import Labels
 from keras_musictag.pages.summary import SongSummary
-from keras_musictag.tracks.taggram import Taggram
-
-THRESHOLD = 0.5
+from keras_musictag.tracks.segments import wanted_segments
 
 
 class Segments:
     """Labels or groups, and where songs have them.
 
     Args:
-        names: Of the labels or groups; empty if nobody has asked.
+        wanted: Labels or groups, also as `"vocals=0.3"`; empty if nobody has asked.
         labels: Those of the model.
-        threshold: The lowest score that counts; `None` for 0.5.
+        threshold: The lowest score that counts for those that say nothing themselves;
+            `None` for 0.5.
 
     Raises:
         LabelError: If there is no such label or group.
+        ConfigError: If one is there twice.
     """
 
-    def __init__(self, names: list[str], labels: Labels, threshold: float | None):
-        self.names = names
-        self.threshold = THRESHOLD if threshold is None else threshold
-        nothing = Taggram(np.zeros(0), labels, np.zeros((0, len(labels))))
-        for name in names:
-            nothing.columns(name)
+    def __init__(self, wanted: list[str], labels: Labels, threshold: float | None):
+        self.thresholds = dict(wanted_segments(wanted, threshold))
+        for name in self.thresholds:
+            labels.columns(name)
 
     def of(self, song: SongSummary) -> dict[str, list[tuple[float, float]]]:
         """Return the segments of a song by name, in seconds."""
         if song.taggram is None or song.silent:
-            return {name: [] for name in self.names}
+            return {name: [] for name in self.thresholds}
         found = song.taggram.segments
-        return {name: found(name, threshold=self.threshold) for name in self.names}
+        return {name: found(name, threshold=t) for name, t in self.thresholds.items()}
 
     def rows(self, song: SongSummary) -> Iterator[list[str]]:
         """Give label, start and end of each segment."""

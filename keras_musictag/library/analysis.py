@@ -3,7 +3,8 @@
 import dataclasses
 from collections.abc import Generator, Iterable, Iterator
 
-from keras_musictag.errors import AudioError, import_extra
+from keras_musictag.checks import did_you_mean
+from keras_musictag.errors import AudioError, LabelError, import_extra
 from keras_musictag.library.addresses import content_hash, fetched, is_address, state
 from keras_musictag.library.cutting import Duration, cut_for_analyses
 from keras_musictag.library.jobs import Analysis, Job, Outcome, Recipe
@@ -35,6 +36,7 @@ class Analyzer:
 
     Raises:
         PresetError: If a preset is unknown.
+        LabelError: If no tagger has a label or group that is to be found in tracks.
         MissingExtraError: If the tempo by librosa is wanted and it is not installed.
     """
 
@@ -43,8 +45,7 @@ class Analyzer:
         scorers: list[Scorer] = []
         if recipe.tempo:
             import_extra("librosa", "chords", "The tempo")
-        for preset in recipe.presets:
-            scorers.append(TagScorer(preset, recipe))
+        scorers += _tag_scorers(recipe)
         if recipe.chords is not None:
             scorers.append(ChordScorer(recipe.chords))
         if recipe.tempo:
@@ -53,7 +54,7 @@ class Analyzer:
             scorers.append(BeatScorer(recipe.beats))
         if recipe.key is not None:
             scorers.append(KeyScorer(recipe.key))
-        self.analyses: list[Analysis] = [scorer.analysis for scorer in scorers]
+        self.analyses: list[Analysis] = [a for s in scorers for a in s.analyses]
         self._scorers = {scorer.analysis.id: scorer for scorer in scorers}
 
     def run(self, jobs: Iterable[Job]) -> Generator[Outcome, None, None]:
@@ -71,8 +72,10 @@ class Analyzer:
                 position = event.position
                 if isinstance(event, End):
                     outcome = open_jobs[position]
-                    for key in outcome.job.wanted:
-                        self._scorers[key].close(event)
+                    for scorer in self._asked(outcome.job).values():
+                        samples = (outcome.duration or 0.0) * scorer.spec.sample_rate
+                        _, track, _, error = event
+                        scorer.close(End(position, track, round(samples), error))
                     if outcome.complete:  # there was nothing to be found out
                         yield open_jobs.pop(position)
                 elif isinstance(event.value, Job):
@@ -91,7 +94,7 @@ class Analyzer:
         yield job  # whatever fails from here on belongs to it
         if not job.wanted:
             return None
-        specs = {key: self._scorers[key].spec for key in job.wanted}
+        specs = {key: scorer.spec for key, scorer in self._asked(job).items()}
         with fetched(job.path) as file:
             if is_address(job.path):  # a copy of its own, which nobody changes
                 yield dataclasses.replace(job, sha256=content_hash(file))
@@ -113,14 +116,24 @@ class Analyzer:
                 )
         return None
 
+    def _asked(self, job: Job) -> dict[str, Scorer]:
+        """The scorers that a job needs, each once, whatever is wanted of it."""
+        return {
+            key: scorer
+            for key, scorer in self._scorers.items()
+            if any(analysis.id in job.wanted for analysis in scorer.analyses)
+        }
+
     def _finished(self, open_jobs: dict[int, Outcome]) -> Iterator[Outcome]:
-        for key, scorer in self._scorers.items():
+        for scorer in self._scorers.values():
             for position, row, error in scorer.results():
                 outcome = open_jobs[position]
-                if error is None:
-                    outcome.rows[key] = row
-                else:
-                    outcome.errors[key] = (type(error).__name__, str(error))
+                ids = [analysis.id for analysis in scorer.analyses]
+                for key in (key for key in ids if key in outcome.job.wanted):
+                    if error is None:
+                        outcome.rows[key] = row
+                    else:
+                        outcome.errors[key] = (type(error).__name__, str(error))
                 if outcome.complete:
                     yield open_jobs.pop(position)
 
@@ -130,3 +143,22 @@ class Analyzer:
         sizes = [4 * plan.chunk_samples for plan in plans if plan is not None]
         most = QUEUE_BYTES // max(sizes, default=1)
         return max(4, min(4 * self.recipe.batch_size, most))
+
+
+def _tag_scorers(recipe: Recipe) -> list[TagScorer]:
+    """One for each tagger; a label that several have is found by the first."""
+    scorers: list[TagScorer] = []
+    found: set[str] = set()
+    for preset in recipe.presets:
+        scorer = TagScorer(preset, recipe, found)
+        found |= set(scorer.segments.labels) if scorer.segments else set()
+        scorers.append(scorer)
+    missing = [name for name, _ in recipe.segments if name not in found]
+    if missing:
+        known = [n for s in scorers for n in (*s.labels, *s.labels.groups) if n]
+        raise LabelError(
+            "No tagger has such a label or group, so nobody can say where it is heard.",
+            received=f"segments: {missing[0]!r}",
+            advice=did_you_mean(missing[0], list(dict.fromkeys(known))),
+        )
+    return scorers

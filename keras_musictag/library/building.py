@@ -14,6 +14,7 @@ from keras_musictag.library.jobs import Analysis, Job, Outcome, Recipe
 from keras_musictag.library.missing import mark_missing, mark_returned
 from keras_musictag.library.scanning import Scanner, find_tracks, in_shard
 from keras_musictag.library.store import Store
+from keras_musictag.tracks.segments import Wanted, wanted_segments
 
 WRITE_ROWS = 1024
 Engine = Callable[[Analyzer, Iterable[Job]], Generator[Outcome, None, None]]
@@ -68,6 +69,7 @@ def build(
     tempo: bool = False,
     beats: str | None = None,
     key: str | None = None,
+    segments: Wanted = None,
     embeddings: bool = True,
     chunks: int | None = None,
     shard: str | None = None,
@@ -106,6 +108,9 @@ def build(
         key: A key recogniser with a network of its own, such as `"skey"`, for `key`,
             `key_confidence`, `key_camelot` and `key_regions`; its key takes the place
             of that of the chords in searches.
+        segments: Labels or groups of the taggers of which to keep where in a track they
+            are heard: names, or a dict from names to the lowest score that counts, 0.5
+            if there is none. The scores are computed once for this and for the tags.
         embeddings: Whether to keep the embeddings, for searches by example.
         chunks: Score so many equally spaced chunks of each track instead of all:
             WAV, AIFF and FLAC are decoded only there, OGG and MP3 up to the last one.
@@ -129,6 +134,7 @@ def build(
         ConfigError: If the folder is another's, is being written by another process,
             cannot be written or is full; what was written before stays.
         PresetError: If there is no such preset.
+        LabelError: If no tagger has a label or group of `segments`.
         MissingExtraError: If pyarrow, DuckDB or, for the tempo, librosa is missing; or
             Ray for its engine.
 
@@ -144,7 +150,15 @@ def build(
     if isinstance(presets, str):
         presets = (presets,)
     recipe = Recipe(
-        tuple(presets), chords, tempo, beats, key, embeddings, chunks, batch_size
+        tuple(presets),
+        chords,
+        tempo,
+        beats,
+        key,
+        embeddings,
+        chunks,
+        batch_size,
+        wanted_segments(segments),
     )
     check_positive(write_seconds, name="write_seconds")
     chosen = _engine(engine, workers, address)

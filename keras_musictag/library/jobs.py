@@ -9,7 +9,7 @@ from keras_musictag import audio
 from keras_musictag.checks import check_positive_int
 from keras_musictag.errors import ConfigError
 
-KINDS = ("tags", "chords", "tempo", "beats", "key")
+KINDS = ("tags", "chords", "tempo", "beats", "key", "segments")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +25,8 @@ class Recipe:
         embeddings: Whether to keep the taggers' embeddings.
         chunks: Score so many equally spaced chunks of a track; `None` for all.
         batch_size: Chunks per forward pass.
+        segments: Labels or groups of the taggers, of which it shall be known where in
+            a track they are heard, with the lowest score that counts.
     """
 
     presets: tuple[str, ...] = ("musicnn_msd",)
@@ -35,6 +37,7 @@ class Recipe:
     embeddings: bool = True
     chunks: int | None = None
     batch_size: int = 16
+    segments: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self):
         presets = [self.presets] if isinstance(self.presets, str) else self.presets
@@ -47,6 +50,13 @@ class Recipe:
                 "A preset is named twice.",
                 received=f"presets={self.presets}",
                 advice="Name each one once.",
+            )
+        if self.segments and (self.chunks is not None or not self.presets):
+            raise ConfigError(
+                "Where labels are heard is known from all chunks of a tagger alone.",
+                received=f"segments={self.segments}, chunks={self.chunks}, "
+                f"presets={self.presets}",
+                advice="Leave `chunks` out, and name a tagger.",
             )
         if not (self.presets or self.chords or self.tempo or self.beats or self.key):
             raise ConfigError(
@@ -61,14 +71,15 @@ class Analysis:
     """One thing known about tracks: the tags, chords, beats or key by one model.
 
     Args:
-        kind: `"tags"`, `"chords"`, `"tempo"`, `"beats"` or `"key"`.
+        kind: `"tags"`, `"chords"`, `"tempo"`, `"beats"`, `"key"` or `"segments"`.
         name: Short name, a column of searches.
         preset: What the model was loaded from.
         weights_sha256: Checksum of the weights and of how tracks are cut.
-        labels: Of a tagger, in output order.
+        labels: Of a tagger, in output order; of segments, what was asked for.
         units: Length of an embedding; `None` if none is kept.
         chunks: As in `Recipe`.
         reads: Whether texts have embeddings in the same space.
+        thresholds: Of segments: the lowest score that counts, for each label.
 
     Attributes:
         id: Name of the folder of its rows: it changes with whatever changes them.
@@ -82,10 +93,13 @@ class Analysis:
     units: int | None = None
     chunks: int | None = None
     reads: bool = False
+    thresholds: tuple[float, ...] = ()
 
     @property
     def id(self) -> str:
-        decides = [self.kind, self.weights_sha256, self.labels, self.units, self.chunks]
+        decides: list[Any] = [self.kind, self.weights_sha256, self.labels]
+        decides += [self.units, self.chunks]
+        decides += [self.thresholds] if self.thresholds else []
         digest = hashlib.sha256(json.dumps(decides).encode()).hexdigest()
         kept = "".join(c if c.isalnum() or c in "-_" else "_" for c in self.name)
         return f"{self.kind}-{kept[:40]}-{digest[:12]}"
@@ -93,8 +107,9 @@ class Analysis:
     def to_config(self) -> dict[str, Any]:
         """Return the arguments as plain values."""
         config = dataclasses.asdict(self)
-        if not self.reads:  # as earlier versions wrote it, and read it
-            del config["reads"]
+        for name in ("reads", "thresholds"):
+            if not config[name]:  # as earlier versions wrote it, and read it
+                del config[name]
         return config
 
     @classmethod
@@ -104,13 +119,17 @@ class Analysis:
         Raises:
             TypeError: If that is no such description.
         """
-        analysis = cls(**{**config, "labels": tuple(config["labels"])})
+        lists = config["labels"], config.get("thresholds", [])
+        labels, thresholds = map(tuple, lists)
+        analysis = cls(**{**config, "labels": labels, "thresholds": thresholds})
         texts = (analysis.name, analysis.preset, analysis.weights_sha256)
         numbers = (analysis.units, analysis.chunks)
         if (
             analysis.kind not in KINDS
-            or not isinstance(config["labels"], list)
+            or not all(isinstance(values, list) for values in lists)
             or type(analysis.reads) is not bool
+            or not all(type(value) is float for value in thresholds)
+            or len(thresholds) != (len(labels) if analysis.kind == "segments" else 0)
             or not all(isinstance(text, str) for text in (*texts, *analysis.labels))
             or not all(n is None or (type(n) is int and 0 < n < 2**31) for n in numbers)
         ):

@@ -1,6 +1,7 @@
 """The SQL of searches: the view of all tracks, and conditions that users write."""
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
@@ -21,6 +22,16 @@ OF_KIND = {
     "beats": ("tempo", "tempo_confidence", "meter"),
     "key": ("key", "key_confidence", "key_camelot", "key_regions"),
 }
+SEGMENTS = "segments"
+OF_TAGGERS = ("tags", SEGMENTS)
+SEGMENT_NAMES = re.compile(r'(?i)\bsegments\b(?:\s*\.\s*(?:"([^"]+)"|(\w+)))?')
+# How long a label is heard from one second to another: NULL if nobody has listened.
+SECONDS_HEARD = """
+    CREATE MACRO seconds_heard(intervals, a := 0, b := 'infinity'::DOUBLE) AS
+    list_sum([0.0::DOUBLE] || list_transform(intervals, lambda x:
+        greatest(0.0, least(x."end", b) - greatest(x."start", a))::DOUBLE))
+    + CASE WHEN intervals IS NOT NULL THEN 0.0 END
+"""
 # Where several kinds know one thing, these are asked first: they are right more often.
 FIRST = ("beats", "key")
 
@@ -41,6 +52,7 @@ def connect(store: Store) -> Iterator[Any]:
     """
     with store.connect(store.analyses, errors=True) as connection:
         connection.execute(_tracks_view(store.analyses))
+        connection.execute(SECONDS_HEARD)
         _limit(connection)
         # From here on the user's own words are run.
         connection.execute("SET enable_external_access = false")
@@ -136,6 +148,7 @@ def select(
                 raise _no_condition(where, order, "it is more than one statement")
             return answer(connection, query)
     except duckdb.Error as error:
+        _check_segments(store, where, order, error)
         raise _no_condition(where, order, _first_lines(error)) from error
 
 
@@ -146,6 +159,29 @@ def _no_condition(where, order, why: str) -> ConfigError:
         received=f"{given} ({why})",
         advice="Write it as in SQL: rock > 0.5 AND \"hip hop\" < 0.1 AND key = 'A:min'",
     )
+
+
+def _check_segments(store: Store, where, order, error: Exception) -> None:
+    """Name the command if it is asked where labels are heard, and nobody knows it."""
+    asked = SEGMENT_NAMES.search(f"{where or ''} {order or ''}")
+    analyses = [a for a in store.analyses if a.kind == SEGMENTS]
+    unknown = re.match('Binder Error: Could not find key "(.*)" in struct', str(error))
+    # A column that is missing, or a key: DuckDB has a class for both and more.
+    if asked is None or (analyses and not unknown):
+        return
+    label = unknown[1] if unknown else asked[1] or asked[2] or "vocals"
+    known: dict[str, float] = {}
+    for analysis in reversed(analyses):
+        known |= zip(analysis.labels, analysis.thresholds, strict=True)
+    presets = [a.preset for a in analyses or store.analyses if a.kind in OF_TAGGERS]
+    words = [f"--preset {preset}" for preset in presets]
+    words += [f"--segments {f'{name}={t:g}'!r}" for name, t in known.items()]
+    raise ConfigError(
+        f"The library does not know where {label!r} is heard in its tracks.",
+        received=f"{where!r} (known: {', '.join(known) or 'no segments at all'})",
+        advice="Let it find out: keras-musictag library build MUSIC --out "
+        f"{store.folder} {' '.join(words)} --segments {label!r}",
+    ) from error
 
 
 def _first_lines(error: Exception) -> str:
@@ -211,7 +247,10 @@ def _columns(analyses: list[Analysis]) -> list[tuple[str, str]]:
             if name not in taken:
                 taken.add(name)
                 columns.append((f"{table}.{name}", name))
-    taken |= {name for names in OF_KIND.values() for name in names}
+    if heard := _segments(analyses):
+        fields = ", ".join(f"{schema.quoted(n)} := {value}" for n, value in heard)
+        columns.append((f"struct_pack({fields})", SEGMENTS))
+    taken |= {SEGMENTS, *(name for names in OF_KIND.values() for name in names)}
     taken |= {a.name.lower() for a in analyses}
     for analysis, label in _labels(analyses):
         name = label if label.lower() not in taken else f"{analysis.name}.{label}"
@@ -219,6 +258,17 @@ def _columns(analyses: list[Analysis]) -> list[tuple[str, str]]:
         score = f"{schema.quoted(analysis.id)}.scores.{schema.quoted(label)}"
         columns.append((score, name))
     return columns
+
+
+def _segments(analyses: list[Analysis]) -> list[tuple[str, str]]:
+    """Label and expression of what is known to be heard where, the first that knows."""
+    heard: dict[str, tuple[str, str]] = {}
+    for analysis in analyses:
+        if analysis.kind == SEGMENTS:
+            for name in schema.column_names(analysis.labels):
+                lists = f"{schema.quoted(analysis.id)}.{SEGMENTS}.{schema.quoted(name)}"
+                heard.setdefault(name.lower(), (name, lists))
+    return list(heard.values())
 
 
 def _labels(analyses: list[Analysis]) -> Iterator[tuple[Analysis, str]]:

@@ -23,11 +23,12 @@ class Library:
     else `NULL`); with tags `silent` (nothing is heard; `NULL` if nobody has measured
     it); with chords `key`, `key_correlation`, `key_margin`, `chords`; with beats
     `tempo`, `tempo_confidence`, `meter`; with a key recogniser `key`, `key_confidence`,
-    `key_camelot`, `key_regions`; with tempo `tempo`; and all labels. A label with
-    blanks or other characters is written in double quotes: `"female vocalists" > 0.3`.
-    A label of a certain preset is `vgg_mtt.rock`; without the preset it is that of the
-    first one that has it. Tracks whose file is gone are left out unless
-    `include_missing`.
+    `key_camelot`, `key_regions`; with segments `segments`, of which
+    `seconds_heard(segments.vocals, 0, 30)` tells the seconds; and all labels. A label
+    with blanks or other characters is written in double quotes:
+    `"female vocalists" > 0.3`. A label of a certain preset is `vgg_mtt.rock`; without
+    the preset it is that of the first one that has it. Tracks whose file is gone are
+    left out unless `include_missing`.
 
     Args:
         folder: The library.

@@ -73,6 +73,10 @@ def rows(analysis: Analysis) -> Any:
     elif analysis.kind == "beats":
         columns += [("tempo", pa.float32()), ("tempo_confidence", pa.float32())]
         columns += [("meter", pa.int16())]
+    elif analysis.kind == "segments":
+        heard = pa.list_(pa.struct([("start", pa.float64()), ("end", pa.float64())]))
+        names = column_names(analysis.labels)
+        columns += [("segments", pa.struct([(name, heard) for name in names]))]
     elif analysis.kind == "key":
         region = [("start", pa.float64()), ("end", pa.float64())]
         region += [("label", pa.string()), ("confidence", pa.float32())]
@@ -110,9 +114,12 @@ def copies() -> Any:
 
 def to_row(analysis: Analysis, values: dict[str, Any]) -> dict[str, Any]:
     """Turn what an `Analyzer` gave into a row of the schema."""
+    names = column_names(analysis.labels)
+    if analysis.kind == "segments":
+        lists = values["segments"].values()
+        return {**values, "segments": dict(zip(names, lists, strict=True))}
     if analysis.kind != "tags":
         return values
-    names = column_names(analysis.labels)
     scores = np.asarray(values["scores"]).tolist()
     row = {**values, "scores": dict(zip(names, scores, strict=True))}
     if analysis.units is None:

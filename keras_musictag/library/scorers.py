@@ -3,7 +3,7 @@
 Models are used as any program may use them, by their public methods.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,13 +21,21 @@ from keras_musictag.library.cutting import (
     SegmentEnd,
 )
 from keras_musictag.library.jobs import Analysis, Recipe, Spec
-from keras_musictag.tracks.inference import TRACK_ERRORS, End, TrackError
+from keras_musictag.tracks.inference import (
+    TRACK_ERRORS,
+    End,
+    TrackError,
+    TrackOutput,
+)
 
 EMBEDDING = "penultimate"
 
 
 class ScorerResult(NamedTuple):
-    """The row of the track at `position`, or what is wrong with it."""
+    """The row of the track at `position`, or what is wrong with it.
+
+    A scorer that makes several analyses gives all of their values in one row.
+    """
 
     position: int
     row: dict[str, Any]
@@ -48,6 +56,11 @@ class Scorer:
     def __init__(self):
         self.done: list[ScorerResult] = []
 
+    @property
+    def analyses(self) -> list[Analysis]:
+        """All that comes of hearing a track once; of most scorers, `analysis`."""
+        return [self.analysis]
+
     def take(self, position: int, event: AnalysisEvent) -> None:
         """Take what a track was cut into."""
         raise NotImplementedError
@@ -66,14 +79,16 @@ class Scorer:
 
 
 class TagScorer(Scorer):
-    """Scores and embedding of tracks by one tagger.
+    """Scores and embedding of tracks by one tagger, and where it hears labels.
 
     Args:
         preset: The tagger.
-        recipe: Whether to keep embeddings, how many chunks, how large a batch.
+        recipe: Whether to keep embeddings, how many chunks, how large a batch; which
+            labels or groups are to be found in the track, if the tagger has them.
+        taken: Of these labels, those that an earlier tagger finds.
     """
 
-    def __init__(self, preset: str, recipe: Recipe):
+    def __init__(self, preset: str, recipe: Recipe, taken: Container[str] = ()):
         super().__init__()
         # Here, because it starts the backend.
         environment.quiet_tensorflow()
@@ -95,7 +110,32 @@ class TagScorer(Scorer):
             hasattr(tagger, "embed_text"),
         )
         outputs = ("scores", EMBEDDING) if recipe.embeddings else ("scores",)
-        self.batcher = tagger.mean_batcher(outputs, recipe.batch_size)
+        self.labels = labels = tagger.labels
+        found = {
+            name: threshold
+            for name, threshold in recipe.segments
+            if name not in taken and (name in labels or name in labels.groups)
+        }
+        self.segments = self._segments_of(found) if found else None
+        columns = sorted({i for name in found for i in labels.columns(name)})
+        self.batcher = tagger.mean_batcher(outputs, recipe.batch_size, columns)
+        self._taggram = lambda output: tagger.taggram_of(output, columns)
+
+    def _segments_of(self, thresholds: dict[str, float]) -> Analysis:
+        own = self.analysis
+        return Analysis(
+            "segments",
+            own.name,
+            own.preset,
+            own.weights_sha256,
+            labels=tuple(thresholds),
+            thresholds=tuple(thresholds.values()),
+        )
+
+    @property
+    def analyses(self) -> list[Analysis]:
+        """The scores, and where labels are heard, if that is wanted."""
+        return [self.analysis, *([self.segments] if self.segments else [])]
 
     def take(self, position: int, event: AnalysisEvent) -> None:
         """Take a chunk; a full batch is scored."""
@@ -114,12 +154,28 @@ class TagScorer(Scorer):
         """Yield the tracks of which all chunks are scored, in order."""
         for output in self.batcher.finished():
             means = output.outputs
-            row = {
+            silent = is_silent(output.peak)
+            row: dict[str, Any] = {
                 "scores": means.get("scores"),
                 "embedding": means.get(EMBEDDING),
-                "silent": is_silent(output.peak),
+                "silent": silent,
             }
+            if self.segments and output.error is None:
+                row["segments"] = self._heard(output, self.segments, silent)
             yield ScorerResult(output.position, row, output.error)
+
+    def _heard(self, output: TrackOutput, wanted: Analysis, silent: bool | None):
+        """Return the intervals of each label; there are none in silence."""
+        if silent:
+            return {name: [] for name in wanted.labels}
+        taggram = self._taggram(output)
+        return {
+            name: [
+                {"start": start, "end": end}
+                for start, end in taggram.segments(name, threshold=threshold)
+            ]
+            for name, threshold in zip(wanted.labels, wanted.thresholds, strict=True)
+        }
 
 
 class ChordScorer(Scorer):

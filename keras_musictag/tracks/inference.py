@@ -14,6 +14,7 @@ from keras_musictag.errors import MissingExtraError, MusicTagError
 # What may be wrong with one track without being wrong with the others.
 TRACK_ERRORS = (MusicTagError, MissingExtraError)
 TrackError = MusicTagError | MissingExtraError
+OVER_TIME = "scores over time"
 
 
 class Chunk(NamedTuple):
@@ -236,10 +237,21 @@ class Batcher:
 
 
 class MeanBatcher(Batcher):
-    """A `Batcher` that keeps means alone: memory does not grow with a track.
+    """A `Batcher` that keeps means: memory does not grow with a track.
 
     Its outputs are those of `over_chunks(values, "mean")`.
+
+    Args:
+        forward, batch_size, fixed_shape: As in `score_tracks`.
+        columns: Of the scores, those that are kept over time as well, under the name
+            `OVER_TIME`, `(chunks, columns)`.
     """
+
+    def __init__(
+        self, forward, batch_size: int, fixed_shape: bool, columns: Iterable[int] = ()
+    ):
+        super().__init__(forward, batch_size, fixed_shape)
+        self.columns = list(columns)
 
     def keep(self, rows: list, row: dict[str, np.ndarray]) -> None:
         """Add a chunk to the sums."""
@@ -248,12 +260,17 @@ class MeanBatcher(Batcher):
             flat = value.reshape(-1, value.shape[-1])
             total, count = sums.get(name, (0.0, 0))
             sums[name] = total + flat.sum(axis=0, dtype="float64"), count + len(flat)
-        rows[:] = [sums]
+        rows[:1] = [sums]
+        if self.columns:
+            rows.append(row["scores"][..., self.columns])
 
     def outputs(self, rows: list) -> dict[str, np.ndarray]:
-        """Return the means, `(units,)` each."""
-        sums = rows[0] if rows else {}
-        return {k: (s / n).astype("float32") for k, (s, n) in sums.items()}
+        """Return the means, `(units,)` each, and what is kept over time."""
+        if not rows:
+            return {}
+        sums, *over_time = rows
+        means = {k: (s / n).astype("float32") for k, (s, n) in sums.items()}
+        return means | ({OVER_TIME: np.stack(over_time)} if over_time else {})
 
 
 class Producer:

@@ -10,6 +10,7 @@ from keras_musictag.checks import check_positive_int
 from keras_musictag.labels import Labels
 from keras_musictag.tracks import sources
 from keras_musictag.tracks.inference import (
+    OVER_TIME,
     MeanBatcher,
     TrackError,
     TrackOutput,
@@ -172,15 +173,8 @@ class TrackScoring:
         for output in self._run(
             tracks, "scores", sample_rate, batch_size, chunking, tail
         ):
-            if output.error is not None:
-                yield output.error
-            else:
-                starts, scores = output.starts, output.outputs["scores"]
-                if self.frame_offsets is not None:
-                    starts, scores = frame_rows(starts, self.frame_offsets, scores)
-                times = starts / self.sample_rate
-                seconds = output.length / self.sample_rate
-                yield Taggram(times, self.labels, scores, output.peak, seconds)
+            scores = output.outputs.get("scores")
+            yield output.error or self._taggram(output, self.labels, scores)
 
     def stream(
         self,
@@ -220,7 +214,10 @@ class TrackScoring:
                 yield (start + offset) / self.sample_rate, row
 
     def mean_batcher(
-        self, outputs: Iterable[str] = ("scores",), batch_size: int | None = None
+        self,
+        outputs: Iterable[str] = ("scores",),
+        batch_size: int | None = None,
+        columns: Iterable[int] = (),
     ) -> MeanBatcher:
         """Score chunks that a program cuts itself, batches filled across tracks.
 
@@ -231,6 +228,8 @@ class TrackScoring:
             outputs: What to compute: `"scores"`, and any of the `endpoints` of a Keras
                 tagger.
             batch_size: Chunks per forward pass; 16 if `None`.
+            columns: The labels, by their places, whose scores are kept over time as
+                well; `taggram_of` has them.
 
         Returns:
             A `MeanBatcher`: `add` takes a chunk, `close` ends a track, `flush` scores
@@ -243,9 +242,31 @@ class TrackScoring:
         size = BATCH_SIZE if batch_size is None else batch_size
         size = check_positive_int(size, name="batch_size")
         forward = self._forward(tuple(outputs))
-        return MeanBatcher(forward, size, self._wants_few_shapes())
+        return MeanBatcher(forward, size, self._wants_few_shapes(), columns)
+
+    def taggram_of(self, output: TrackOutput, columns: Iterable[int]) -> Taggram:
+        """Return the scores over time that a `mean_batcher` has kept of a track.
+
+        Args:
+            output: What its `finished` has yielded, without an error.
+            columns: Those that it was made with.
+
+        Returns:
+            A `Taggram` of these labels alone.
+        """
+        own = self.labels
+        kept = [(own[i], own.groups[i]) for i in columns]
+        labels = Labels(*zip(*kept, strict=True))
+        return self._taggram(output, labels, output.outputs[OVER_TIME])
 
     # === Inner parts ===
+
+    def _taggram(self, output: TrackOutput, labels: Labels, scores) -> Taggram:
+        starts = output.starts
+        if self.frame_offsets is not None:
+            starts, scores = frame_rows(starts, self.frame_offsets, scores)
+        times, seconds = starts / self.sample_rate, output.length / self.sample_rate
+        return Taggram(times, labels, scores, output.peak, seconds)
 
     def _run(
         self, tracks, names, sample_rate, batch_size, chunking, tail

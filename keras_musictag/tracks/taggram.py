@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from keras_musictag.audio.arrays import is_silent
-from keras_musictag.checks import check_choice, check_positive_int, did_you_mean
+from keras_musictag.checks import check_choice, check_positive_int
 from keras_musictag.errors import ConfigError, LabelError
 from keras_musictag.labels import NO_GROUP, Labels
+from keras_musictag.tracks.segments import THRESHOLD, check_threshold
 
 AGGREGATES: dict[str, Callable] = {
     "mean": np.mean,
@@ -206,7 +207,7 @@ class Taggram:
         return {group: best[:top_k] for group, best in tags.items()}
 
     def segments(
-        self, what: str, *, threshold: float = 0.5, min_duration: float = 0.0
+        self, what: str, *, threshold: float = THRESHOLD, min_duration: float = 0.0
     ) -> list[tuple[float, float]]:
         """Say where in the track a label is heard.
 
@@ -234,36 +235,19 @@ class Taggram:
         taggram.segments("guitar", threshold=0.2, min_duration=3)
         ```
         """
-        for name, value in (("threshold", threshold), ("min_duration", min_duration)):
-            number = isinstance(value, numbers.Real) and math.isfinite(value)
-            if not number or (name == "min_duration" and value < 0):
-                raise ConfigError(
-                    f"`{name}` must be a finite number, a duration at least 0.",
-                    received=f"{name}={value!r}",
-                    advice="Scores are compared with one, seconds with the other.",
-                )
-        heard = self.scores[:, self.columns(what)].max(axis=1) >= threshold
+        check_threshold(threshold)
+        number = isinstance(min_duration, numbers.Real) and math.isfinite(min_duration)
+        if not number or min_duration < 0:
+            raise ConfigError(
+                "`min_duration` must be a finite number of seconds, at least 0.",
+                received=f"min_duration={min_duration!r}",
+                advice="Leave it out to keep all segments.",
+            )
+        heard = self.scores[:, self.labels.columns(what)].max(axis=1) >= threshold
         times = np.append(self.times, self._end())
         changes = np.flatnonzero(np.diff(np.r_[False, heard, False]))
         found = times[changes.reshape(-1, 2)]
         return [(float(a), float(b)) for a, b in found if b - a >= min_duration]
-
-    def columns(self, what: str) -> list[int]:
-        """Return the columns of a label, or of all labels of a group.
-
-        Raises:
-            LabelError: If there is no such label or group.
-        """
-        if what in self.labels:
-            return [self.labels.index(what)]
-        groups = sorted({group for group in self.labels.groups if group})
-        if what in groups:
-            return self.labels.select(what)
-        raise LabelError(
-            "There is no such label, and no such group of labels.",
-            received=repr(what),
-            advice=did_you_mean(what, [*groups, *self.labels]),
-        )
 
     def _end(self) -> float:
         """Where the last chunk ends, or the track."""
