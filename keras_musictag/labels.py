@@ -119,10 +119,12 @@ class Labels(Sequence):
         return [i for i, group in enumerate(self.groups) if group in wanted]
 
     def columns(self, what: str) -> list[int]:
-        """Return the places of one label, or of all labels of a group.
+        """Return the places of one label, or of what a group says to be there.
 
         Args:
-            what: A label, or a group; if both are called so, the label.
+            what: A label, or a group; if both are called so, the label. Labels of a
+                group that tell of its absence are left out: `"no vocals"` and
+                `"instrumental"` of `"vocals"`.
 
         Returns:
             Indices in output order.
@@ -134,11 +136,25 @@ class Labels(Sequence):
             return [self.index(what)]
         groups = sorted({group for group in self.groups if group})
         if what in groups:
-            return self.select(what)
+            present = [i for i in self.select(what) if not _is_absence(self[i])]
+            return present or self.select(what)
         raise LabelError(
             "There is no such label, and no such group of labels.",
             received=repr(what),
             advice=did_you_mean(what, [*groups, *self]),
+        )
+
+    def take(self, columns: Iterable[int]) -> "Labels":
+        """Return labels of some places alone, with their groups and priors.
+
+        Args:
+            columns: The places, in the order that the new ones shall have.
+        """
+        places, priors = list(columns), self.priors
+        return Labels(
+            [self.names[i] for i in places],
+            [self.groups[i] for i in places],
+            None if priors is None else [priors[i] for i in places],
         )
 
     def to_config(self) -> dict:
@@ -178,3 +194,8 @@ class Labels(Sequence):
                 advice="Give a list of names, or a dict with the lists `names`, "
                 "`groups` and `priors`.",
             ) from error
+
+
+def _is_absence(label: str) -> bool:
+    """Whether a label tells that something is not there."""
+    return label.lower().startswith("no ") or label.lower() == "instrumental"

@@ -26,6 +26,27 @@ def test_select_by_group():
     assert labels.select(None) == [0, 1, 2]
 
 
+def test_some_of_the_labels_keep_groups_and_priors():
+    labels = Labels(
+        ["rock", "piano", "jazz"], ["genre", None, "genre"], [0.2, 0.1, 0.3]
+    )
+    assert labels.take([2, 1]) == Labels(["jazz", "piano"], ["genre", None], [0.3, 0.1])
+    assert Labels(["rock", "piano"]).take([1]) == Labels(["piano"])
+
+
+def test_a_group_has_the_columns_of_what_is_there():
+    names = ["guitar", "No Vocals", "voice", "instrumental", "vocals"]
+    labels = Labels(names, ["strings", "vocals", "vocals", "vocals", "vocals"])
+    assert labels.columns("strings") == [0]
+    assert labels.columns("vocals") == [4]  # the label comes first
+    assert labels.columns("No Vocals") == [1]
+    named = Labels([*names[:4], "choir"], labels.groups)
+    assert named.columns("vocals") == [2, 4]
+    assert Labels(["no drums"], ["drums"]).columns("drums") == [0]
+    with pytest.raises(LabelError, match="Did you mean 'guitar'"):
+        labels.columns("guitars")
+
+
 @pytest.mark.parametrize(
     ("names", "options", "message"),
     [

@@ -29,6 +29,11 @@ KeyNotationOption = Annotated[
 ]
 
 
+def in_words(text: str | None) -> list[str]:
+    """Split labels that somebody has written with commas between them."""
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
+
+
 def find_files(
     paths: list[str] | None,
     purpose: str,

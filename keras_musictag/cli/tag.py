@@ -1,5 +1,6 @@
 """`keras-musictag tag`: files in, tags out, on the screen and in files."""
 
+import dataclasses
 import enum
 import json
 import sys
@@ -19,6 +20,7 @@ from keras_musictag.cli.arguments import (
     Quiet,
     check_output,
     find_files,
+    in_words,
     read_record,
 )
 from keras_musictag.cli.engines import preparing, ready_engine
@@ -51,7 +53,7 @@ TAG_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag tag 'album/*.flac' --format json > tags.json[/cyan]\n
 [cyan]keras-musictag tag song.mp3 --group mood --group era --sort lift[/cyan]\n
 [cyan]keras-musictag tag song.mp3 --preset vgg_mtt --taggram song.png[/cyan]\n
-[cyan]keras-musictag tag song.mp3 --segments vocals --min-score 0.3[/cyan]  where\n
+[cyan]keras-musictag tag song.mp3 --segments vocals --segments guitar=0.3[/cyan]\n
 [cyan]keras-musictag tag song.mp3 --report song.html[/cyan]  a page with chords
 [cyan]keras-musictag tag song.mp3 --preset musicnn.onnx[/cyan]  made by `export`\n
 [cyan]keras-musictag tag song.mp3 --preset laion/larger_clap_music
@@ -93,8 +95,8 @@ def tag(
         list[str] | None,
         Option(
             metavar="LABEL|GROUP[=SCORE]",
-            help="Also say where this is heard, with scores from SCORE, --min-score or "
-            "0.5 on; may be repeated.",
+            help="Also say where this is heard, with scores from SCORE or --min-score "
+            "on, or from what is usual for the label; may be repeated.",
         ),
     ] = None,
     sort: Annotated[
@@ -222,6 +224,7 @@ def tag(
         song = SongSummary(
             path.name, scores, presets={"tags": preset}, key_notation=key_notation
         )
+        song = dataclasses.replace(song, heard=where.of(song))
         renderer.add(path, song)
         if taggrams:
             _write_taggram(scores, taggrams[path], path)
@@ -300,7 +303,7 @@ def _renderer(
 
     def record(path, song):
         record = {"path": str(path), "preset": preset, "silent": song.silent}
-        heard = {"segments": where.of(song)} if where.thresholds else {}
+        heard = {"segments": song.heard} if where.thresholds else {}
         return {**record, "tags": tags(song), **heard}
 
     def rows(song):
@@ -364,7 +367,7 @@ def _loaded_first(preset: str, words: str | None):
     elsewhere = repository_id(preset) or _is_of_another_library(preset)
     if words is None:
         return _load(preset) if elsewhere else None
-    labels = Labels(word.strip() for word in words.split(",") if word.strip())
+    labels = Labels(in_words(words))
     if elsewhere or read_record(preset)["class_name"] in READERS:
         tagger = _load(preset, labels)
         if hasattr(tagger, "embed_text"):

@@ -18,7 +18,7 @@ class Segments:
         wanted: Labels or groups, also as `"vocals=0.3"`; empty if nobody has asked.
         labels: Those of the model.
         threshold: The lowest score that counts for those that say nothing themselves;
-            `None` for 0.5.
+            `None` for what is usual.
 
     Raises:
         LabelError: If there is no such label or group.
@@ -39,14 +39,14 @@ class Segments:
 
     def rows(self, song: SongSummary) -> Iterator[list[str]]:
         """Give label, start and end of each segment."""
-        for name, intervals in self.of(song).items():
+        for name, intervals in song.heard.items():
             for start, end in intervals:
                 yield [name, f"{start:.3f}", f"{end:.3f}"]
 
     def below(self, table: RenderableType, song: SongSummary) -> RenderableType:
         """Put a line for each name below the table of a song."""
         lines = []
-        for name, intervals in self.of(song).items():
+        for name, intervals in song.heard.items():
             times = ", ".join(f"{clock(a)} to {clock(b)}" for a, b in intervals)
             lines.append(Text(f" {name}: {times or 'nowhere'}"))
         return Group(table, *lines) if lines else table

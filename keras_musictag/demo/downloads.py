@@ -70,6 +70,7 @@ def _facts(summary: SongSummary) -> dict[str, Any]:
             "labels": list(taggram.labels),
             "scores": [[round(float(v), 6) for v in row] for row in taggram.scores],
         }
+        facts["segments"] = summary.heard
     if summary.chords is not None:
         facts["duration"] = summary.duration
         facts["key"] = summary.key and summary.key.label

@@ -35,14 +35,16 @@ class Listener:
         taggers: Names of presets or folders of taggers; the first is the page's choice.
         recognizers: The same for chords.
         max_minutes: Length of a recording, at most.
+        segments: Labels or groups of which the page shows where they are heard, with
+            the lowest score that counts; if empty it chooses for itself.
 
     Raises:
         ConfigError: If a preset names chords where tags are wanted, or the reverse.
         PresetError: If there is no such preset.
     """
 
-    def __init__(self, taggers, recognizers, max_minutes: float):
-        self.max_minutes = max_minutes
+    def __init__(self, taggers, recognizers, max_minutes: float, segments=()):
+        self.max_minutes, self.segments = max_minutes, segments
         self.taggers = [*dict.fromkeys((*taggers, *_bundled(chords=False)))]
         self.recognizers = [*dict.fromkeys((*recognizers, *_bundled(chords=True)))]
         named = (*self.taggers, *self.recognizers)

@@ -18,6 +18,7 @@ from keras_musictag.demo.view import (
     heat_map,
     key_lane,
     tag_groups,
+    wanted_lanes,
 )
 from keras_musictag.pages.summary import NOTHING_HEARD, SongSummary
 
@@ -84,7 +85,13 @@ class Page:
         if summary.silent:  # scores would mean nothing
             notices.append(f"{NOTHING_HEARD[0].upper()}{NOTHING_HEARD[1:]}.")
         else:
+            heard = wanted_lanes(taggram, self.listener.segments)
+            summary = dataclasses.replace(summary, heard=heard)
             view |= {"groups": tag_groups(taggram), "heat": heat_map(taggram)}
+            view["heard"] = [
+                {"name": name, "intervals": intervals}
+                for name, intervals in heard.items()
+            ]
             yield {**view, "message": "Listening for chords …"}
             try:
                 summary = self._with_chords(summary, view, song, choice)

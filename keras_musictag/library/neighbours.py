@@ -12,13 +12,12 @@ from keras_musictag.checks import check_positive
 from keras_musictag.errors import ConfigError
 from keras_musictag.library import queries, schema
 from keras_musictag.library.addresses import as_text
-from keras_musictag.library.jobs import Analysis
+from keras_musictag.library.jobs import READER, Analysis
 from keras_musictag.library.scanning import absolute
 from keras_musictag.library.store import Store
 
 # What is not wanted counts half as much as what is, so that it does not lead away.
 UNLIKE = 0.5
-READER = "laion/larger_clap_music"
 
 
 def embedding_analysis(

@@ -170,17 +170,18 @@ def _check_segments(store: Store, where, order, error: Exception) -> None:
     if asked is None or (analyses and not unknown):
         return
     label = unknown[1] if unknown else asked[1] or asked[2] or "vocals"
-    known: dict[str, float] = {}
+    known: dict[str, float | None] = {}
     for analysis in reversed(analyses):
         known |= zip(analysis.labels, analysis.thresholds, strict=True)
     presets = [a.preset for a in analyses or store.analyses if a.kind in OF_TAGGERS]
     words = [f"--preset {preset}" for preset in presets]
-    words += [f"--segments {f'{name}={t:g}'!r}" for name, t in known.items()]
+    names = [n if t is None else f"{n}={t:g}" for n, t in known.items()]
+    words += [f"--segments {name!r}" for name in (*names, label)]
     raise ConfigError(
         f"The library does not know where {label!r} is heard in its tracks.",
         received=f"{where!r} (known: {', '.join(known) or 'no segments at all'})",
         advice="Let it find out: keras-musictag library build MUSIC --out "
-        f"{store.folder} {' '.join(words)} --segments {label!r}",
+        f"{store.folder} {' '.join(words)}",
     ) from error
 
 

@@ -96,6 +96,9 @@ class TagScorer(Scorer):
         from keras_musictag.models.tagger import MusicTagger
 
         tagger = MusicTagger.from_pretrained(preset)
+        self.reads = hasattr(tagger, "embed_text")
+        if self.reads and recipe.words:
+            tagger = tagger.with_labels(recipe.words)
         plan = tagger.chunking
         plan = plan if recipe.chunks is None else plan.spaced(recipe.chunks)
         self.spec = Spec("tags", tagger.sample_rate, plan)
@@ -107,7 +110,7 @@ class TagScorer(Scorer):
             tuple(tagger.labels),
             tagger.backbone.output.shape[-1] if recipe.embeddings else None,
             recipe.chunks,
-            hasattr(tagger, "embed_text"),
+            self.reads,
         )
         outputs = ("scores", EMBEDDING) if recipe.embeddings else ("scores",)
         self.labels = labels = tagger.labels
@@ -121,7 +124,7 @@ class TagScorer(Scorer):
         self.batcher = tagger.mean_batcher(outputs, recipe.batch_size, columns)
         self._taggram = lambda output: tagger.taggram_of(output, columns)
 
-    def _segments_of(self, thresholds: dict[str, float]) -> Analysis:
+    def _segments_of(self, thresholds: dict[str, float | None]) -> Analysis:
         own = self.analysis
         return Analysis(
             "segments",

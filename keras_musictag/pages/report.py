@@ -1,6 +1,7 @@
 """A page about one song: what is heard in it, and when."""
 
 import math
+from typing import Any
 
 import keras_musictag
 from keras_musictag.beats.bars import bar_numbers
@@ -70,6 +71,7 @@ def song_report(summary: SongSummary) -> str:
         title=summary.title,
         facts=summary.facts(),
         groups=_groups(taggram),
+        heard=_heard(summary),
         taggram=data_uri(taggram.plot(TAGS_OVER_TIME).figure),
         lanes=[] if spelled is None else _lanes(spelled, summary.beats, ribbon),
         ribbon=ribbon.between(0.0, ribbon.duration),
@@ -85,6 +87,29 @@ def _groups(taggram: Taggram) -> dict[str, list[tuple[str, float]]]:
     """The strongest tags of each group; a single one has room for more."""
     single = len(taggram.by_group()) == 1
     return taggram.by_group(TAGS_PER_GROUP * (2 if single else 1))
+
+
+def _heard(summary: SongSummary) -> dict[str, Any]:
+    """A line for each label of which it is known where it is heard, all of one length.
+
+    Empty if nobody has asked.
+    """
+    ends = [end for intervals in summary.heard.values() for _, end in intervals]
+    known = summary.duration or (summary.taggram and summary.taggram.duration)
+    seconds = known or max(ends, default=0.0)
+    lines = {
+        name: [
+            {
+                "about": f"{name}, {clock(start)} to {clock(end)}",
+                "left": 100 * start / seconds,
+                "width": 100 * (min(end, seconds) - start) / seconds,
+            }
+            for start, end in intervals
+            if start < seconds
+        ]
+        for name, intervals in summary.heard.items()
+    }
+    return {"lines": lines, "end": clock(seconds)} if lines else {}
 
 
 def _lanes(chords, beats, ribbon) -> list[dict]:

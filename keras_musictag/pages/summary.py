@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from keras_musictag.beats import BeatSequence
@@ -39,6 +39,8 @@ class SongSummary:
         key_notation: How the key is shown: `"musical"` (`Am`), `"camelot"` (`8A`) or
             `"openkey"` (`1m`); `None` for its name and Camelot's.
         keys: Its key, and where it changes.
+        heard: Where labels or groups are heard: by name, the `(start, end)` in seconds
+            of `Taggram.segments`.
 
     Raises:
         ConfigError: If the tempo or the duration is out of range, or there is no such
@@ -65,6 +67,9 @@ class SongSummary:
     presets: Mapping[str, str] = dataclasses.field(default_factory=dict)
     key_notation: str | None = None
     keys: KeySequence | None = None
+    heard: Mapping[str, Sequence[tuple[float, float]]] = dataclasses.field(
+        default_factory=dict
+    )
 
     def __post_init__(self):
         check_choice(self.key_notation, (None, *NOTATIONS), name="key_notation")

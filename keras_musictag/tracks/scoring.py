@@ -254,9 +254,7 @@ class TrackScoring:
         Returns:
             A `Taggram` of these labels alone.
         """
-        own = self.labels
-        kept = [(own[i], own.groups[i]) for i in columns]
-        labels = Labels(*zip(*kept, strict=True))
+        labels = self.labels.take(columns)
         return self._taggram(output, labels, output.outputs[OVER_TIME])
 
     # === Inner parts ===

@@ -6,20 +6,20 @@ from collections.abc import Iterable, Mapping
 
 from keras_musictag.errors import ConfigError
 
-THRESHOLD = 0.5
+THRESHOLD = 0.5  # where nothing is known of a label
 
 Wanted = str | Iterable[str] | Mapping[str, float | None] | None
 
 
 def wanted_segments(
     wanted: Wanted, threshold: float | None = None
-) -> tuple[tuple[str, float], ...]:
+) -> tuple[tuple[str, float | None], ...]:
     """Return each label or group that is wanted with the lowest score that counts.
 
     Args:
         wanted: A name, several, or a dict from names to thresholds. A name may have
             its threshold behind it, `"vocals=0.3"`.
-        threshold: Of those that have none; `None` for 0.5.
+        threshold: Of those that have none; `None` for what `Taggram.segments` has.
 
     Raises:
         ConfigError: If a name is there twice, or a threshold is no number.
@@ -29,10 +29,9 @@ def wanted_segments(
     ```python
     from keras_musictag.tracks.segments import wanted_segments
 
-    wanted_segments(["vocals", "guitar=0.3"])  # (("vocals", 0.5), ("guitar", 0.3))
+    wanted_segments(["vocals", "guitar=0.3"])  # (("vocals", None), ("guitar", 0.3))
     ```
     """
-    usual = check_threshold(THRESHOLD if threshold is None else threshold)
     if isinstance(wanted, Mapping):
         pairs = list(wanted.items())
     else:
@@ -45,7 +44,8 @@ def wanted_segments(
             received=f"segments={names}",
             advice="Name each one once, such as 'vocals'.",
         )
-    return tuple((n, usual if t is None else check_threshold(t)) for n, t in pairs)
+    pairs = [(name, threshold if least is None else least) for name, least in pairs]
+    return tuple((n, None if t is None else check_threshold(t)) for n, t in pairs)
 
 
 def check_threshold(value) -> float:

@@ -207,7 +207,11 @@ class Taggram:
         return {group: best[:top_k] for group, best in tags.items()}
 
     def segments(
-        self, what: str, *, threshold: float = THRESHOLD, min_duration: float = 0.0
+        self,
+        what: str,
+        *,
+        threshold: float | None = None,
+        min_duration: float = 0.0,
     ) -> list[tuple[float, float]]:
         """Say where in the track a label is heard.
 
@@ -215,8 +219,11 @@ class Taggram:
         to the end of the track; the times are as fine as the chunks.
 
         Args:
-            what: A label, or a group of labels, of which the highest score counts.
-            threshold: The lowest score that counts.
+            what: A label, or a group: any of its labels, without those that tell of an
+                absence (`"no vocals"`, `"instrumental"`).
+            threshold: The lowest score that counts; `None` for the label's prior, the
+                share of training items that carry it, since scores of rare labels
+                stay low; 0.5 where priors are not known.
             min_duration: Shorter segments are left out, in seconds.
 
         Returns:
@@ -235,7 +242,8 @@ class Taggram:
         taggram.segments("guitar", threshold=0.2, min_duration=3)
         ```
         """
-        check_threshold(threshold)
+        if threshold is not None:
+            check_threshold(threshold)
         number = isinstance(min_duration, numbers.Real) and math.isfinite(min_duration)
         if not number or min_duration < 0:
             raise ConfigError(
@@ -243,11 +251,20 @@ class Taggram:
                 received=f"min_duration={min_duration!r}",
                 advice="Leave it out to keep all segments.",
             )
-        heard = self.scores[:, self.labels.columns(what)].max(axis=1) >= threshold
+        columns = self.labels.columns(what)
+        least = self._usual_scores(columns) if threshold is None else threshold
+        heard = (self.scores[:, columns] >= least).any(axis=1)
         times = np.append(self.times, self._end())
         changes = np.flatnonzero(np.diff(np.r_[False, heard, False]))
         found = times[changes.reshape(-1, 2)]
         return [(float(a), float(b)) for a, b in found if b - a >= min_duration]
+
+    def _usual_scores(self, columns: list[int]) -> np.ndarray:
+        """The scores of labels in a song about which nothing is known."""
+        if self.labels.priors is None:
+            return np.full(len(columns), THRESHOLD)
+        priors = np.array(self.labels.priors)[columns]
+        return np.where(priors > 0, priors, THRESHOLD)
 
     def _end(self) -> float:
         """Where the last chunk ends, or the track."""

@@ -102,7 +102,12 @@ def address(tmp_path_factory, song, asked):
         contextlib.chdir(tmp_path_factory.mktemp("elsewhere")),
         # CREMA is quick, and names pure tones from the first frame on.
         demo.running(
-            chords=["crema"], port=0, library=library, max_mb=2, max_minutes=1
+            chords=["crema"],
+            port=0,
+            library=library,
+            segments={"ambient": 0.25, "vocals": 1.0},
+            max_mb=2,
+            max_minutes=1,
         ) as address,
     ):
         yield address

@@ -153,6 +153,38 @@ def test_beats_bars_and_keys(window, beaten_song):
     assert "bar 6, beat 3, C major (8B)" in lanes.get_attribute("aria-valuetext")
 
 
+def test_lanes_show_where_labels_are_heard(window, tagger, beaten_song):
+    page = window()
+    give(page, beaten_song)
+    names = page.locator(".kmt-heard-names span").all_inner_texts()
+    assert names == ["ambient", "vocals"]
+    said = page.locator(".kmt-heard-lanes").get_attribute("aria-label")
+    assert said.startswith("Where it is heard. ambient: 0:") and said.endswith(
+        "nowhere"
+    )
+    expected = tagger.taggram(str(beaten_song)).segments("ambient", threshold=0.25)
+    data = json.loads(saved(page, "JSON"))["segments"]
+    assert data["vocals"] == []
+    assert np.array(data["ambient"]) == pytest.approx(np.array(expected), abs=1e-3)
+    full = page.evaluate(
+        """() => {
+          const canvas = document.querySelector(".kmt-heard-lanes");
+          const pen = canvas.getContext("2d");
+          return [0.25, 0.75].map((lane) => Array.from({ length: 56 }, (_, second) => {
+            const x = Math.round(((second + 0.5) / 56) * canvas.width);
+            const y = Math.round(lane * canvas.height);
+            return pen.getImageData(x, y, 1, 1).data.join();
+          }));
+        }"""
+    )
+    empty = full[1][0]
+    assert set(full[1]) == {empty}
+    inside = [any(a <= s + 0.5 < b for a, b in expected) for s in range(56)]
+    assert [pixel != empty for pixel in full[0]] == inside
+    assert 0 < sum(inside) < 56
+    assert 'title="ambient, ' in saved(page, "Report").decode()
+
+
 def test_another_preset_and_vocabulary(window, song):
     page = window()
     give(page, song)

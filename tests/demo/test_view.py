@@ -5,7 +5,7 @@ import pytest
 from keras_musictag.beats import BeatSequence
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.demo.downloads import write_downloads
-from keras_musictag.demo.view import beat_marks, key_lane
+from keras_musictag.demo.view import beat_marks, key_lane, wanted_lanes
 from keras_musictag.keys import KeySequence
 
 
@@ -56,3 +56,29 @@ def test_a_sheet_goes_with_the_chords(tmp_path, beats):
             1,
             2,
         ]
+
+
+def test_lanes_are_what_is_wanted_or_what_comes_and_goes():
+    import numpy as np
+
+    from keras_musictag import Labels, Taggram
+
+    names = ["rock", "no vocals", "voice", "piano", "flute", "harp"]
+    groups = ["genre", "vocals", "vocals", "instrument", "instrument", "instrument"]
+    scores = np.array([[0.9, 0.9, 0.1, 0.6, 0.2, 0.4], [0.9, 0, 0.5, 0.6, 0.1, 0.2]])
+    times = np.array([0.0, 3.0])
+    labels = Labels(names, groups, [0.3] * 6)
+    song = Taggram(times, labels, scores.astype("float32"), 0.9, 6.0)
+    assert wanted_lanes(song, ()) == {
+        "piano": [(0, 6)],
+        "voice": [(3, 6)],
+        "harp": [(0, 3)],
+    }
+    wanted = (("flute", 0.15), ("vocals", 0.5), ("drums", 0.5), ("harp", 0.9))
+    assert wanted_lanes(song, wanted) == {
+        "flute": [(0, 3)],
+        "vocals": [(3, 6)],  # though no vocals score high at the start
+        "harp": [],
+    }
+    plain = Taggram(times, Labels(names), scores.astype("float32"), 0.9, 6.0)
+    assert wanted_lanes(plain, ()) == {}

@@ -104,6 +104,21 @@ def test_questions_without_an_answer_are_refused(library, songs, tmp_path):
         Library(tmp_path / "plain").search(text=WORDS)
 
 
+def test_words_become_columns_of_scores(songs, tagger, tmp_path):
+    words = ["sad piano", "driving techno"]
+    kmt.library.build(songs / "tone.wav", tmp_path / "lib", str(FOLDER), labels=words)
+    (row,) = Library(tmp_path / "lib").search('"sad piano" >= 0').to_pylist()
+    expected = tagger.with_labels(words).predict(str(songs / "tone.wav"))[0]
+    assert [row[word] for word in words] == pytest.approx(list(expected), abs=1e-5)
+    wish = ("--preset", FOLDER, "--labels", " rain , jazz", "--segments", "jazz=0")
+    result = run("library", "build", songs, "--out", tmp_path / "lib", *wish)
+    assert result.exit_code == 0, result.output
+    heard = Library(tmp_path / "lib").search("seconds_heard(segments.jazz) = 2")
+    assert names(heard) == ["both", "noise", "tone"] and "rain" in heard.column_names
+    with pytest.raises(ConfigError, match="None of the taggers reads"):
+        kmt.library.build(songs, tmp_path / "no", "musicnn_mtt", labels="rain")
+
+
 def run(*arguments):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -120,6 +120,25 @@ def test_beats_and_bars_stand_below_the_chords():
     )
 
 
+def test_a_line_for_each_label_shows_where_it_is_heard():
+    heard = {"vocals": [(3.0, 6.0), (12.0, 24.5)], "flute": []}
+    summary = SongSummary("x", song(), chords(), heard=heard)
+    page = Page(pages.song_report(summary))
+    boxes = page.classed("heard")
+    assert [box["title"] for box in boxes] == [
+        "vocals, 0:03 to 0:06",
+        "vocals, 0:12 to 0:24",
+    ]
+    places = [
+        tuple(map(float, re.findall(r"[\d.]+(?=%)", box["style"]))) for box in boxes
+    ]
+    assert places == [(12.5, 12.5), (50, 50)]  # of 24 seconds; the end is cut
+    assert {"vocals", "flute", "nowhere", "Where it is heard"} <= set(page.texts)
+    alone = Page(pages.song_report(SongSummary("x", song(), heard={"rock": [(0, 6)]})))
+    assert "100.000%" in alone.classed("heard")[0]["style"]
+    assert not Page(pages.song_report(SongSummary("x", song()))).classed("heard")
+
+
 def spans(page):
     """Left and right of the key regions in percent, their colours and titles."""
     regions = page.classed("region")

@@ -96,3 +96,19 @@ def test_segments_last_as_long_as_the_scores():
 def test_a_group_counts_where_any_of_its_labels_is_heard():
     assert taggram().segments("genre", threshold=0.75) == [(3.0, 6.0)]
     assert taggram().segments("mood", threshold=0.3) == [(0.0, 6.0)]
+
+
+def test_a_score_above_the_usual_one_is_heard():
+    labels = Labels(
+        ["rock", "voice", "no voice", "harp"],
+        ["genre", "vocals", "vocals", None],
+        [0.3, 0.1, 0.2, 0.0],
+    )
+    scores = np.array([[0.29, 0.1, 0.9, 0.4], [0.3, 0.09, 0.9, 0.6]], "float32")
+    song = Taggram(np.array([0.0, 3.0]), labels, scores, duration=6.0)
+    assert song.segments("rock") == [(3.0, 6.0)]
+    assert song.segments("vocals") == song.segments("voice") == [(0.0, 3.0)]
+    assert song.segments("harp") == [(3.0, 6.0)]  # nobody knows what is usual
+    assert song.segments("voice", threshold=0.0) == [(0.0, 6.0)]
+    with pytest.raises(ConfigError, match="finite"):
+        song.segments("rock", threshold=float("inf"))

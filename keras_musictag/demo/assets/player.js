@@ -48,6 +48,7 @@ function show(value) {
   find(".kmt-facts").textContent = facts.join(" · ");
   lanes.setAttribute("aria-valuemax", view.duration.toFixed(1));
   showRows();
+  showHeard();
   showGroups();
   showDownloads();
   showSimilar();
@@ -93,6 +94,20 @@ function refill(name, data, make) {
 
 function showRows() {
   refill(".kmt-rows", view.heat?.labels, tagButton);
+}
+
+// Where labels are heard, in words for those who do not see the picture.
+function showHeard() {
+  refill(".kmt-heard-names", view.heard?.map(({ name }) => name), (name) => {
+    const label = made("span", name);
+    label.title = name;
+    return label;
+  });
+  const said = (view.heard ?? []).map(({ name, intervals }) => {
+    const times = intervals.map(([start, end]) => `${clock(start)} to ${clock(end)}`);
+    return `${name}: ${times.join(", ") || "nowhere"}`;
+  });
+  find(".kmt-heard-lanes").setAttribute("aria-label", `Where it is heard. ${said.join("; ")}`);
 }
 
 function tagButton(label) {
@@ -181,12 +196,16 @@ function draw() {
   find(".kmt-counted").hidden = !view.beats;
   find(".kmt-in").hidden = !changesKey();
   find(".kmt-heat").hidden = !view.heat;
+  for (const name of [".kmt-heard-lanes", ".kmt-heard-names"]) {
+    find(name).hidden = !view.heard?.length;
+  }
   for (const name of [".kmt-why", ".kmt-name-why"]) find(name).hidden = !why.seconds;
   find(".kmt-name-why").textContent = why.tag ?? "";
   if (view.heat) find(".kmt-heat").style.height = `${find(".kmt-rows").offsetHeight}px`;
   drawWave();
   drawBand(".kmt-strip", view.chords);
   drawBand(".kmt-keys", view.keys);
+  drawHeard();
   drawHeat();
   drawWhy();
   move();
@@ -291,6 +310,24 @@ function drawRibbon() {
   paper.brush.fillStyle = colour("playhead");
   paper.brush.fillRect(x - 1, 0, 2, paper.height);
   return at;
+}
+
+// A line for each label: full where it is heard.
+function drawHeard() {
+  if (!view.heard?.length) return;
+  find(".kmt-heard-lanes").style.height = `${find(".kmt-heard-names").offsetHeight}px`;
+  const { brush, width, height } = pen(".kmt-heard-lanes");
+  const tall = height / view.heard.length;
+  const x = (seconds) => (Math.min(seconds, view.duration) / view.duration) * width;
+  view.heard.forEach(({ intervals }, i) => {
+    const top = i * tall + 2;
+    brush.fillStyle = colour("none");
+    brush.fillRect(0, top, width, tall - 4);
+    brush.fillStyle = colour("accent");
+    for (const [start, end] of intervals) {
+      brush.fillRect(x(start), top, Math.max(1, x(end) - x(start)), tall - 4);
+    }
+  });
 }
 
 // Rows are tags, columns moments. The strongest cell has the full colour: scores of
