@@ -7,16 +7,17 @@ import numpy as np
 from keras import ops
 
 from keras_musictag.checks import check_choice, check_positive, check_positive_int
+from keras_musictag.constant_q.kernels import C1_HZ, WINDOWS, lowpass
+from keras_musictag.constant_q.plan import Settings, make_plan
+from keras_musictag.constant_q.tuning import check_tuning, pack, tuned_plan
 from keras_musictag.errors import ConfigError
 from keras_musictag.layers.compression import check_compression, compress
-from keras_musictag.layers.cqt_kernels import C1_HZ, WINDOWS, lowpass
-from keras_musictag.layers.cqt_plan import Settings, make_plan
-from keras_musictag.layers.cqt_tuning import check_tuning, pack, tuned_plan, unpack
 from keras_musictag.layers.octaves import (
     band_powers,
     halve,
     halving_kernel,
     silence_outside,
+    unpack,
 )
 from keras_musictag.layers.stft import safe_sqrt
 

@@ -18,7 +18,7 @@ from keras_musictag.errors import ConfigError
 from keras_musictag.export import metadata as meta
 from keras_musictag.export.formats import check_target, export_network
 from keras_musictag.models.base import PretrainedModel
-from keras_musictag.models.running import whole_track
+from keras_musictag.models.running import keras_track
 from keras_musictag.presets import weights
 
 # What LiteRT hears of chords at a time, unless `seconds` says otherwise.
@@ -75,7 +75,7 @@ def _samples(model, format: str, seconds: float | None) -> int | None:
 def _named(model, outputs) -> dict:
     """Return outputs by name; chord recognisers may have several."""
     if model.task == "chords":
-        return whole_track.named(outputs)
+        return keras_track.named(outputs)
     return {meta.OUTPUTS[model.task]: outputs}
 
 
@@ -92,7 +92,7 @@ def _network(model, format: str, samples: int | None) -> keras.Model:
     waveform = keras.Input((samples,), name="waveform")
     if model.task == "chords":
         decibels = model.whole_track.decibels
-        features = whole_track.features(model.frontend, waveform, decibels)
+        features = keras_track.features(model.frontend, waveform, decibels)
         outputs = _backbone(model, format, features)(features)
     else:
         features = _frontend(model)(waveform)

@@ -10,9 +10,9 @@ from keras_musictag.audio.arrays import check_sample_rate, mono_steps
 from keras_musictag.beats import Beatgram
 from keras_musictag.beats.sequence import Beat
 from keras_musictag.checks import check_positive_int
+from keras_musictag.engines.recurrence import State, lstms
 from keras_musictag.errors import ConfigError
 from keras_musictag.layers.stft import STFT
-from keras_musictag.models.running.recurrence import State, lstms
 from keras_musictag.models.tracker import BeatTracker
 
 FRAME_LENGTH = 1411
