@@ -29,7 +29,7 @@ def export_model(model, path, format, float16, tolerance, seconds=None) -> Path:
     """Write a model of any task; see the methods `export`."""
     path, format = check_target(path, format, float16)
     samples = _samples(model, format, seconds)
-    plain, examples = _in_float32(model), _examples(model, samples)
+    plain, examples = in_float32(model), _examples(model, samples)
     outputs = _named(plain, plain(examples, training=False))
     expected = {k: keras.ops.convert_to_numpy(v) for k, v in outputs.items()}
     about = ABOUT[model.task]
@@ -79,11 +79,11 @@ def _named(model, outputs) -> dict:
     return {meta.OUTPUTS[model.task]: outputs}
 
 
-def _in_float32(tagger):
-    """Copy a tagger, since policies of half precision are for training."""
-    config = {**tagger.get_config(), "dtype": "float32"}
-    copy = type(tagger).from_config(config)
-    weights.copy_weights(copy.weights, tagger.weights)
+def in_float32(model):
+    """Copy a model, since policies of half precision are for training."""
+    config = {**model.get_config(), "dtype": "float32"}
+    copy = type(model).from_config(config)
+    weights.copy_weights(copy.weights, model.weights)
     return copy
 
 
@@ -119,6 +119,10 @@ def _frontend(tagger):
 
 def _backbone(model, format: str, features):
     backbone = model.backbone
+    if format == "onnx":
+        from keras_musictag.export.recurrent import with_operators
+
+        return with_operators(backbone, features)
     if format != "litert" or not any(map(_is_recurrent, backbone.layers)):
         return backbone
     # Built for these shapes, since only so many steps can be written out.

@@ -10,6 +10,7 @@ import pytest
 
 import keras_musictag as kmt
 from keras_musictag.cli import engines
+from keras_musictag.engines import files
 
 for package in engines.PACKAGES:
     pytest.importorskip(package)
@@ -41,14 +42,14 @@ def wait_for(path, seconds=300):
         if path.is_file():
             return
         time.sleep(1)
-    raise AssertionError(path.with_suffix(".log").read_text("utf-8"))
+    raise AssertionError(engines.log_of(path).read_text("utf-8"))
 
 
 def test_the_second_run_needs_no_keras(tmp_path, monkeypatch):
     monkeypatch.setenv("KMT_CACHE", str(tmp_path))
-    path = engines.engine_path("musicnn_mtt")
+    path = files.engine_path("musicnn_mtt")
     preset = ("--preset", "musicnn_mtt")
-    assert engines.engine_path("musicnn_msd") != path
+    assert files.engine_path("musicnn_msd") != path
     first, took_keras = tag(tmp_path, *preset)
     assert took_keras
     wait_for(path)
@@ -59,20 +60,20 @@ def test_the_second_run_needs_no_keras(tmp_path, monkeypatch):
     ]
     assert scores[0] == pytest.approx(scores[1], abs=2e-5) and len(scores[0]) > 3
     assert kmt.export.read_metadata(path)["parity"]["tolerance"] == 1e-5
-    assert not path.with_suffix(".log").exists()
+    assert not engines.log_of(path).exists()
     # What the user asks for wins, and damage is no end.
     assert tag(tmp_path, *preset, "--engine", "keras")[1]
     assert tag(tmp_path, *preset, KMT_ENGINE="keras")[1]
     path.write_bytes(path.read_bytes()[:1000])
     monkeypatch.setenv("KMT_ENGINE", "auto")
-    assert engines.ready_engine("musicnn_mtt") is None and not path.exists()
+    assert files.ready_engine("musicnn_mtt") is None and not path.exists()
 
 
 def test_a_failure_is_kept_and_not_repeated_at_once(tmp_path, monkeypatch):
     monkeypatch.setenv("KMT_CACHE", str(tmp_path))
     monkeypatch.setenv("KMT_ENGINE", "auto")
-    path = engines.engine_path("musicnn_mtt")
+    path = files.engine_path("musicnn_mtt")
     path.parent.mkdir()
-    path.with_suffix(".log").write_text("no room\n", "utf-8")
+    engines.log_of(path).write_text("no room\n", "utf-8")
     assert not engines.prepare_engine("musicnn_mtt")
-    assert engines.ready_engine("musicnn_mtt") is None
+    assert files.ready_engine("musicnn_mtt") is None

@@ -34,11 +34,7 @@ class StructureTrack(KerasTrack):
 
     def nets(self) -> list[Net]:
         """Return the networks; the same objects until a weight changes."""
-        arrays: list[list[np.ndarray]] = []
-        while any(
-            layer.name == f"net{len(arrays)}_dense" for layer in self.backbone.layers
-        ):
-            arrays.append(self._weights(f"net{len(arrays)}"))
+        arrays = self.block_weights()
         # A new list each time: several threads may ask.
         before = [*self._nets, *[None] * len(arrays)]
         self._nets = nets = [
@@ -46,6 +42,12 @@ class StructureTrack(KerasTrack):
             for net, weights in zip(before, arrays, strict=False)
         ]
         return nets
+
+    def block_weights(self) -> list[list[np.ndarray]]:
+        """Return the weights of each network, as `Net` takes them."""
+        names = {layer.name for layer in self.backbone.layers}
+        count = sum(name.endswith("_dense") for name in names)
+        return [self._weights(f"net{number}") for number in range(count)]
 
     def _weights(self, name: str) -> list[np.ndarray]:
         return [

@@ -65,6 +65,10 @@ class KerasTrack(WholeTrack):
         """Turn magnitudes into what the backbone sees."""
         return to_decibels(magnitudes) if self.decibels else magnitudes
 
+    def block_weights(self) -> list[list[np.ndarray]] | None:
+        """Return the weights of networks that run block by block; `None` if not so."""
+        return None
+
     def magnitudes(
         self, samples: np.ndarray, span: np.ndarray, tuning: float
     ) -> np.ndarray:
