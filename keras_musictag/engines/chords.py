@@ -34,6 +34,7 @@ class ChordModel:
     Attributes:
         vocabulary: Its config.
         filters: What decides the filters of its constant-Q transform.
+        fingerprint: SHA-256 of its weights, as libraries note it.
     """
 
     vocabulary: Any
@@ -48,6 +49,7 @@ class ChordModel:
     hears_pieces: bool
     calibration: dict
     filters: dict
+    fingerprint: str
 
     def write(self, folder: Path) -> None:
         """Write it into the folder of the engine."""
@@ -116,7 +118,7 @@ class ChordEngine(TrackRecognition):
 
     `recognize`, `iter_chords`, `chordogram`, `iter_chordograms` and `segment` mean what
     they mean in `ChordRecognizer`, and `tuning` may be changed as well. Memory grows
-    with a track no more than there.
+    with a track no more than there. `fingerprint` is that of the Keras model.
 
     Args:
         folder: The folder of the engine.
@@ -142,6 +144,7 @@ class ChordEngine(TrackRecognition):
         self.default_decoder = model.decoder
         self.hears_pieces = model.hears_pieces
         self.calibration = model.calibration
+        self.fingerprint = model.fingerprint
 
     @property
     def tuning(self) -> str | float:

@@ -12,10 +12,13 @@ from typing import Any
 
 import keras_musictag
 from keras_musictag import environment
-from keras_musictag.errors import MusicTagError
+from keras_musictag.errors import MusicTagError, PresetError
 from keras_musictag.hub.cache import cache_folder
+from keras_musictag.hub.repository import repository_id
 from keras_musictag.presets import records
 
+# Rises when engines of an earlier form shall be made anew.
+FORM = 2
 # What has an engine: the other tasks start with Keras.
 TASKS = ("tags", "chords")
 # What running one takes.
@@ -36,7 +39,7 @@ def engine_path(preset: str) -> Path:
     """
     record = records.read_record(preset)
     parts = [record[key] for key in ("class_name", "config", "weights")]
-    said = json.dumps([*parts, keras_musictag.__version__], sort_keys=True)
+    said = json.dumps([*parts, FORM, keras_musictag.__version__], sort_keys=True)
     digest = hashlib.sha256(said.encode()).hexdigest()[:16]
     suffix = ".onnx" if record["task"] == "tags" else ""
     return cache_folder() / "engines" / f"{Path(preset).name}-{digest}{suffix}"
@@ -46,11 +49,14 @@ def is_wanted(preset: str) -> bool:
     """Whether a preset may have an engine, and the user wants any.
 
     Args:
-        preset: As in `engine_path`.
+        preset: As in `engine_path`; models of others and of repositories have none.
     """
-    if environment.get("KMT_ENGINE") == "keras":
+    if environment.get("KMT_ENGINE") == "keras" or repository_id(preset):
         return False
-    task = records.read_record(preset)["task"]
+    try:
+        task = records.read_record(preset)["task"]
+    except PresetError:
+        return False
     return task in TASKS and all(map(importlib.util.find_spec, RUNNING[task]))
 
 

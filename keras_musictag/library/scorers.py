@@ -13,6 +13,7 @@ from keras_musictag import environment
 from keras_musictag.audio.arrays import is_silent
 from keras_musictag.chords.analysis import BEAT_SAMPLE_RATE
 from keras_musictag.chords.sequence import ChordSequence
+from keras_musictag.engines.files import ready_engine
 from keras_musictag.keys.files import FIELDS
 from keras_musictag.library.cutting import (
     AnalysisChunk,
@@ -75,12 +76,7 @@ class TagScorer(Scorer):
 
     def __init__(self, preset: str, recipe: Recipe):
         super().__init__()
-        # Here, because it starts the backend.
-        environment.quiet_tensorflow()
-        from keras_musictag.insight.fingerprint import fingerprint
-        from keras_musictag.models.tagger import MusicTagger
-
-        tagger = MusicTagger.from_pretrained(preset)
+        tagger, sha256, units = _load_tagger(preset, recipe.embeddings)
         plan = tagger.chunking
         plan = plan if recipe.chunks is None else plan.spaced(recipe.chunks)
         self.spec = Spec("tags", tagger.sample_rate, plan)
@@ -88,9 +84,9 @@ class TagScorer(Scorer):
             "tags",
             short_name(preset),
             preset,
-            fingerprint(tagger, "scores")["sha256"],
+            sha256,
             tuple(tagger.labels),
-            tagger.backbone.output.shape[-1] if recipe.embeddings else None,
+            units if recipe.embeddings else None,
             recipe.chunks,
             hasattr(tagger, "embed_text"),
         )
@@ -122,6 +118,21 @@ class TagScorer(Scorer):
             yield ScorerResult(output.position, row, output.error)
 
 
+def _load_tagger(preset: str, embeddings: bool) -> tuple[Any, str, int | None]:
+    """Load a tagger, the digest of its weights and the size of its embeddings."""
+    tagger = ready_engine(preset)
+    if tagger is not None and (tagger.embedding_units or not embeddings):
+        return tagger, tagger.metadata["fingerprint"], tagger.embedding_units
+    # Here, because it starts the backend.
+    environment.quiet_tensorflow()
+    from keras_musictag.insight.fingerprint import fingerprint
+    from keras_musictag.models.tagger import MusicTagger
+
+    tagger = MusicTagger.from_pretrained(preset)
+    sha256 = fingerprint(tagger, "scores")["sha256"]
+    return tagger, sha256, tagger.backbone.output.shape[-1]
+
+
 class ChordScorer(Scorer):
     """Chords and key of tracks by one recogniser, segment by segment.
 
@@ -131,13 +142,17 @@ class ChordScorer(Scorer):
 
     def __init__(self, preset: str):
         super().__init__()
-        environment.quiet_tensorflow()
-        from keras_musictag.insight.fingerprint import fingerprint
-        from keras_musictag.models.recognizer import ChordRecognizer
+        model = ready_engine(preset)
+        if model is None:
+            environment.quiet_tensorflow()
+            from keras_musictag.insight.fingerprint import fingerprint
+            from keras_musictag.models.recognizer import ChordRecognizer
 
-        model = ChordRecognizer.from_pretrained(preset)
+            model = ChordRecognizer.from_pretrained(preset)
+            sha256 = fingerprint(model, "scores")["sha256"]
+        else:
+            sha256 = model.fingerprint
         self.spec = Spec("chords", model.sample_rate, model.whole_track.plan)
-        sha256 = fingerprint(model, "scores")["sha256"]
         labels = tuple(model.vocabulary.labels)
         self.analysis = Analysis("chords", short_name(preset), preset, sha256, labels)
         self.model = model

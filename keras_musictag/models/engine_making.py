@@ -12,6 +12,7 @@ from keras_musictag.engines import chords as engine
 from keras_musictag.errors import ConfigError
 from keras_musictag.export.formats import convert
 from keras_musictag.export.recurrent import with_operators
+from keras_musictag.insight.fingerprint import fingerprint
 from keras_musictag.models.exporting import in_float32
 from keras_musictag.models.running.keras_track import named
 from keras_musictag.replacing import replacing
@@ -34,7 +35,7 @@ def make_engine(model, path: Path) -> None:
         MissingExtraError: If a package for it is not installed.
     """
     if model.task == "tags":
-        model.export(path, tolerance=TOLERANCE["tags"])
+        model.export(path, tolerance=TOLERANCE["tags"], embeddings=True)
         return
     with replacing(path) as part:
         part.mkdir(parents=True)
@@ -57,6 +58,7 @@ def _write_chords(model, folder: Path) -> None:
         model.hears_pieces,
         dict(model.calibration),
         dataclasses.asdict(model.frontend.settings),
+        fingerprint(model, "scores")["sha256"],
     ).write(folder)
     # Keras exports only what was called.
     silence = np.zeros((1, whole.plan.chunk_samples), "float32")

@@ -17,6 +17,7 @@ from keras_musictag.checks import check_positive
 from keras_musictag.errors import ConfigError
 from keras_musictag.export import metadata as meta
 from keras_musictag.export.formats import check_target, export_network
+from keras_musictag.insight.fingerprint import fingerprint
 from keras_musictag.models.base import PretrainedModel
 from keras_musictag.models.running import keras_track
 from keras_musictag.presets import weights
@@ -25,12 +26,16 @@ from keras_musictag.presets import weights
 SECONDS = 10.0
 
 
-def export_model(model, path, format, float16, tolerance, seconds=None) -> Path:
+def export_model(
+    model, path, format, float16, tolerance, seconds=None, embeddings=False
+) -> Path:
     """Write a model of any task; see the methods `export`."""
     path, format = check_target(path, format, float16)
     samples = _samples(model, format, seconds)
     plain, examples = in_float32(model), _examples(model, samples)
     outputs = _named(plain, plain(examples, training=False))
+    if embeddings:
+        outputs[meta.EMBEDDING] = plain.backbone(plain.frontend(examples))
     expected = {k: keras.ops.convert_to_numpy(v) for k, v in outputs.items()}
     about = ABOUT[model.task]
     wish = {
@@ -40,11 +45,12 @@ def export_model(model, path, format, float16, tolerance, seconds=None) -> Path:
         "metadata": {**_about(model), **about(model, samples, expected)},
     }
     if keras.backend.backend() == "tensorflow":
-        network = _network(plain, format, samples)
+        network = _network(plain, format, samples, embeddings)
         return export_network(
             network, path, examples=examples, expected=expected, **wish
         )
-    _in_tensorflow(plain, path, {**wish, "samples": samples}, examples, expected)
+    wish |= {"samples": samples, "embeddings": embeddings}
+    _in_tensorflow(plain, path, wish, examples, expected)
     return path
 
 
@@ -87,7 +93,7 @@ def in_float32(model):
     return copy
 
 
-def _network(model, format: str, samples: int | None) -> keras.Model:
+def _network(model, format, samples: int | None, embeddings: bool) -> keras.Model:
     """Join the parts of a model from layers that the format knows."""
     waveform = keras.Input((samples,), name="waveform")
     if model.task == "chords":
@@ -100,8 +106,12 @@ def _network(model, format: str, samples: int | None) -> keras.Model:
         if model.task == "beats":
             outputs = model.bordered(features, backbone)
         else:
-            outputs = model.head(backbone(features))
-    network = keras.Model(waveform, _named(model, outputs))
+            inner = backbone(features)
+            outputs = model.head(inner)
+    named = _named(model, outputs)
+    if embeddings:
+        named[meta.EMBEDDING] = inner
+    network = keras.Model(waveform, named)
     network(_examples(model, samples)[:1])  # Keras exports only what was called
     return network
 
@@ -186,7 +196,16 @@ def _about_tags(tagger, samples: int | None, expected: dict) -> dict:
         "frame_offsets": None if offsets is None else np.asarray(offsets).tolist(),
         "input": {"name": "waveform", "shape": ["batch", samples]},
         "output": {"name": "scores", "shape": shape},
+        "embedding": _about_embedding(expected),
+        "fingerprint": fingerprint(tagger, "scores")["sha256"],
     }
+
+
+def _about_embedding(expected: dict) -> dict | None:
+    values = expected.get(meta.EMBEDDING)
+    if values is None:
+        return None
+    return {"name": meta.EMBEDDING, "shape": ["batch", *values.shape[1:]]}
 
 
 def _about_chords(recognizer, samples: int | None, expected: dict) -> dict:
@@ -282,7 +301,8 @@ def main() -> None:
     folder = Path(sys.argv[1])
     wish = json.loads((folder / "wish.json").read_text("utf-8"))
     model = PretrainedModel.from_pretrained(folder)
-    network = _network(model, wish["format"], wish.pop("samples"))
+    options = wish.pop("samples"), wish.pop("embeddings")
+    network = _network(model, wish["format"], *options)
     examples = np.load(folder / "examples.npy")
     with np.load(folder / "parity.npz") as parity:
         export_network(network, examples=examples, expected={**parity}, **wish)

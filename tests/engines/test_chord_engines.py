@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import keras_musictag as kmt
-from keras_musictag.engines.chords import ABOUT, ChordEngine
 from keras_musictag.audio.arrays import resample
+from keras_musictag.engines.chords import ABOUT, ChordEngine
 from keras_musictag.errors import PresetError
 from keras_musictag.tracks import sources
 
