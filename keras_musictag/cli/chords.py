@@ -203,7 +203,10 @@ def chords(
         renderer = renderer_of(
             chosen, several=len(usable) > 1, agreement=agreement, roman=roman
         )
-    with preparing(*([] if exported or engine else [preset]), quiet=quiet):
+    wanted = [] if exported or engine else [preset]
+    if beats or chosen == ChordFormat.sheet:
+        wanted.append(BEAT_PRESET)
+    with preparing(*wanted, quiet=quiet):
         for_each_file(
             usable,
             work,

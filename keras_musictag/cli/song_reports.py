@@ -8,7 +8,7 @@ from typing import Any
 from keras_musictag import errors
 from keras_musictag.beats import BeatSequence
 from keras_musictag.chords.sequence import ChordSequence
-from keras_musictag.cli.chord_beats import BEAT_PRESET
+from keras_musictag.cli.chord_beats import BEAT_PRESET, load_tracker
 from keras_musictag.cli.files import Say
 from keras_musictag.cli.starting import start_keras
 from keras_musictag.engines.files import ready_engine
@@ -56,10 +56,7 @@ class ChordsAndTempo:
 
     def _find_beats(self, path: Path) -> BeatSequence:
         if self._tracker is None:
-            start_keras()
-            from keras_musictag.models.tracker import BeatTracker
-
-            self._tracker = BeatTracker.from_pretrained(BEAT_PRESET)
+            self._tracker = load_tracker()
         return self._tracker.track(path)
 
 

@@ -19,10 +19,13 @@ from keras_musictag.presets import records
 
 # Rises when engines of an earlier form shall be made anew.
 FORM = 2
-# What has an engine: the other tasks start with Keras.
-TASKS = ("tags", "chords")
-# What running one takes.
-RUNNING = {"tags": ("onnxruntime",), "chords": ("onnxruntime", "onnx")}
+# What running an engine takes, by the task; others start with Keras.
+RUNNING = {
+    "tags": ("onnxruntime",),
+    "chords": ("onnxruntime", "onnx"),
+    "beats": ("onnxruntime", "onnx"),
+}
+TRACKERS = ("BeatNetTracker",)
 
 
 def engine_path(preset: str) -> Path:
@@ -32,7 +35,7 @@ def engine_path(preset: str) -> Path:
         preset: Its name, or the folder.
 
     Returns:
-        A `.onnx` file for taggers, a folder for chord recognisers.
+        A `.onnx` file for taggers, a folder for the others.
 
     Raises:
         PresetError: If there is no such preset.
@@ -54,10 +57,13 @@ def is_wanted(preset: str) -> bool:
     if environment.get("KMT_ENGINE") == "keras" or repository_id(preset):
         return False
     try:
-        task = records.read_record(preset)["task"]
+        record = records.read_record(preset)
     except PresetError:
         return False
-    return task in TASKS and all(map(importlib.util.find_spec, RUNNING[task]))
+    task = record["task"]
+    if task == "beats" and record["class_name"] not in TRACKERS:
+        return False
+    return task in RUNNING and all(map(importlib.util.find_spec, RUNNING[task]))
 
 
 def ready_engine(preset: str) -> Any:
@@ -67,7 +73,8 @@ def ready_engine(preset: str) -> Any:
         preset: As in `engine_path`.
 
     Returns:
-        An `OnnxTagger` or a `ChordEngine`, or `None`. A damaged one is removed.
+        An `OnnxTagger`, a `ChordEngine` or a `BeatEngine`, or `None`. A damaged one is
+        removed.
     """
     if not is_wanted(preset):
         return None
@@ -75,14 +82,22 @@ def ready_engine(preset: str) -> Any:
     if not path.exists():
         return None
     try:
-        if records.read_record(preset)["task"] == "tags":
-            from keras_musictag.export.taggers import OnnxTagger
-
-            return OnnxTagger(path)
-        from keras_musictag.engines.chords import ChordEngine
-
-        return ChordEngine(path)
+        return _open(records.read_record(preset)["task"], path)
     except MusicTagError:
         shutil.rmtree(path, ignore_errors=True)
         path.unlink(missing_ok=True)
         return None
+
+
+def _open(task: str, path: Path) -> Any:
+    if task == "tags":
+        from keras_musictag.export.taggers import OnnxTagger
+
+        return OnnxTagger(path)
+    if task == "chords":
+        from keras_musictag.engines.chords import ChordEngine
+
+        return ChordEngine(path)
+    from keras_musictag.engines.beats import BeatEngine
+
+    return BeatEngine(path)

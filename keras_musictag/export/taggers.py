@@ -84,6 +84,11 @@ class ExportedTagger(TrackScoring):
         )
 
     @property
+    def fingerprint(self) -> str | None:
+        """SHA-256 of the weights of the Keras tagger, as libraries note it."""
+        return self.metadata.get("fingerprint")
+
+    @property
     def embedding_units(self) -> int | None:
         """Size of what `embed` gives; `None` if it was exported without."""
         about = self.metadata.get("embedding")

@@ -76,7 +76,7 @@ class TagScorer(Scorer):
 
     def __init__(self, preset: str, recipe: Recipe):
         super().__init__()
-        tagger, sha256, units = _load_tagger(preset, recipe.embeddings)
+        tagger = _load_tagger(preset)
         plan = tagger.chunking
         plan = plan if recipe.chunks is None else plan.spaced(recipe.chunks)
         self.spec = Spec("tags", tagger.sample_rate, plan)
@@ -84,9 +84,9 @@ class TagScorer(Scorer):
             "tags",
             short_name(preset),
             preset,
-            sha256,
+            _digest(tagger),
             tuple(tagger.labels),
-            units if recipe.embeddings else None,
+            tagger.embedding_units if recipe.embeddings else None,
             recipe.chunks,
             hasattr(tagger, "embed_text"),
         )
@@ -118,19 +118,15 @@ class TagScorer(Scorer):
             yield ScorerResult(output.position, row, output.error)
 
 
-def _load_tagger(preset: str, embeddings: bool) -> tuple[Any, str, int | None]:
-    """Load a tagger, the digest of its weights and the size of its embeddings."""
+def _load_tagger(preset: str) -> Any:
     tagger = ready_engine(preset)
-    if tagger is not None and (tagger.embedding_units or not embeddings):
-        return tagger, tagger.metadata["fingerprint"], tagger.embedding_units
+    if tagger is not None:
+        return tagger
     # Here, because it starts the backend.
     environment.quiet_tensorflow()
-    from keras_musictag.insight.fingerprint import fingerprint
     from keras_musictag.models.tagger import MusicTagger
 
-    tagger = MusicTagger.from_pretrained(preset)
-    sha256 = fingerprint(tagger, "scores")["sha256"]
-    return tagger, sha256, tagger.backbone.output.shape[-1]
+    return MusicTagger.from_pretrained(preset)
 
 
 class ChordScorer(Scorer):
@@ -145,16 +141,14 @@ class ChordScorer(Scorer):
         model = ready_engine(preset)
         if model is None:
             environment.quiet_tensorflow()
-            from keras_musictag.insight.fingerprint import fingerprint
             from keras_musictag.models.recognizer import ChordRecognizer
 
             model = ChordRecognizer.from_pretrained(preset)
-            sha256 = fingerprint(model, "scores")["sha256"]
-        else:
-            sha256 = model.fingerprint
         self.spec = Spec("chords", model.sample_rate, model.whole_track.plan)
         labels = tuple(model.vocabulary.labels)
-        self.analysis = Analysis("chords", short_name(preset), preset, sha256, labels)
+        self.analysis = Analysis(
+            "chords", short_name(preset), preset, _digest(model), labels
+        )
         self.model = model
         self.open: dict[int, _SegmentedTrack] = {}
 
@@ -250,11 +244,9 @@ class WholeTrackScorer(Scorer):
 
     def __init__(self, kind: str, model, preset: str, mirrored: int = 0):
         super().__init__()
-        from keras_musictag.insight.fingerprint import fingerprint
-
         self.model = model
         self.spec = Spec(kind, model.sample_rate, model.plan, mirrored)
-        sha256 = fingerprint(model, "scores")["sha256"]
+        sha256 = _digest(model)
         self.analysis = Analysis(kind, short_name(preset), preset, sha256)
         self.open: dict[int, list[dict[str, np.ndarray]]] = {}
         self.rows: dict[int, dict[str, Any]] = {}
@@ -291,10 +283,12 @@ class BeatScorer(WholeTrackScorer):
     """
 
     def __init__(self, preset: str):
-        environment.quiet_tensorflow()
-        from keras_musictag.models.tracker import BeatTracker
+        model = ready_engine(preset)
+        if model is None:
+            environment.quiet_tensorflow()
+            from keras_musictag.models.tracker import BeatTracker
 
-        model = BeatTracker.from_pretrained(preset)
+            model = BeatTracker.from_pretrained(preset)
         super().__init__("beats", model, preset, model.mirrored_samples)
 
     def row(self, heard) -> dict[str, Any]:
@@ -332,6 +326,16 @@ class KeyScorer(WholeTrackScorer):
             "key_camelot": keys.key and keys.key.camelot,
             "key_regions": [dict(zip(FIELDS, region, strict=True)) for region in keys],
         }
+
+
+def _digest(model) -> str:
+    """Return the digest of the weights of a Keras model, or of what was made of one."""
+    known = getattr(model, "fingerprint", None)
+    if known is not None:
+        return known
+    from keras_musictag.insight.fingerprint import fingerprint
+
+    return fingerprint(model, "scores")["sha256"]
 
 
 def short_name(preset: str) -> str:

@@ -101,7 +101,7 @@ def _network(model, format, samples: int | None, embeddings: bool) -> keras.Mode
         features = keras_track.features(model.frontend, waveform, decibels)
         outputs = _backbone(model, format, features)(features)
     else:
-        features = _frontend(model)(waveform)
+        features = for_converters(model)(waveform)
         backbone = _backbone(model, format, features)
         if model.task == "beats":
             outputs = model.bordered(features, backbone)
@@ -116,14 +116,17 @@ def _network(model, format, samples: int | None, embeddings: bool) -> keras.Mode
     return network
 
 
-def _frontend(tagger):
-    config = tagger.frontend.get_config()
+def for_converters(model):
+    """Return the front-end of a model, its Fourier transform as a matrix product.
+
+    Converters have no transform that is right.
+    """
+    config = model.frontend.get_config()
     if config.get("method") != "fft":
-        return tagger.frontend
-    # As a matrix product: converters have no transform that is right.
-    frontend = type(tagger.frontend).from_config({**config, "method": "dft"})
-    frontend.build(tagger.input.shape)
-    frontend.set_weights(tagger.frontend.get_weights())
+        return model.frontend
+    frontend = type(model.frontend).from_config({**config, "method": "dft"})
+    frontend.build(model.input.shape)
+    frontend.set_weights(model.frontend.get_weights())
     return frontend
 
 

@@ -219,6 +219,11 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         """Names that `embed(layer=...)` takes, from the input to the scores."""
         return self._features.names
 
+    @property
+    def embedding_units(self) -> int:
+        """Size of the embedding, `"penultimate"`."""
+        return self.backbone.output.shape[-1]
+
     # === Deployment ===
 
     def export(
