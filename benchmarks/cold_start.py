@@ -35,7 +35,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as cache:
         env = {**os.environ, "KMT_CACHE": cache, "KMT_ENGINE": "auto"}
         os.environ["KMT_CACHE"] = cache
-        from keras_musictag.cli.engines import engine_path
+        from keras_musictag.engines.files import engine_path
 
         path = engine_path(options.preset)
         path.parent.mkdir()

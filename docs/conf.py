@@ -59,7 +59,7 @@ nitpick_ignore_regex = [
     (
         "py:class",
         r"keras_musictag\.(tracks\.inference\.(MeanBatcher|Chunk)"
-        r"|models\.running\.whole_track\.Segment)",
+        r"|engines\.whole_track\.Segment)",
     ),
     (r"py:class", r"(collections|keras|numpy|os|pathlib|typing)\..*"),
 ]

@@ -42,6 +42,16 @@ def get(name: str) -> str | None:
     return os.environ.get(name) or None
 
 
+def cores() -> int:
+    """Return how many threads may compute: `OMP_NUM_THREADS`, or the cores at hand."""
+    asked = get("OMP_NUM_THREADS") or ""
+    if asked.isdigit() and int(asked):
+        return int(asked)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def suggest(**values: str) -> None:
     """Tell a library something, before it is imported; what the user says wins.
 

@@ -16,6 +16,7 @@ from keras_musictag.cli.arguments import (
     find_files,
     read_record,
 )
+from keras_musictag.cli.engines import preparing
 from keras_musictag.cli.export import open_exported
 from keras_musictag.cli.files import for_each_file, split_readable, unique_names
 from keras_musictag.cli.rendering import (
@@ -27,6 +28,7 @@ from keras_musictag.cli.rendering import (
     TextRenderer,
 )
 from keras_musictag.cli.starting import start_keras
+from keras_musictag.engines.files import ready_engine
 from keras_musictag.pages.summary import SongSummary
 
 BeatFormat = enum.StrEnum(
@@ -108,8 +110,10 @@ def beats_command(
         read_record(preset, "beats")
     _check_choices(chosen, output, len(files))
 
+    ready = None if exported else ready_engine(preset)
+
     def work(usable):
-        return (exported or _load(preset)).iter_beats(usable, **options)
+        return (exported or ready or _load(preset)).iter_beats(usable, **options)
 
     def use(path, sequence, show):
         song = SongSummary(path.name, beats=sequence, presets={"beats": preset})
@@ -122,16 +126,17 @@ def beats_command(
         renderer: Renderer = FolderRenderer(suffix, output, names, _saver(chosen))
     else:
         renderer = _renderer(chosen, several=len(usable) > 1)
-    for_each_file(
-        usable,
-        work,
-        use,
-        renderer,
-        failed=failed,
-        doing="Listening",
-        undone="read",
-        quiet=quiet,
-    )
+    with preparing(*([] if exported else [preset]), quiet=quiet):
+        for_each_file(
+            usable,
+            work,
+            use,
+            renderer,
+            failed=failed,
+            doing="Listening",
+            undone="read",
+            quiet=quiet,
+        )
 
 
 def _check_choices(chosen, output, count: int) -> None:

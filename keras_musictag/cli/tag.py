@@ -23,7 +23,7 @@ from keras_musictag.cli.arguments import (
     in_words,
     read_record,
 )
-from keras_musictag.cli.engines import preparing, ready_engine
+from keras_musictag.cli.engines import preparing
 from keras_musictag.cli.export import Engine, open_exported
 from keras_musictag.cli.files import for_each_file, split_readable, unique_names
 from keras_musictag.cli.rendering import (
@@ -36,6 +36,7 @@ from keras_musictag.cli.song_reports import ChordsAndTempo, Reports, check_repor
 from keras_musictag.cli.starting import start_keras
 from keras_musictag.cli.tag_files import make_writer
 from keras_musictag.cli.tag_segments import Segments
+from keras_musictag.engines.files import ready_engine
 from keras_musictag.hub.repository import repository_id
 from keras_musictag.labels import NO_GROUP, Labels
 from keras_musictag.pages.summary import NOTHING_HEARD, SongSummary
@@ -234,7 +235,7 @@ def tag(
             writer.add(path, song, renderer, show)
 
     usable, failed = split_readable(files)
-    with preparing(None if tagger or engine else preset, quiet=quiet):
+    with preparing(*([] if tagger or engine else [preset]), quiet=quiet):
         for_each_file(
             usable,
             work,

@@ -10,6 +10,7 @@ from keras_musictag.chords import VOCABULARIES, get_vocabulary
 from keras_musictag.chords.chordogram import Chordogram
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.demo.survey import survey
+from keras_musictag.engines.files import ready_engine
 from keras_musictag.errors import ConfigError
 from keras_musictag.presets.records import read_record
 from keras_musictag.tracks.taggram import Taggram
@@ -54,6 +55,7 @@ class Listener:
                 _check_kind(name, self._records[name], wants_chords)
         remember = functools.lru_cache(maxsize=REMEMBERED)
         self._lock, self._load = threading.Lock(), functools.cache(self._model)
+        self._load_keras = functools.cache(self._keras_model)
         self.survey = remember(lambda path: survey(path, max_minutes))
         self.taggram = remember(self._taggram)
         self.chordogram = remember(self._chordogram)
@@ -64,6 +66,11 @@ class Listener:
         """Return a model, loaded at first use."""
         with self._lock:
             return self._load(name)
+
+    def keras_model(self, name: str) -> Any:
+        """Return a model that knows its gradients, loaded at first use."""
+        with self._lock:
+            return self._load_keras(name)
 
     def vocabularies(self, recognizer: str) -> list[tuple[str, str]]:
         """Return which chords a recogniser can tell apart: what to call it, its name.
@@ -88,6 +95,9 @@ class Listener:
     # === Each of these is done once for a file ===
 
     def _model(self, name: str) -> Any:
+        return ready_engine(name) or self._load_keras(name)
+
+    def _keras_model(self, name: str) -> Any:
         if name in self.recognizers:
             from keras_musictag.models.recognizer import ChordRecognizer
 
@@ -113,7 +123,7 @@ class Listener:
         """Return what each second did for a tag."""
         from keras_musictag.insight.saliency import saliency
 
-        found = saliency(self.model(tagger), path, label)
+        found = saliency(self.keras_model(tagger), path, label)
         return [round(float(value), 5) for value in found.seconds()]
 
 

@@ -95,7 +95,7 @@ def running(
     for name in (*presets, *chords, BEAT_PRESET):
         listener.model(name)
     if similar is not None:
-        similar.load(listener.model(similar.preset))
+        similar.load(listener.keras_model(similar.preset))
     with (
         tempfile.TemporaryDirectory(prefix="keras-musictag-demo-") as folder,
         environment.imposed(GRADIO_TEMP_DIR=folder),

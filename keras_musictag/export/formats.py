@@ -129,7 +129,7 @@ def export_network(
     limit = TOLERANCE[bool(float16)] if tolerance is None else tolerance
     with _workplace(path) as place:
         file = _file_in(place, path, format)
-        _convert(network, file, format, float16)
+        convert(network, file, format, float16)
         difference = _difference(RUNTIMES[format](file), examples, expected)
         if not difference <= limit:
             raise ConfigError(
@@ -193,7 +193,17 @@ def _file_in(place: Path, path: Path, format: str) -> Path:
     )
 
 
-def _convert(network, file: Path, format: str, float16: bool) -> None:
+def convert(network, file: Path, format: str, float16: bool = False) -> None:
+    """Write a network in a format, as the converters give it.
+
+    Args:
+        network: Keras model on the TensorFlow backend that has been called.
+        file: Where to write; a folder for a SavedModel.
+        format, float16: As in `check_target`.
+
+    Raises:
+        ConfigError: If it cannot be converted.
+    """
     options: dict = {}
     if format == "litert" and float16:
         import tensorflow as tf

@@ -35,6 +35,7 @@ VERSION = 1
 INPUT = "waveform"
 # What the one output is called; chord recognisers may have several.
 OUTPUTS = {"tags": "scores", "beats": "beats", "key": "keys"}
+EMBEDDING = "penultimate"
 # What outputs were called once.
 RENAMED = {"tag": "chord"}
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_musictag.audio import ChunkPlan
 from keras_musictag.errors import ConfigError
+from keras_musictag.export.metadata import EMBEDDING
 from keras_musictag.export.runtimes import open_for
 from keras_musictag.labels import Labels
 from keras_musictag.tracks.scoring import TrackScoring
@@ -15,8 +16,9 @@ class ExportedTagger(TrackScoring):
     """Tags tracks with a network that `MusicTagger.export` wrote.
 
     `predict`, `tag`, `taggram`, `iter_taggrams` and `stream` mean what they mean in
-    `MusicTagger`. The format's own runtime computes; Keras is not loaded, nor a
-    backend, except TensorFlow for a SavedModel.
+    `MusicTagger`; `embed` as well, if it was exported with `embeddings=True`. The
+    format's own runtime computes; Keras is not loaded, nor a backend, except TensorFlow
+    for a SavedModel.
 
     Args:
         path: A `.onnx` or `.tflite` file, or the folder that `export` made.
@@ -81,15 +83,33 @@ class ExportedTagger(TrackScoring):
             x, sample_rate, batch_size, aggregate, chunking, tail, on_error
         )
 
+    @property
+    def fingerprint(self) -> str | None:
+        """SHA-256 of the weights of the Keras tagger, as libraries note it."""
+        return self.metadata.get("fingerprint")
+
+    @property
+    def embedding_units(self) -> int | None:
+        """Size of what `embed` gives; `None` if it was exported without."""
+        about = self.metadata.get("embedding")
+        return about and int(about["shape"][-1])
+
     def _forward(self, names: tuple[str, ...]) -> Callable:
-        if names != ("scores",):
+        given = ("scores", EMBEDDING) if self.embedding_units else ("scores",)
+        if not set(names) <= set(given):
             raise ConfigError(
-                "An exported tagger gives scores alone.",
+                f"This exported tagger gives {' and '.join(given)} alone.",
                 received=f"outputs {list(names)}",
-                advice="Ask the Keras tagger for what its network computes inside.",
+                advice="Export it with embeddings=True, or ask the Keras tagger for "
+                "what its network computes inside.",
             )
         network = self._network
-        return lambda batch: network(np.asarray(batch, "float32"))
+
+        def forward(batch):
+            outputs = network(np.asarray(batch, "float32"))
+            return {name: outputs[name] for name in names}
+
+        return forward
 
 
 class OnnxTagger(ExportedTagger):

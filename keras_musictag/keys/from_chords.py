@@ -1,11 +1,15 @@
 """The key of a song from its chords, as a keygram."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 from keras_musictag.checks import check_positive
 from keras_musictag.chords.analysis import key_fits
 from keras_musictag.chords.sequence import ChordSequence
 from keras_musictag.keys.keygram import Keygram
+from keras_musictag.keys.recognition import KeyRecognition
+from keras_musictag.tracks.inference import TrackError
 
 # Seconds of chords that a window holds, and from one window to the next.
 WINDOW, HOP = 20.0, 5.0
@@ -68,3 +72,31 @@ def key_chances(chords: ChordSequence, profile: str = "mean") -> np.ndarray:
         return np.zeros(24)
     chances = np.exp(SHARPNESS * (fits - fits.max()))
     return chances / chances.sum()
+
+
+class KeyFromChords(KeyRecognition):
+    """The key of a song from the chords that a recogniser of chords hears.
+
+    Args:
+        chords: Any recogniser of chords.
+        profile: As in `keygram_of_chords`.
+
+    Attributes:
+        chords, profile: The same.
+        sample_rate: Of arrays without a rate, in Hz: that of `chords`.
+    """
+
+    def __init__(self, chords, *, profile: str = "mean"):
+        self.chords, self.profile = chords, profile
+        self.sample_rate = chords.sample_rate
+        # Whatever is wrong with the profile is said before any music is decoded.
+        keygram_of_chords(ChordSequence([[0, 1]], ["C:maj"]), profile=profile)
+
+    def iter_keygrams(
+        self, tracks: Iterable, sample_rate: int | None = None
+    ) -> Iterator[Keygram | TrackError]:
+        for outcome in self.chords.iter_chords(tracks, sample_rate):
+            if isinstance(outcome, ChordSequence):
+                yield keygram_of_chords(outcome, profile=self.profile)
+            else:
+                yield outcome

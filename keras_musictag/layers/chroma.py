@@ -7,9 +7,9 @@ import numpy as np
 from keras import ops
 
 from keras_musictag.checks import check_choice, check_positive, check_positive_int
+from keras_musictag.constant_q.kernels import C1_HZ
 from keras_musictag.errors import ConfigError
 from keras_musictag.layers.cqt import CQT
-from keras_musictag.layers.cqt_kernels import C1_HZ
 from keras_musictag.layers.stft import STFT, safe_sqrt
 
 NORMS = ("max", "l1", "l2", None)

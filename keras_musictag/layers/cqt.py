@@ -7,16 +7,17 @@ import numpy as np
 from keras import ops
 
 from keras_musictag.checks import check_choice, check_positive, check_positive_int
+from keras_musictag.constant_q.kernels import C1_HZ, WINDOWS, lowpass
+from keras_musictag.constant_q.plan import Settings, make_plan
+from keras_musictag.constant_q.tuning import check_tuning, pack, tuned_plan
 from keras_musictag.errors import ConfigError
 from keras_musictag.layers.compression import check_compression, compress
-from keras_musictag.layers.cqt_kernels import C1_HZ, WINDOWS, lowpass
-from keras_musictag.layers.cqt_plan import Settings, make_plan
-from keras_musictag.layers.cqt_tuning import check_tuning, pack, tuned_plan, unpack
 from keras_musictag.layers.octaves import (
     band_powers,
     halve,
     halving_kernel,
     silence_outside,
+    unpack,
 )
 from keras_musictag.layers.stft import safe_sqrt
 
@@ -141,7 +142,7 @@ class CQT(keras.layers.Layer):
         # tensor kept here would belong to one graph.
         self._learns = bool(trainable)
         self.hybrid = bool(hybrid)
-        self._settings = Settings(
+        self.settings = Settings(
             sample_rate=self.sample_rate,
             hop_length=self.hop_length,
             fmins=tuple(self._fmins()),
@@ -153,7 +154,7 @@ class CQT(keras.layers.Layer):
             gamma=self._gamma(),
             hybrid=self.hybrid,
         )
-        self._plan = make_plan(self._settings)
+        self._plan = make_plan(self.settings)
         self._halving = halving_kernel(lowpass(self._plan.exact))
 
     def _fmins(self):
@@ -201,7 +202,7 @@ class CQT(keras.layers.Layer):
         frames = 1 + ops.shape(x)[1] // self.hop_length
         plan, kernels, weights, order = self._plan, self._kernels, None, None
         if filters is not None:
-            plan = tuned_plan(self._settings)
+            plan = tuned_plan(self.settings)
             kernels, weights, order = unpack(ops.cast(filters, "float32"), plan)
         upper = [] if plan.pseudo is None else [self._upper(x, plan, weights, frames)]
         powers = [
@@ -285,12 +286,12 @@ class CQT(keras.layers.Layer):
                 advice="Use trainable=False, or resample the audio.",
             )
         tuning = check_tuning(tuning, self.bins_per_octave)
-        return pack(tuned_plan(self._settings, tuning))
+        return pack(tuned_plan(self.settings, tuning))
 
     @property
     def filter_size(self):
         """Size of what `filters` gives, an int."""
-        return len(pack(tuned_plan(self._settings)))
+        return len(pack(tuned_plan(self.settings)))
 
     def check_input_shape(self, shape):
         """Refuse a shape that this layer cannot take.

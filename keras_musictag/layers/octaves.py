@@ -101,3 +101,27 @@ def block_convolution(x, before, step, rows, kernel):
     if blocks == 1:
         return ops.matmul(x, kernel[0])
     return ops.conv(x, kernel, padding="valid", data_format="channels_last")
+
+
+def unpack(vector, plan):
+    """Take the arrays out of a vector of `constant_q.tuning.pack`.
+
+    Args:
+        vector: float32 tensor `(size,)`.
+        plan: A `Plan` whose arrays have the same shapes.
+
+    Returns:
+        Tensors: a list of the kernels of the levels, the weights of `plan.pseudo` (or
+        `None`), and the order of the outputs, int32.
+    """
+    start = 0
+
+    def take(shape):
+        nonlocal start
+        stop = start + int(np.prod(shape))
+        part, start = ops.reshape(vector[start:stop], shape), stop
+        return part
+
+    kernels = [take(level.kernel.shape) for level in plan.levels]
+    weights = None if plan.pseudo is None else take(plan.pseudo.weights.shape)
+    return kernels, weights, ops.cast(take(plan.order.shape), "int32")

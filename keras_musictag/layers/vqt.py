@@ -3,9 +3,9 @@
 import keras
 
 from keras_musictag.checks import check_positive
+from keras_musictag.constant_q.kernels import relative_bandwidth
 from keras_musictag.errors import ConfigError
 from keras_musictag.layers.cqt import CQT
-from keras_musictag.layers.cqt_kernels import relative_bandwidth
 
 # Equivalent rectangular bandwidths in Hz at a frequency f are ERB_0 + ERB_SLOPE * f.
 ERB_0, ERB_SLOPE = 24.7, 0.108

@@ -13,6 +13,7 @@ from keras_musictag import environment
 from keras_musictag.audio.arrays import is_silent
 from keras_musictag.chords.analysis import BEAT_SAMPLE_RATE
 from keras_musictag.chords.sequence import ChordSequence
+from keras_musictag.engines.files import ready_engine
 from keras_musictag.keys.files import FIELDS
 from keras_musictag.library.cutting import (
     AnalysisChunk,
@@ -90,15 +91,8 @@ class TagScorer(Scorer):
 
     def __init__(self, preset: str, recipe: Recipe, taken: Container[str] = ()):
         super().__init__()
-        # Here, because it starts the backend.
-        environment.quiet_tensorflow()
-        from keras_musictag.insight.fingerprint import fingerprint
-        from keras_musictag.models.tagger import MusicTagger
-
-        tagger = MusicTagger.from_pretrained(preset)
+        tagger = _load_tagger(preset, recipe.words)
         self.reads = hasattr(tagger, "embed_text")
-        if self.reads and recipe.words:
-            tagger = tagger.with_labels(recipe.words)
         plan = tagger.chunking
         plan = plan if recipe.chunks is None else plan.spaced(recipe.chunks)
         self.spec = Spec("tags", tagger.sample_rate, plan)
@@ -106,9 +100,9 @@ class TagScorer(Scorer):
             "tags",
             short_name(preset),
             preset,
-            fingerprint(tagger, "scores")["sha256"],
+            _digest(tagger),
             tuple(tagger.labels),
-            tagger.backbone.output.shape[-1] if recipe.embeddings else None,
+            tagger.embedding_units if recipe.embeddings else None,
             recipe.chunks,
             self.reads,
         )
@@ -181,6 +175,19 @@ class TagScorer(Scorer):
         }
 
 
+def _load_tagger(preset: str, words: tuple[str, ...]) -> Any:
+    tagger = None if words else ready_engine(preset)
+    if tagger is not None:
+        return tagger
+    # Here, because it starts the backend.
+    environment.quiet_tensorflow()
+    from keras_musictag.models.tagger import MusicTagger
+
+    tagger = MusicTagger.from_pretrained(preset)
+    reads = words and hasattr(tagger, "embed_text")
+    return tagger.with_labels(words) if reads else tagger
+
+
 class ChordScorer(Scorer):
     """Chords and key of tracks by one recogniser, segment by segment.
 
@@ -190,15 +197,17 @@ class ChordScorer(Scorer):
 
     def __init__(self, preset: str):
         super().__init__()
-        environment.quiet_tensorflow()
-        from keras_musictag.insight.fingerprint import fingerprint
-        from keras_musictag.models.recognizer import ChordRecognizer
+        model = ready_engine(preset)
+        if model is None:
+            environment.quiet_tensorflow()
+            from keras_musictag.models.recognizer import ChordRecognizer
 
-        model = ChordRecognizer.from_pretrained(preset)
+            model = ChordRecognizer.from_pretrained(preset)
         self.spec = Spec("chords", model.sample_rate, model.whole_track.plan)
-        sha256 = fingerprint(model, "scores")["sha256"]
         labels = tuple(model.vocabulary.labels)
-        self.analysis = Analysis("chords", short_name(preset), preset, sha256, labels)
+        self.analysis = Analysis(
+            "chords", short_name(preset), preset, _digest(model), labels
+        )
         self.model = model
         self.open: dict[int, _SegmentedTrack] = {}
 
@@ -294,11 +303,9 @@ class WholeTrackScorer(Scorer):
 
     def __init__(self, kind: str, model, preset: str, mirrored: int = 0):
         super().__init__()
-        from keras_musictag.insight.fingerprint import fingerprint
-
         self.model = model
         self.spec = Spec(kind, model.sample_rate, model.plan, mirrored)
-        sha256 = fingerprint(model, "scores")["sha256"]
+        sha256 = _digest(model)
         self.analysis = Analysis(kind, short_name(preset), preset, sha256)
         self.open: dict[int, list[dict[str, np.ndarray]]] = {}
         self.rows: dict[int, dict[str, Any]] = {}
@@ -335,10 +342,12 @@ class BeatScorer(WholeTrackScorer):
     """
 
     def __init__(self, preset: str):
-        environment.quiet_tensorflow()
-        from keras_musictag.models.tracker import BeatTracker
+        model = ready_engine(preset)
+        if model is None:
+            environment.quiet_tensorflow()
+            from keras_musictag.models.tracker import BeatTracker
 
-        model = BeatTracker.from_pretrained(preset)
+            model = BeatTracker.from_pretrained(preset)
         super().__init__("beats", model, preset, model.mirrored_samples)
 
     def row(self, heard) -> dict[str, Any]:
@@ -376,6 +385,16 @@ class KeyScorer(WholeTrackScorer):
             "key_camelot": keys.key and keys.key.camelot,
             "key_regions": [dict(zip(FIELDS, region, strict=True)) for region in keys],
         }
+
+
+def _digest(model) -> str:
+    """Return the digest of the weights of a Keras model, or of what was made of one."""
+    known = getattr(model, "fingerprint", None)
+    if known is not None:
+        return known
+    from keras_musictag.insight.fingerprint import fingerprint
+
+    return fingerprint(model, "scores")["sha256"]
 
 
 def short_name(preset: str) -> str:

@@ -17,20 +17,25 @@ from keras_musictag.checks import check_positive
 from keras_musictag.errors import ConfigError
 from keras_musictag.export import metadata as meta
 from keras_musictag.export.formats import check_target, export_network
+from keras_musictag.insight.fingerprint import fingerprint
 from keras_musictag.models.base import PretrainedModel
-from keras_musictag.models.running import whole_track
+from keras_musictag.models.running import keras_track
 from keras_musictag.presets import weights
 
 # What LiteRT hears of chords at a time, unless `seconds` says otherwise.
 SECONDS = 10.0
 
 
-def export_model(model, path, format, float16, tolerance, seconds=None) -> Path:
+def export_model(
+    model, path, format, float16, tolerance, seconds=None, embeddings=False
+) -> Path:
     """Write a model of any task; see the methods `export`."""
     path, format = check_target(path, format, float16)
     samples = _samples(model, format, seconds)
-    plain, examples = _in_float32(model), _examples(model, samples)
+    plain, examples = in_float32(model), _examples(model, samples)
     outputs = _named(plain, plain(examples, training=False))
+    if embeddings:
+        outputs[meta.EMBEDDING] = plain.backbone(plain.frontend(examples))
     expected = {k: keras.ops.convert_to_numpy(v) for k, v in outputs.items()}
     about = ABOUT[model.task]
     wish = {
@@ -40,11 +45,12 @@ def export_model(model, path, format, float16, tolerance, seconds=None) -> Path:
         "metadata": {**_about(model), **about(model, samples, expected)},
     }
     if keras.backend.backend() == "tensorflow":
-        network = _network(plain, format, samples)
+        network = _network(plain, format, samples, embeddings)
         return export_network(
             network, path, examples=examples, expected=expected, **wish
         )
-    _in_tensorflow(plain, path, {**wish, "samples": samples}, examples, expected)
+    wish |= {"samples": samples, "embeddings": embeddings}
+    _in_tensorflow(plain, path, wish, examples, expected)
     return path
 
 
@@ -75,50 +81,61 @@ def _samples(model, format: str, seconds: float | None) -> int | None:
 def _named(model, outputs) -> dict:
     """Return outputs by name; chord recognisers may have several."""
     if model.task == "chords":
-        return whole_track.named(outputs)
+        return keras_track.named(outputs)
     return {meta.OUTPUTS[model.task]: outputs}
 
 
-def _in_float32(tagger):
-    """Copy a tagger, since policies of half precision are for training."""
-    config = {**tagger.get_config(), "dtype": "float32"}
-    copy = type(tagger).from_config(config)
-    weights.copy_weights(copy.weights, tagger.weights)
+def in_float32(model):
+    """Copy a model, since policies of half precision are for training."""
+    config = {**model.get_config(), "dtype": "float32"}
+    copy = type(model).from_config(config)
+    weights.copy_weights(copy.weights, model.weights)
     return copy
 
 
-def _network(model, format: str, samples: int | None) -> keras.Model:
+def _network(model, format, samples: int | None, embeddings: bool) -> keras.Model:
     """Join the parts of a model from layers that the format knows."""
     waveform = keras.Input((samples,), name="waveform")
     if model.task == "chords":
         decibels = model.whole_track.decibels
-        features = whole_track.features(model.frontend, waveform, decibels)
+        features = keras_track.features(model.frontend, waveform, decibels)
         outputs = _backbone(model, format, features)(features)
     else:
-        features = _frontend(model)(waveform)
+        features = for_converters(model)(waveform)
         backbone = _backbone(model, format, features)
         if model.task == "beats":
             outputs = model.bordered(features, backbone)
         else:
-            outputs = model.head(backbone(features))
-    network = keras.Model(waveform, _named(model, outputs))
+            inner = backbone(features)
+            outputs = model.head(inner)
+    named = _named(model, outputs)
+    if embeddings:
+        named[meta.EMBEDDING] = inner
+    network = keras.Model(waveform, named)
     network(_examples(model, samples)[:1])  # Keras exports only what was called
     return network
 
 
-def _frontend(tagger):
-    config = tagger.frontend.get_config()
+def for_converters(model):
+    """Return the front-end of a model, its Fourier transform as a matrix product.
+
+    Converters have no transform that is right.
+    """
+    config = model.frontend.get_config()
     if config.get("method") != "fft":
-        return tagger.frontend
-    # As a matrix product: converters have no transform that is right.
-    frontend = type(tagger.frontend).from_config({**config, "method": "dft"})
-    frontend.build(tagger.input.shape)
-    frontend.set_weights(tagger.frontend.get_weights())
+        return model.frontend
+    frontend = type(model.frontend).from_config({**config, "method": "dft"})
+    frontend.build(model.input.shape)
+    frontend.set_weights(model.frontend.get_weights())
     return frontend
 
 
 def _backbone(model, format: str, features):
     backbone = model.backbone
+    if format == "onnx":
+        from keras_musictag.export.recurrent import with_operators
+
+        return with_operators(backbone, features)
     if format != "litert" or not any(map(_is_recurrent, backbone.layers)):
         return backbone
     # Built for these shapes, since only so many steps can be written out.
@@ -182,7 +199,16 @@ def _about_tags(tagger, samples: int | None, expected: dict) -> dict:
         "frame_offsets": None if offsets is None else np.asarray(offsets).tolist(),
         "input": {"name": "waveform", "shape": ["batch", samples]},
         "output": {"name": "scores", "shape": shape},
+        "embedding": _about_embedding(expected),
+        "fingerprint": fingerprint(tagger, "scores")["sha256"],
     }
+
+
+def _about_embedding(expected: dict) -> dict | None:
+    values = expected.get(meta.EMBEDDING)
+    if values is None:
+        return None
+    return {"name": meta.EMBEDDING, "shape": ["batch", *values.shape[1:]]}
 
 
 def _about_chords(recognizer, samples: int | None, expected: dict) -> dict:
@@ -278,7 +304,8 @@ def main() -> None:
     folder = Path(sys.argv[1])
     wish = json.loads((folder / "wish.json").read_text("utf-8"))
     model = PretrainedModel.from_pretrained(folder)
-    network = _network(model, wish["format"], wish.pop("samples"))
+    options = wish.pop("samples"), wish.pop("embeddings")
+    network = _network(model, wish["format"], *options)
     examples = np.load(folder / "examples.npy")
     with np.load(folder / "parity.npz") as parity:
         export_network(network, examples=examples, expected={**parity}, **wish)

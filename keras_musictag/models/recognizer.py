@@ -17,12 +17,12 @@ from keras_musictag.chords.vocabulary import (
     vocabulary_from_config,
     vocabulary_to_config,
 )
+from keras_musictag.engines.whole_track import BLOCK_FRAMES, Segment
 from keras_musictag.models.base import PretrainedModel, dtype_scope
 from keras_musictag.models.fitting import track_training
 from keras_musictag.models.fitting.chord_crops import ChordCrops
 from keras_musictag.models.heads import refuse_labels
-from keras_musictag.models.running import whole_track
-from keras_musictag.models.running.whole_track import Segment, WholeTrack, named
+from keras_musictag.models.running.keras_track import KerasTrack, features, named
 from keras_musictag.recognition import TrackRecognition
 from keras_musictag.tracks.inference import TrackOutput
 
@@ -106,9 +106,9 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
         context_frames: int,
         decibels: bool = True,
         tuning: str | float = 0.0,
-        block_frames: int = whole_track.BLOCK_FRAMES,
+        block_frames: int = BLOCK_FRAMES,
         calibration: dict | None = None,
-        runner: type[WholeTrack] = WholeTrack,
+        runner: type[KerasTrack] = KerasTrack,
         settings: dict | None = None,
         dtype=None,
         name: str | None = None,
@@ -121,7 +121,7 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
         with dtype_scope(dtype):
             waveform = keras.Input((None,), name="waveform")
             analysis, network = frontend(sample_rate), backbone(vocabulary)
-            outputs = network(whole_track.features(analysis, waveform, decibels))
+            outputs = network(features(analysis, waveform, decibels))
         super().__init__(waveform, outputs, name=name or self._default_name())
         # === Config ===
         self.frontend, self.backbone = analysis, network

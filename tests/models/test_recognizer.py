@@ -12,6 +12,7 @@ import soundfile
 import keras_musictag as kmt
 from keras_musictag.chords import Vocabulary, get_vocabulary
 from keras_musictag.chords.chordogram import with_bass
+from keras_musictag.engines.whole_track import BLOCK_FRAMES
 from keras_musictag.errors import (
     AudioError,
     AudioWarning,
@@ -21,7 +22,7 @@ from keras_musictag.errors import (
 )
 from keras_musictag.models.recognizer import ChordRecognizer
 from keras_musictag.models.recognizers.crema import CremaChordRecognizer
-from keras_musictag.models.running.whole_track import BLOCK_FRAMES, padded_length
+from keras_musictag.models.running.keras_track import padded_length
 from keras_musictag.presets.records import read_folder
 
 RATE, HOP = 44100, 4096

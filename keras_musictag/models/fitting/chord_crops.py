@@ -18,7 +18,7 @@ from keras_musictag.data.track import listed
 from keras_musictag.errors import AudioWarning, ConfigError, LabelError
 from keras_musictag.models.fitting.crops import TrackCrops, fill, usable
 from keras_musictag.models.fitting.track_training import BATCH_SIZE
-from keras_musictag.models.running.whole_track import TOP_DB
+from keras_musictag.models.running.keras_track import TOP_DB
 
 SEMITONES = (-6, 5)  # lowest and highest transposition
 

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from keras_musictag.constant_q.plan import Level
 from keras_musictag.keys import KEYS
-from keras_musictag.layers.cqt_plan import Level
 from keras_musictag.layers.octaves import band_powers, halve
 from keras_musictag.layers.stft import safe_sqrt
 from keras_musictag.models.key_recognizer import KeyRecognizer

@@ -7,9 +7,9 @@ import numpy as np
 
 from keras_musictag.chords import parse
 from keras_musictag.chords.structure import CHOICES, NOT_SAID, structure
+from keras_musictag.constant_q.kernels import C1_HZ
 from keras_musictag.errors import ConfigError
 from keras_musictag.layers.cqt import CQT
-from keras_musictag.layers.cqt_kernels import C1_HZ
 from keras_musictag.models.recognizer import ChordRecognizer
 from keras_musictag.models.recognizers.structure_networks import N_BINS, backbone
 from keras_musictag.models.recognizers.structure_track import StructureTrack

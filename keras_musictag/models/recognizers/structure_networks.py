@@ -13,29 +13,13 @@ from keras_musictag.chords.vocabulary import (
     vocabulary_from_config,
     vocabulary_to_config,
 )
+from keras_musictag.engines.structure_blocks import CONVOLUTIONS, EPSILON, STARTS
 from keras_musictag.layers.instance_normalization import InstanceNormalization
 from keras_musictag.models.recognizers.networks import KeepValid
 
 N_BINS = 252
-# Name, filters, zeros beyond the lowest and highest bin, and bins of the pooling.
-CONVOLUTIONS = (
-    ("conv1a", 16, 1, 1),
-    ("conv1b", 16, 1, 1),
-    ("conv1c", 16, 1, 3),
-    ("conv2a", 32, 1, 1),
-    ("conv2b", 32, 1, 1),
-    ("conv2c", 32, 1, 3),
-    ("conv3a", 64, 1, 1),
-    ("conv3b", 64, 1, 4),
-    ("conv4a", 80, 0, 1),
-    ("conv4b", 80, 0, 1),
-)
 UNITS = 96
-EPSILON = 1e-5
 IMPOSSIBLE = -1e30
-STARTS = dict(
-    zip(CHOICES, np.cumsum([0, *CHOICES.values()])[:-1].tolist(), strict=True)
-)
 
 
 @keras.saving.register_keras_serializable(package="keras_musictag")

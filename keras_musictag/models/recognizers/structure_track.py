@@ -3,21 +3,18 @@
 import numpy as np
 from keras import ops
 
-from keras_musictag.chords.chordogram import CHORD
-from keras_musictag.chords.composing import compose
-from keras_musictag.chords.structure import CHOICES
-from keras_musictag.models.recognizers import structure_blocks as blocks
-from keras_musictag.models.recognizers.structure_networks import CONVOLUTIONS, STARTS
-from keras_musictag.models.running.whole_track import WholeTrack
+from keras_musictag.engines.structure_blocks import CONVOLUTIONS, Net, answers
+from keras_musictag.models.recognizers.structure_convolutions import convolutions
+from keras_musictag.models.running.keras_track import KerasTrack
 
 
-class StructureTrack(WholeTrack):
+class StructureTrack(KerasTrack):
     """Whole tracks in memory that hardly grows with their length.
 
     Its results are those of the network over all frames at once.
     """
 
-    _nets: list[blocks.Net] = []
+    _nets: list[Net] = []
 
     def predict(
         self, magnitudes: np.ndarray, fixed: bool | None = None
@@ -33,28 +30,24 @@ class StructureTrack(WholeTrack):
         """
         if fixed:
             return super().predict(magnitudes, fixed)
-        track = np.ascontiguousarray(magnitudes, "float32")
-        mean = blocks.choices(track, self.nets())
-        outputs = {
-            name: mean[:, start : start + CHOICES[name]]
-            for name, start in STARTS.items()
-        }
-        return {CHORD: compose(outputs, self.vocabulary), **outputs}
+        return answers(magnitudes, self.nets(), self.vocabulary)
 
-    def nets(self) -> list[blocks.Net]:
+    def nets(self) -> list[Net]:
         """Return the networks; the same objects until a weight changes."""
-        arrays: list[list[np.ndarray]] = []
-        while any(
-            layer.name == f"net{len(arrays)}_dense" for layer in self.backbone.layers
-        ):
-            arrays.append(self._weights(f"net{len(arrays)}"))
+        arrays = self.block_weights()
         # A new list each time: several threads may ask.
         before = [*self._nets, *[None] * len(arrays)]
         self._nets = nets = [
-            net if net and net.has(weights) else blocks.Net(weights)
+            net if net and net.has(weights) else Net(weights, convolutions)
             for net, weights in zip(before, arrays, strict=False)
         ]
         return nets
+
+    def block_weights(self) -> list[list[np.ndarray]]:
+        """Return the weights of each network, as `Net` takes them."""
+        names = {layer.name for layer in self.backbone.layers}
+        count = sum(name.endswith("_dense") for name in names)
+        return [self._weights(f"net{number}") for number in range(count)]
 
     def _weights(self, name: str) -> list[np.ndarray]:
         return [

@@ -5,14 +5,12 @@ made; on JAX `keras.distribution.DataParallel` holds for everything.
 """
 
 import contextlib
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_musictag import environment
 from keras_musictag.data import even
 from keras_musictag.data.reader import fill_rows
 
@@ -32,16 +30,6 @@ def on_processor() -> bool:
 
         return not (torch.cuda.is_available() or torch.backends.mps.is_available())
     return all(name.startswith("cpu") for name in keras.distribution.list_devices())
-
-
-def cores() -> int:
-    """Return how many threads may compute: `OMP_NUM_THREADS`, or the cores at hand."""
-    asked = environment.get("OMP_NUM_THREADS") or ""
-    if asked.isdigit() and int(asked):
-        return int(asked)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def scope(model: keras.Model) -> contextlib.AbstractContextManager:

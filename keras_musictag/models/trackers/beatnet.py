@@ -10,9 +10,9 @@ from keras_musictag.audio.arrays import check_sample_rate, mono_steps
 from keras_musictag.beats import Beatgram
 from keras_musictag.beats.sequence import Beat
 from keras_musictag.checks import check_positive_int
+from keras_musictag.engines.beat_networks import RecurrentWeights, cut, heard
 from keras_musictag.errors import ConfigError
 from keras_musictag.layers.stft import STFT
-from keras_musictag.models.running.recurrence import State, lstms
 from keras_musictag.models.tracker import BeatTracker
 
 FRAME_LENGTH = 1411
@@ -20,8 +20,8 @@ BANDS_PER_OCTAVE, LOWEST, HIGHEST = 24, 30.0, 17000.0
 BANDS = 136
 KERNEL, CHANNELS = 10, 2
 CLASSES = 3
-# Frames that go through the network at once; of a stream.
-PART, STREAM_FRAMES = 8000, 25
+# Frames of a stream that go through the network at once.
+STREAM_FRAMES = 25
 # A stream says nothing about so many seconds, and no beat nearer to the one before than
 # this share of the time between two.
 FIRST_SECONDS, LEAST_SHARE = 4.0, 0.5
@@ -270,45 +270,33 @@ class BeatNetTracker(BeatTracker):
             held, rest = held[size:], rest - STREAM_FRAMES
 
     def _probabilities(self, spectrogram: np.ndarray) -> np.ndarray:
-        parts = (spectrogram[i : i + PART] for i in range(0, len(spectrogram), PART))
-        return np.concatenate(list(self._heard(parts)))
+        return np.concatenate(list(self._heard(cut(spectrogram))))
 
     def _heard(self, parts: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Run the networks over the parts of a spectrogram, one after the other.
+        """Run the networks over the parts of a spectrogram, one after the other."""
+        return heard(parts, self._before_recurrence, self.recurrent_weights())
 
-        Args:
-            parts: float32 arrays `(frames, bands)`, in order.
-
-        Yields:
-            float32 arrays `(frames, 3)`.
-        """
+    def recurrent_weights(self) -> RecurrentWeights:
+        """Return what follows after the dense layers."""
         nets = range(self.settings["nets"])
-        weights = [[self._weights(f"net{i}_lstm{n}") for i in nets] for n in (1, 2)]
-        heads = [self._weights(f"net{i}_head") for i in nets]
-        states: list[State | None] = [None, None]
-        last = np.zeros((0, BANDS), "float32")
-        for part in parts:
-            rows = np.concatenate([last, part])  # the rise needs the frame before
-            outputs = self._before_recurrence().predict_on_batch(rows[None])
-            x = np.stack([np.asarray(outputs[i])[0, len(last) :] for i in nets])
-            last = part[-1:]
-            for n in (0, 1):
-                x, states[n] = lstms(x, weights[n], states[n])
-            each = [
-                _softmax(h @ kernel + bias)
-                for h, (kernel, bias) in zip(x, heads, strict=True)
-            ]
-            yield np.mean(each, axis=0)
+        return RecurrentWeights(
+            [[self._weights(f"net{i}_lstm{n}") for i in nets] for n in (1, 2)],
+            [self._weights(f"net{i}_head") for i in nets],
+        )
 
     def _weights(self, layer: str) -> list[np.ndarray]:
         variables = self.backbone.get_layer(layer).weights
         return [ops.convert_to_numpy(v.value).astype("float32") for v in variables]
 
-    def _before_recurrence(self) -> keras.Model:
+    def _before_recurrence(self, rows: np.ndarray) -> list[np.ndarray]:
+        outputs = self.before_recurrence().predict_on_batch(rows)
+        return [np.asarray(outputs[f"net{i}_dense"]) for i in range(len(outputs))]
+
+    def before_recurrence(self) -> keras.Model:
+        """Return the model up to the dense layer of each network, by its name."""
         if not hasattr(self, "_dense"):
-            nets = range(self.settings["nets"])
-            # By number: Keras would give the output of a single one without a list.
-            outputs = {i: self.backbone.get_layer(f"net{i}_dense").output for i in nets}
+            names = [f"net{i}_dense" for i in range(self.settings["nets"])]
+            outputs = {name: self.backbone.get_layer(name).output for name in names}
             # Kept from Keras, which would take it for a part of the network.
             self._dense = [keras.Model(self.backbone.input, outputs)]
         return self._dense[0]
@@ -370,8 +358,3 @@ def _network(image, units: int, name: str):
         CLASSES, activation="softmax", dtype="float32", name=f"{name}_head"
     )
     return head(x)
-
-
-def _softmax(x):
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)

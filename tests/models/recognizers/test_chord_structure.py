@@ -7,9 +7,10 @@ import soundfile
 
 import keras_musictag as kmt
 from keras_musictag.chords import decode
+from keras_musictag.engines import structure_blocks
 from keras_musictag.errors import AudioWarning, ConfigError, LabelError
 from keras_musictag.models.recognizer import ChordRecognizer
-from keras_musictag.models.recognizers import structure_blocks, structure_convolutions
+from keras_musictag.models.recognizers import structure_convolutions
 from keras_musictag.models.recognizers.chord_structure import ChordStructureRecognizer
 
 RATE, HOP = 22050, 512

@@ -1,26 +1,24 @@
-"""Whole tracks: magnitudes block by block, then a network over all frames at once."""
+"""Whole tracks: magnitudes block by block, then a network over all frames at once.
+
+NumPy only: Keras recognisers and their engines share it.
+"""
 
 import collections
-import functools
 from collections.abc import Callable, Iterable, Iterator
 
-import keras
 import numpy as np
-from keras import ops
 
 from keras_musictag import audio
 from keras_musictag.audio.arrays import check_sample_rate
 from keras_musictag.audio.tuning import hear_tuning
 from keras_musictag.chords import Vocabulary
-from keras_musictag.chords.chordogram import CHORD, Chordogram, silent_outputs
-from keras_musictag.layers.compression import compress
+from keras_musictag.chords.chordogram import Chordogram, silent_outputs
 from keras_musictag.recognition import check_length
 from keras_musictag.tracks import sources
 from keras_musictag.tracks.inference import Chunk, TrackOutput, join_tracks
 
 BLOCK_FRAMES = 128
 BLOCKS_AHEAD = 4
-TOP_DB = 80.0
 # Magnitudes up to here are the floor of the decibels: every bin would be "loudest".
 SILENCE = 1e-5
 
@@ -28,23 +26,20 @@ SILENCE = 1e-5
 class WholeTrack:
     """The two steps of whole tracks: magnitudes block by block, then the network.
 
-    A plain object, so that Keras does not take its models for parts of another one.
+    A subclass gives `magnitudes` and `predict`.
 
     Args:
-        frontend, backbone, vocabulary, sample_rate, hop_length, context_frames,
-            decibels, tuning: As in `ChordRecognizer`.
+        vocabulary, sample_rate, hop_length, context_frames, decibels, tuning: As in
+            `ChordRecognizer`.
         block_frames: Frames of a block.
 
     Attributes:
         plan: The `audio.ChunkPlan` of the blocks.
         tuning: As in `ChordRecognizer`; may be changed.
-        network: Keras model from magnitudes and mask to a dict of outputs.
     """
 
     def __init__(
         self,
-        frontend,
-        backbone,
         vocabulary: Vocabulary,
         sample_rate: int,
         hop_length: int,
@@ -63,44 +58,39 @@ class WholeTrack:
             context=context_frames * hop_length,
             tail="pad",
         )
-        self.analysis, self.backbone = frontend, backbone
-        self.filters = functools.lru_cache(maxsize=4)(self._filters)
-        shape = self.frontend.output.shape
-        track = keras.Input((None, *shape[2:]), name="magnitudes")
-        mask = keras.Input((None,), dtype="bool", name="mask")
-        outputs = named(backbone([self.prepare(track), mask]))
-        self.network = keras.Model([track, mask], outputs)
 
-    @functools.cached_property
-    def frontend(self) -> keras.Model:
-        """From a chunk and its span to magnitudes."""
-        return self._make_frontend()
+    def magnitudes(
+        self, samples: np.ndarray, span: np.ndarray, tuning: float
+    ) -> np.ndarray:
+        """Compute the magnitudes of a chunk.
 
-    @functools.cached_property
-    def tuned_frontend(self) -> keras.Model:
-        """From a chunk, its span and the filters of a tuning to magnitudes."""
-        return self._make_frontend(keras.Input((self.analysis.filter_size,)))
+        Args:
+            samples: float32 `(1, plan.chunk_samples)`.
+            span: First sample of the track in it and the end, int32 `(1, 2)`.
+            tuning: Of the track, in semitones.
 
-    def _make_frontend(self, filters=None) -> keras.Model:
-        chunk = keras.Input((self.plan.chunk_samples,), name="chunk")
-        span = keras.Input((2,), dtype="int32", name="span")
-        if filters is None:
-            return keras.Model([chunk, span], self.analysis(chunk, span=span))
-        values = self.analysis(chunk, span=span, filters=filters[0])
-        return keras.Model([chunk, span, filters], values)
+        Returns:
+            float32 `(1, frames, bins)` or `(1, frames, bins, channels)`.
+        """
+        raise NotImplementedError
 
-    def _filters(self, semitones: float) -> np.ndarray:
-        per_semitone = self.analysis.bins_per_octave / 12
-        return self.analysis.filters(semitones * per_semitone)[None]
+    def predict(self, magnitudes: np.ndarray) -> dict[str, np.ndarray]:
+        """Run the network over the magnitudes of one whole track.
+
+        Args:
+            magnitudes: float32 array `(frames, bins)` or `(frames, bins, channels)`.
+                The loudest value of a channel is its 0 dB, so a part of a track has
+                other results than the same part within the whole.
+
+        Returns:
+            float32 arrays `(frames, classes)` by the name of the output.
+        """
+        raise NotImplementedError
 
     @property
     def hears_tuning(self) -> bool:
         """Whether the tuning of each track is estimated from all of its samples."""
         return isinstance(self.tuning, str)
-
-    def prepare(self, magnitudes):
-        """Turn magnitudes into what the backbone sees."""
-        return to_decibels(magnitudes) if self.decibels else magnitudes
 
     def count_frames(self, samples: int) -> int:
         """How many frames the backbone sees of a track of so many samples."""
@@ -194,12 +184,9 @@ class WholeTrack:
             the last frame of a track that ends with the chunk may follow.
         """
         assert chunk.span is not None
-        inputs = [chunk.samples[None], np.array([chunk.span], "int32")]
-        frontend = self.frontend
-        if chunk.tuning:
-            inputs.append(self.filters(chunk.tuning))
-            frontend = self.tuned_frontend
-        values = np.asarray(frontend.predict_on_batch(inputs))[0, self.context :]
+        span = np.array([chunk.span], "int32")
+        values = self.magnitudes(chunk.samples[None], span, chunk.tuning)
+        values = values[0, self.context :]
         ends = chunk.span[1] == (self.context + self.block_frames) * self.hop_length
         return values[: self.block_frames + (ends and not self.decibels)]
 
@@ -216,35 +203,6 @@ class WholeTrack:
         if magnitudes.max() <= SILENCE:
             return silent_outputs(outputs, self.vocabulary)
         return outputs
-
-    def predict(
-        self, magnitudes: np.ndarray, fixed: bool | None = None
-    ) -> dict[str, np.ndarray]:
-        """Run the network over the magnitudes of one whole track.
-
-        Args:
-            magnitudes: float32 array `(frames, bins)` or `(frames, bins, channels)`.
-                The loudest value of a channel is its 0 dB, so a part of a track has
-                other results than the same part within the whole.
-            fixed: Whether the track is filled up to one of few lengths; `None` for
-                what the backend likes.
-
-        Returns:
-            float32 arrays `(frames, classes)` by the name of the output.
-        """
-        if fixed is None:  # a compiled graph wants few shapes, others take any
-            compiled = bool(self.network.jit_compile)
-            fixed = compiled or keras.backend.backend() == "jax"
-        frames = len(magnitudes)
-        length = padded_length(frames) if fixed else frames
-        ends = [(0, length - frames)] + [(0, 0)] * (magnitudes.ndim - 1)
-        track = np.pad(np.asarray(magnitudes, "float32"), ends)[None]
-        mask = (np.arange(length) < frames)[None]
-        outputs = self.network.predict_on_batch([track, mask])
-        return {
-            name: np.asarray(value, dtype="float32")[0, :frames]
-            for name, value in outputs.items()
-        }
 
 
 class Segment:
@@ -298,45 +256,7 @@ class Segment:
         return self.to_chordogram(whole.outputs(magnitudes), samples)
 
 
-def named(outputs) -> dict:
-    """Return what a chord network gives by the name of the output."""
-    return outputs if isinstance(outputs, dict) else {CHORD: outputs}
-
-
-def features(frontend, waveform, decibels: bool = True) -> list:
-    """Return what a chord network sees of whole tracks, and that all of it is valid.
-
-    Args:
-        frontend: Layer from `(batch, samples)` to magnitudes.
-        waveform: Keras input `(batch, samples)`.
-        decibels: As in `ChordRecognizer`.
-    """
-    magnitudes = frontend(waveform)
-    if decibels:
-        # The last frame reaches beyond the end by more than half.
-        magnitudes = to_decibels(magnitudes[:, :-1])
-    first_bin = magnitudes[(..., *[0] * (len(magnitudes.shape) - 2))]
-    return [magnitudes, ops.ones_like(first_bin, dtype="bool")]
-
-
 def drain(blocks: collections.deque) -> Iterator[np.ndarray]:
     """Yield blocks that nobody needs afterwards."""
     while blocks:
         yield blocks.popleft()
-
-
-def to_decibels(magnitudes):
-    """Decibels below the loudest of each item and channel, down to -80."""
-    return compress(magnitudes, compression="db", ref="max", top_db=TOP_DB)
-
-
-def padded_length(frames: int) -> int:
-    """Return the next of few lengths, at most a third longer.
-
-    They are 2 and 3 times the powers of two, from 128: 128, 192, 256, 384, 512, ...
-    """
-    length = 128
-    while length < frames:
-        power = 1 << (length.bit_length() - 1)
-        length = length + power // 2 if length == power else 2 * power
-    return length

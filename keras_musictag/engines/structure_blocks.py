@@ -12,21 +12,33 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_musictag.chords.chordogram import CHORD
+from keras_musictag.chords.composing import compose
 from keras_musictag.chords.structure import CHOICES
-from keras_musictag.models.recognizers.structure_convolutions import (
-    Convolve,
-    Step,
-    convolutions,
-)
-from keras_musictag.models.recognizers.structure_networks import (
-    CONVOLUTIONS,
-    EPSILON,
-    STARTS,
-)
-from keras_musictag.models.running.devices import cores
-from keras_musictag.models.running.recurrence import lstms
-from keras_musictag.models.running.sessions import runtime_installed
+from keras_musictag.chords.vocabulary import Vocabulary
+from keras_musictag.engines.recurrence import lstms
+from keras_musictag.engines.sessions import runtime_installed
+from keras_musictag.engines.structure_convolutions import Convolve, Step, by_onnx
+from keras_musictag.environment import cores
 
+# Name, filters, zeros beyond the lowest and highest bin, and bins of the pooling.
+CONVOLUTIONS = (
+    ("conv1a", 16, 1, 1),
+    ("conv1b", 16, 1, 1),
+    ("conv1c", 16, 1, 3),
+    ("conv2a", 32, 1, 1),
+    ("conv2b", 32, 1, 1),
+    ("conv2c", 32, 1, 3),
+    ("conv3a", 64, 1, 1),
+    ("conv3b", 64, 1, 4),
+    ("conv4a", 80, 0, 1),
+    ("conv4b", 80, 0, 1),
+)
+EPSILON = 1e-5
+# Where each choice begins in the last layer.
+STARTS = dict(
+    zip(CHOICES, np.cumsum([0, *CHOICES.values()])[:-1].tolist(), strict=True)
+)
 # So much of a block of the first convolutions stays in the cache of a core.
 BLOCK_FRAMES = 128
 # An output up to this size is stored rather than computed again.
@@ -45,10 +57,11 @@ class Net:
         weights: Kernels of the convolutions, `(3, 3, in, out)`, without offsets, which
             the norms would take off; kernel, recurrent kernel and offset of the LSTM,
             forwards and backwards; kernel and offset of the last layer.
+        make: Makes what runs convolutions, as `by_onnx` does.
     """
 
-    def __init__(self, weights: list[np.ndarray]):
-        self.weights = weights
+    def __init__(self, weights: list[np.ndarray], make=by_onnx):
+        self.weights, self.make = weights, make
         *self.kernels, a, b, c, d, e, f, kernel, bias = weights
         self.recurrent = [(a, b, c), (d, e, f)]
         self.dense = kernel, bias
@@ -67,7 +80,7 @@ class Net:
             )
         ]
         pool = CONVOLUTIONS[last][3] if keep else 0
-        return convolutions(steps[first : last + 1], first > 0, pool)
+        return self.make(steps[first : last + 1], first > 0, pool)
 
 
 class Norm(NamedTuple):
@@ -75,6 +88,26 @@ class Norm(NamedTuple):
 
     scale: np.ndarray
     shift: np.ndarray
+
+
+def answers(
+    magnitudes: np.ndarray, nets: list[Net], vocabulary: Vocabulary
+) -> dict[str, np.ndarray]:
+    """Compute what networks say about a whole track, and its chords.
+
+    Args:
+        magnitudes: float32 `(frames, bins)`.
+        nets: The networks.
+        vocabulary: The chords to compose.
+
+    Returns:
+        float32 arrays `(frames, classes)` by the name of the output.
+    """
+    mean = choices(np.ascontiguousarray(magnitudes, "float32"), nets)
+    outputs = {
+        name: mean[:, start : start + CHOICES[name]] for name, start in STARTS.items()
+    }
+    return {CHORD: compose(outputs, vocabulary), **outputs}
 
 
 def choices(track: np.ndarray, nets: list[Net]) -> np.ndarray:

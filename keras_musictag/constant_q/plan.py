@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 
-from keras_musictag.errors import ConfigError
-from keras_musictag.layers.cqt_kernels import (
+from keras_musictag.constant_q.kernels import (
     PASSBAND,
     filter_spectra,
     noise_bandwidth,
@@ -15,6 +14,7 @@ from keras_musictag.layers.cqt_kernels import (
     relative_bandwidth,
     window_values,
 )
+from keras_musictag.errors import ConfigError
 
 # Taps below this part of the largest one are left off the ends of the filters.
 SILENT_TAP = 1e-7

@@ -6,10 +6,9 @@ import math
 import numbers
 
 import numpy as np
-from keras import ops
 
+from keras_musictag.constant_q.plan import make_plan
 from keras_musictag.errors import ConfigError
-from keras_musictag.layers.cqt_plan import make_plan
 
 # Frequencies of the Fourier transform that are kept beyond those of the extremes.
 MARGIN = 4
@@ -93,30 +92,6 @@ def pack(plan):
     weights = [] if plan.pseudo is None else [plan.pseudo.weights]
     arrays = [*(level.kernel for level in plan.levels), *weights, plan.order]
     return np.concatenate([np.ravel(a).astype("float32") for a in arrays])
-
-
-def unpack(vector, plan):
-    """Take the arrays out of a vector of `pack`.
-
-    Args:
-        vector: float32 tensor `(size,)`.
-        plan: A `Plan` whose arrays have the same shapes.
-
-    Returns:
-        Tensors: a list of the kernels of the levels, the weights of `plan.pseudo` (or
-        `None`), and the order of the outputs, int32.
-    """
-    start = 0
-
-    def take(shape):
-        nonlocal start
-        stop = start + int(np.prod(shape))
-        part, start = ops.reshape(vector[start:stop], shape), stop
-        return part
-
-    kernels = [take(level.kernel.shape) for level in plan.levels]
-    weights = None if plan.pseudo is None else take(plan.pseudo.weights.shape)
-    return kernels, weights, ops.cast(take(plan.order.shape), "int32")
 
 
 def check_tuning(tuning, bins_per_octave):

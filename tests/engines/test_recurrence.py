@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_musictag.models.running import recurrence
+from keras_musictag.engines import recurrence
 
 
 @pytest.fixture(params=["ONNX Runtime", "NumPy"])

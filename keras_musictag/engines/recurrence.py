@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from keras_musictag.models.running.devices import cores
-from keras_musictag.models.running.sessions import Graph, runtime_installed
+from keras_musictag.engines.sessions import Graph, runtime_installed
+from keras_musictag.environment import cores
 
 # Steps whose gates are in memory at once.
 PART = 4096

@@ -1,9 +1,11 @@
-"""Parts of networks in ONNX Runtime, on one core; several of them run side by side."""
+"""Networks and parts of networks in ONNX Runtime."""
 
 import functools
 import importlib.util
 
 import numpy as np
+
+from keras_musictag.errors import PresetError
 
 # What every ONNX Runtime that is allowed here understands.
 OPSET, IR_VERSION = 18, 9
@@ -12,6 +14,42 @@ OPSET, IR_VERSION = 18, 9
 def runtime_installed() -> bool:
     """Return whether `Graph` can be opened."""
     return all(map(importlib.util.find_spec, ("onnx", "onnxruntime")))
+
+
+class Network:
+    """A network that was written to a file; it computes on all cores.
+
+    Calling it takes arrays in the order of the inputs.
+
+    Args:
+        path: The `.onnx` file.
+
+    Raises:
+        PresetError: If it cannot be opened.
+    """
+
+    def __init__(self, path):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        try:
+            self.session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # each of its errors is a class of its own
+            raise PresetError(
+                "A network of an engine cannot be opened.",
+                received=f"{path}: {error}",
+                advice="Remove the file; the next run makes it anew.",
+            ) from error
+        self.inputs = [value.name for value in self.session.get_inputs()]
+        self.outputs = [value.name for value in self.session.get_outputs()]
+
+    def __call__(self, *arrays: np.ndarray) -> dict[str, np.ndarray]:
+        feeds = dict(zip(self.inputs, arrays, strict=True))
+        values = self.session.run(self.outputs, feeds)
+        return dict(zip(self.outputs, values, strict=True))
 
 
 @functools.cache

@@ -1,0 +1,183 @@
+"""Engines of chord recognisers: chords of tracks by ONNX Runtime, as by Keras."""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_musictag.audio.tuning import check_tuning
+from keras_musictag.chords.vocabulary import vocabulary_from_config
+from keras_musictag.constant_q.plan import Settings
+from keras_musictag.constant_q.tuning import pack, tuned_plan
+from keras_musictag.engines.sessions import Network
+from keras_musictag.engines.structure_blocks import Net, answers
+from keras_musictag.engines.whole_track import Segment, WholeTrack
+from keras_musictag.errors import PresetError
+from keras_musictag.recognition import TrackRecognition
+from keras_musictag.tracks.inference import TrackOutput
+
+# The parts of the folder: what is said about the model, its front-end for the pitches
+# of A4 = 440 Hz and for others, and its network, or the weights of several.
+ABOUT = "engine.json"
+FRONTEND, TUNED_FRONTEND = "frontend.onnx", "tuned_frontend.onnx"
+NETWORK, WEIGHTS = "network.onnx", "weights.npz"
+
+
+@dataclasses.dataclass(frozen=True)
+class ChordModel:
+    """What an engine has to know of a chord recogniser; see `ChordRecognizer`.
+
+    Attributes:
+        vocabulary: Its config.
+        filters: What decides the filters of its constant-Q transform.
+        fingerprint: SHA-256 of its weights, as libraries note it.
+    """
+
+    vocabulary: Any
+    sample_rate: int
+    hop_length: int
+    context_frames: int
+    block_frames: int
+    decibels: bool
+    tuning: str | float
+    boundary_shift: float
+    decoder: str
+    hears_pieces: bool
+    calibration: dict
+    filters: dict
+    fingerprint: str
+
+    def write(self, folder: Path) -> None:
+        """Write it into the folder of the engine."""
+        text = json.dumps(dataclasses.asdict(self), indent=2)
+        (folder / ABOUT).write_text(text + "\n", "utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> "ChordModel":
+        """Read it from the folder of an engine."""
+        return cls(**json.loads((folder / ABOUT).read_text("utf-8")))
+
+
+class EngineTrack(WholeTrack):
+    """A `WholeTrack` whose two steps are networks in ONNX Runtime.
+
+    Args:
+        folder: Of the engine.
+        model: What it says about itself.
+    """
+
+    def __init__(self, folder: Path, model: ChordModel):
+        super().__init__(
+            vocabulary_from_config(model.vocabulary),
+            model.sample_rate,
+            model.hop_length,
+            model.context_frames,
+            model.decibels,
+            model.tuning,
+            model.block_frames,
+        )
+        given = {**model.filters, "fmins": tuple(model.filters["fmins"])}
+        self.settings = Settings(**given)
+        self.filters = functools.lru_cache(maxsize=4)(self._filters)
+        self.open = functools.cache(lambda name: Network(folder / name))
+        self.nets: list[Net] = []
+        if (folder / WEIGHTS).is_file():
+            self.nets = read_nets(folder / WEIGHTS)
+        else:
+            self.open(NETWORK)
+
+    def _filters(self, semitones: float) -> np.ndarray:
+        per_semitone = self.settings.bins_per_octave / 12
+        return pack(tuned_plan(self.settings, semitones * per_semitone))[None]
+
+    def magnitudes(
+        self, samples: np.ndarray, span: np.ndarray, tuning: float
+    ) -> np.ndarray:
+        """Compute the magnitudes of a chunk; see `WholeTrack`."""
+        if not tuning:
+            outputs = self.open(FRONTEND)(samples, span)
+        else:
+            outputs = self.open(TUNED_FRONTEND)(samples, span, self.filters(tuning))
+        (magnitudes,) = outputs.values()
+        return magnitudes
+
+    def predict(self, magnitudes: np.ndarray) -> dict[str, np.ndarray]:
+        """Run the network over the magnitudes of one whole track; see `WholeTrack`."""
+        if self.nets:
+            return answers(magnitudes, self.nets, self.vocabulary)
+        track = np.ascontiguousarray(magnitudes[None], "float32")
+        return {name: v[0] for name, v in self.open(NETWORK)(track).items()}
+
+
+class ChordEngine(TrackRecognition):
+    """Names the chords of tracks as a Keras recogniser does, without Keras.
+
+    `recognize`, `iter_chords`, `chordogram`, `iter_chordograms` and `segment` mean what
+    they mean in `ChordRecognizer`, and `tuning` may be changed as well. Memory grows
+    with a track no more than there. `fingerprint` is that of the Keras model.
+
+    Args:
+        folder: The folder of the engine.
+
+    Raises:
+        PresetError: If it is none, or damaged.
+    """
+
+    def __init__(self, folder: Path):
+        try:
+            model = ChordModel.read(folder)
+            self.whole_track = EngineTrack(folder, model)
+        except (OSError, TypeError, ValueError, KeyError) as error:
+            raise PresetError(
+                "This is no engine, or it is damaged.",
+                received=f"{folder}: {error}",
+                advice="Remove the folder; the next run makes it anew.",
+            ) from error
+        self.vocabulary = self.whole_track.vocabulary
+        self.sample_rate = model.sample_rate
+        self.hop_length = model.hop_length
+        self.boundary_shift = model.boundary_shift
+        self.default_decoder = model.decoder
+        self.hears_pieces = model.hears_pieces
+        self.calibration = model.calibration
+        self.fingerprint = model.fingerprint
+
+    @property
+    def tuning(self) -> str | float:
+        """Where the bins lie, as in `ChordRecognizer`."""
+        return self.whole_track.tuning
+
+    @tuning.setter
+    def tuning(self, tuning: str | float) -> None:
+        self.whole_track.tuning = check_tuning(tuning)
+
+    def segment(self) -> Segment:
+        """Begin a track whose chunks come from elsewhere, as in `ChordRecognizer`."""
+        return Segment(self.whole_track, self._chordogram)
+
+    def _run(self, tracks: Iterable, sample_rate: int) -> Iterator[TrackOutput]:
+        return self.whole_track.run(tracks, sample_rate)
+
+
+def write_nets(path: Path, nets: list[list[np.ndarray]]) -> None:
+    """Write the weights of networks that run block by block."""
+    arrays: dict[str, Any] = {
+        f"{i}.{j}": array for i, net in enumerate(nets) for j, array in enumerate(net)
+    }
+    np.savez(path, **arrays)
+
+
+def read_nets(path: Path) -> list[Net]:
+    """Read what `write_nets` wrote."""
+    nets: list[list[np.ndarray]] = []
+    with np.load(path) as arrays:
+        for name in arrays.files:
+            number = int(name.partition(".")[0])
+            if number == len(nets):
+                nets.append([])
+            nets[number].append(arrays[name])
+    return [Net(weights) for weights in nets]

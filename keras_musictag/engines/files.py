@@ -1,0 +1,103 @@
+"""Where engines lie, and which are ready.
+
+They are in the cache, under names that change with the weights and with our version.
+"""
+
+import hashlib
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras_musictag
+from keras_musictag import environment
+from keras_musictag.errors import MusicTagError, PresetError
+from keras_musictag.hub.cache import cache_folder
+from keras_musictag.hub.repository import repository_id
+from keras_musictag.presets import records
+
+# Rises when engines of an earlier form shall be made anew.
+FORM = 2
+# What running an engine takes, by the task; others start with Keras.
+RUNNING = {
+    "tags": ("onnxruntime",),
+    "chords": ("onnxruntime", "onnx"),
+    "beats": ("onnxruntime", "onnx"),
+}
+TRACKERS = ("BeatNetTracker",)
+
+
+def engine_path(preset: str) -> Path:
+    """Return where the engine of a preset or of a saved folder lies, or would lie.
+
+    Args:
+        preset: Its name, or the folder.
+
+    Returns:
+        A `.onnx` file for taggers, a folder for the others.
+
+    Raises:
+        PresetError: If there is no such preset.
+    """
+    record = records.read_record(preset)
+    parts = [record[key] for key in ("class_name", "config", "weights")]
+    said = json.dumps([*parts, FORM, keras_musictag.__version__], sort_keys=True)
+    digest = hashlib.sha256(said.encode()).hexdigest()[:16]
+    suffix = ".onnx" if record["task"] == "tags" else ""
+    return cache_folder() / "engines" / f"{Path(preset).name}-{digest}{suffix}"
+
+
+def is_wanted(preset: str) -> bool:
+    """Whether a preset may have an engine, and the user wants any.
+
+    Args:
+        preset: As in `engine_path`; models of others and of repositories have none.
+    """
+    if environment.get("KMT_ENGINE") == "keras" or repository_id(preset):
+        return False
+    try:
+        record = records.read_record(preset)
+    except PresetError:
+        return False
+    task = record["task"]
+    if task == "beats" and record["class_name"] not in TRACKERS:
+        return False
+    return task in RUNNING and all(map(importlib.util.find_spec, RUNNING[task]))
+
+
+def ready_engine(preset: str) -> Any:
+    """Open the engine of a preset; `None` if there is none, or it is not wanted.
+
+    Args:
+        preset: As in `engine_path`.
+
+    Returns:
+        An `OnnxTagger`, a `ChordEngine` or a `BeatEngine`, or `None`. A damaged one is
+        removed.
+    """
+    if not is_wanted(preset):
+        return None
+    path = engine_path(preset)
+    if not path.exists():
+        return None
+    try:
+        return _open(records.read_record(preset)["task"], path)
+    except MusicTagError:
+        shutil.rmtree(path, ignore_errors=True)
+        path.unlink(missing_ok=True)
+        return None
+
+
+def _open(task: str, path: Path) -> Any:
+    if task == "tags":
+        from keras_musictag.export.taggers import OnnxTagger
+
+        return OnnxTagger(path)
+    if task == "chords":
+        from keras_musictag.engines.chords import ChordEngine
+
+        return ChordEngine(path)
+    from keras_musictag.engines.beats import BeatEngine
+
+    return BeatEngine(path)
