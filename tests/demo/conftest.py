@@ -105,7 +105,7 @@ def address(tmp_path_factory, song, asked):
             chords=["crema"],
             port=0,
             library=library,
-            segments={"ambient": 0.25, "vocals": 1.0},
+            segments={"electronic": 0.425, "vocals": 1.0},
             max_mb=2,
             max_minutes=1,
         ) as address,

@@ -157,15 +157,15 @@ def test_lanes_show_where_labels_are_heard(window, tagger, beaten_song):
     page = window()
     give(page, beaten_song)
     names = page.locator(".kmt-heard-names span").all_inner_texts()
-    assert names == ["ambient", "vocals"]
+    assert names == ["electronic", "vocals"]
     said = page.locator(".kmt-heard-lanes").get_attribute("aria-label")
-    assert said.startswith("Where it is heard. ambient: 0:") and said.endswith(
+    assert said.startswith("Where it is heard. electronic: 0:") and said.endswith(
         "nowhere"
     )
-    expected = tagger.taggram(str(beaten_song)).segments("ambient", threshold=0.25)
+    expected = tagger.taggram(str(beaten_song)).segments("electronic", threshold=0.425)
     data = json.loads(saved(page, "JSON"))["segments"]
     assert data["vocals"] == []
-    assert np.array(data["ambient"]) == pytest.approx(np.array(expected), abs=1e-3)
+    assert np.array(data["electronic"]) == pytest.approx(np.array(expected), abs=1e-3)
     full = page.evaluate(
         """() => {
           const canvas = document.querySelector(".kmt-heard-lanes");
@@ -182,7 +182,7 @@ def test_lanes_show_where_labels_are_heard(window, tagger, beaten_song):
     inside = [any(a <= s + 0.5 < b for a, b in expected) for s in range(56)]
     assert [pixel != empty for pixel in full[0]] == inside
     assert 0 < sum(inside) < 56
-    assert 'title="ambient, ' in saved(page, "Report").decode()
+    assert 'title="electronic, ' in saved(page, "Report").decode()
 
 
 def test_another_preset_and_vocabulary(window, song):
