@@ -3,7 +3,6 @@
 import contextlib
 import enum
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,12 +30,12 @@ from keras_musictag.cli.library_options import (
     cell,
     plain,
 )
+from keras_musictag.cli.library_progress import Shown, summary
 from keras_musictag.cli.printing import make_console, progress, say, silenced, warned
 
 Layout = enum.StrEnum("Layout", ["tsne", "pca"])
 Engine = enum.StrEnum("Engine", ["local", "ray"])
 FileFormat = enum.StrEnum("FileFormat", ["csv", "json", "m3u"])
-REPORT_SECONDS = 60  # between two lines of progress where there is no terminal
 BEST = 3  # labels shown beside a track
 DEFAULT_PRESET = "musicnn_msd"
 
@@ -168,7 +167,7 @@ def build(
         progress(screen, False, stderr, 2, quiet) as bar,
         contextlib.redirect_stdout(sys.stderr),  # where Ray writes what died
     ):
-        shown = _Shown(bar, quiet)
+        shown = Shown(bar, quiet)
         try:
             done = library.build(
                 sources,
@@ -193,49 +192,12 @@ def build(
         except KeyboardInterrupt:
             say(bar.console, "Stopped; what is done is kept. The same command goes on.")
             raise typer.Exit(130) from None
-    typer.echo(_summary(done))
+    typer.echo(summary(done))
     if done.failed:
         typer.echo(f"See: keras-musictag library errors {out}", err=True)
     wanted = [*(preset or [DEFAULT_PRESET]), *filter(None, [chords, beats])]
     with preparing(*wanted, quiet=quiet):
         raise typer.Exit(1 if done.failed else 0)
-
-
-class _Shown:
-    """Shows the progress: a bar on a terminal, a line each minute elsewhere."""
-
-    def __init__(self, bar: Any, quiet: bool):
-        self.bar, self.quiet = bar, quiet
-        self.task: Any = None
-        self.last = time.monotonic()
-
-    def __call__(self, state: Any) -> None:
-        if self.task is None:
-            self.task = self.bar.add_task("Listening", total=state.todo)
-        text = f"{state.rate:.2f} tracks/s"
-        self.bar.update(self.task, completed=state.done, description=text)
-        due = time.monotonic() - self.last > REPORT_SECONDS
-        if self.bar.disable and due and not self.quiet:
-            self.last = time.monotonic()
-            left = f"{(state.seconds_left or 0) / 60:.0f} min left"
-            done = f"{state.done} of {state.todo} tracks"
-            say(self.bar.console, f"{done}, {text}, {left}")
-
-
-def _summary(done: Any) -> str:
-    text = f"{done.analysed} of {done.found} tracks analysed"
-    if done.found - done.todo:
-        text += f", {done.found - done.todo} unchanged"
-    if done.moved:
-        text += f", {done.moved} known by their content"
-    if done.failed:
-        text += f", {done.failed} failed"
-    if done.missing:
-        text += f", {done.missing} missing"
-    if done.audio_seconds and done.seconds:
-        pace = done.audio_seconds / done.seconds
-        text += f"; {done.rate:.2f} tracks/s, {pace:.0f}x real time"
-    return text + "."
 
 
 @app.command(epilog=SEARCH_HELP)
