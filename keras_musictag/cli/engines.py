@@ -61,11 +61,12 @@ def log_of(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def preparing(*presets: str, quiet: bool) -> Iterator[None]:
+def preparing(presets: list[str], *, quiet: bool) -> Iterator[None]:
     """Let engines be made once a command has done all its files.
 
     Args:
-        *presets: As in `engine_path`.
+        presets: As in `engine_path`; read at the end, since some commands learn late
+            what they need.
         quiet: Whether not to say so on the screen.
     """
     try:

@@ -232,7 +232,8 @@ def tag(
             writer.add(path, song, renderer, show)
 
     usable, failed = split_readable(files)
-    with preparing(*([] if tagger or engine else [preset]), quiet=quiet):
+    listener.presets += [] if tagger or engine else [preset]
+    with preparing(listener.presets, quiet=quiet):
         for_each_file(
             usable,
             work,
