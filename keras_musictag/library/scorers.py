@@ -119,7 +119,7 @@ class TagScorer(Scorer):
 
 
 def _load_tagger(preset: str) -> Any:
-    tagger = ready_engine(preset)
+    tagger = ready_engine(preset, many=True)
     if tagger is not None:
         return tagger
     # Here, because it starts the backend.
@@ -138,7 +138,7 @@ class ChordScorer(Scorer):
 
     def __init__(self, preset: str):
         super().__init__()
-        model = ready_engine(preset)
+        model = ready_engine(preset, many=True)
         if model is None:
             environment.quiet_tensorflow()
             from keras_musictag.models.recognizer import ChordRecognizer
@@ -283,7 +283,7 @@ class BeatScorer(WholeTrackScorer):
     """
 
     def __init__(self, preset: str):
-        model = ready_engine(preset)
+        model = ready_engine(preset, many=True)
         if model is None:
             environment.quiet_tensorflow()
             from keras_musictag.models.tracker import BeatTracker
