@@ -126,7 +126,7 @@ def beats_command(
         renderer: Renderer = FolderRenderer(suffix, output, names, _saver(chosen))
     else:
         renderer = _renderer(chosen, several=len(usable) > 1)
-    with preparing(*([] if exported else [preset]), quiet=quiet):
+    with preparing([] if exported else [preset], quiet=quiet):
         for_each_file(
             usable,
             work,

@@ -206,7 +206,7 @@ def chords(
     wanted = [] if exported or engine else [preset]
     if beats or chosen == ChordFormat.sheet:
         wanted.append(BEAT_PRESET)
-    with preparing(*wanted, quiet=quiet):
+    with preparing(wanted, quiet=quiet):
         for_each_file(
             usable,
             work,

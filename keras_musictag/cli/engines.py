@@ -17,7 +17,7 @@ import filelock
 import typer
 
 from keras_musictag import environment
-from keras_musictag.engines.files import engine_path, is_wanted
+from keras_musictag.engines.files import bundled_engine, engine_path, is_wanted
 
 # What making one takes, besides Keras' own backend.
 PACKAGES = ("onnxruntime", "onnx", "tf2onnx", "tensorflow")
@@ -38,7 +38,11 @@ def prepare_engine(preset: str) -> bool:
         return False
     path = engine_path(preset)
     log = log_of(path)
-    if path.exists() or (log.is_file() and time.time() < log.stat().st_mtime + PAUSE):
+    if (
+        path.exists()
+        or bundled_engine(preset)
+        or (log.is_file() and time.time() < log.stat().st_mtime + PAUSE)
+    ):
         return False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,11 +65,12 @@ def log_of(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def preparing(*presets: str, quiet: bool) -> Iterator[None]:
+def preparing(presets: list[str], *, quiet: bool) -> Iterator[None]:
     """Let engines be made once a command has done all its files.
 
     Args:
-        *presets: As in `engine_path`.
+        presets: As in `engine_path`; read at the end, since some commands learn late
+            what they need.
         quiet: Whether not to say so on the screen.
     """
     try:

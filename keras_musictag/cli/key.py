@@ -117,7 +117,7 @@ def key_command(
     else:
         renderer = _renderer(chosen, several=len(usable) > 1)
     named = _chord_preset(preset)
-    with preparing(*([] if exported or named is None else [named]), quiet=quiet):
+    with preparing([] if exported or named is None else [named], quiet=quiet):
         for_each_file(
             usable,
             work,

@@ -196,7 +196,7 @@ def build(
     if done.failed:
         typer.echo(f"See: keras-musictag library errors {out}", err=True)
     wanted = [*(preset or [DEFAULT_PRESET]), *filter(None, [chords, beats])]
-    with preparing(*wanted, quiet=quiet):
+    with preparing(wanted, quiet=quiet):
         raise typer.Exit(1 if done.failed else 0)
 
 

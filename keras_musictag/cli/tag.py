@@ -46,6 +46,7 @@ Format = enum.StrEnum("Format", ["table", "json", "csv"])
 Sort = enum.StrEnum("Sort", ["score", "lift"])
 Tail = enum.StrEnum("Tail", ["drop", "pad", "overlap"])
 READERS = ("CLAPTagger",)
+MANY = 100  # files for which a GPU is worth the start of Keras
 IN_FILES = "Tags in the files (needs the extra `files`)"
 
 TAG_HELP = """[bold]Examples[/bold]\n
@@ -184,7 +185,7 @@ def tag(
     exported = open_exported(preset, engine)
     tagger = exported or _loaded_first(preset, words)
     if tagger is None and engine is None:
-        tagger = ready_engine(preset)
+        tagger = ready_engine(preset, many=len(files) > MANY)
     labels = tagger.labels if tagger else _labels_of(preset)
     _check_choices(labels, group, sort, taggram, output)
     where = Segments(segments or [], labels, min_score)
@@ -235,7 +236,8 @@ def tag(
             writer.add(path, song, renderer, show)
 
     usable, failed = split_readable(files)
-    with preparing(*([] if tagger or engine else [preset]), quiet=quiet):
+    listener.presets += [] if tagger or engine else [preset]
+    with preparing(listener.presets, quiet=quiet):
         for_each_file(
             usable,
             work,

@@ -95,7 +95,7 @@ class Listener:
     # === Each of these is done once for a file ===
 
     def _model(self, name: str) -> Any:
-        return ready_engine(name) or self._load_keras(name)
+        return ready_engine(name, many=True) or self._load_keras(name)
 
     def _keras_model(self, name: str) -> Any:
         if name in self.recognizers:

@@ -14,14 +14,17 @@ from keras_musictag.chords.vocabulary import vocabulary_from_config
 from keras_musictag.constant_q.plan import Settings
 from keras_musictag.constant_q.tuning import pack, tuned_plan
 from keras_musictag.engines.sessions import Network
-from keras_musictag.engines.structure_blocks import Net, answers
+from keras_musictag.engines.structure_blocks import Net, answers, array_names
 from keras_musictag.engines.whole_track import Segment, WholeTrack
 from keras_musictag.errors import PresetError
+from keras_musictag.presets import records
+from keras_musictag.presets.weights import read_arrays
 from keras_musictag.recognition import TrackRecognition
 from keras_musictag.tracks.inference import TrackOutput
 
-# The parts of the folder: what is said about the model, its front-end for the pitches
-# of A4 = 440 Hz and for others, and its network, or the weights of several.
+# The parts of the folder: what is said about the model; its front-end for the pitches
+# of A4 = 440 Hz, unless the other one does for these as well; that for others; and its
+# network, or the weights of several.
 ABOUT = "engine.json"
 FRONTEND, TUNED_FRONTEND = "frontend.onnx", "tuned_frontend.onnx"
 NETWORK, WEIGHTS = "network.onnx", "weights.npz"
@@ -35,6 +38,8 @@ class ChordModel:
         vocabulary: Its config.
         filters: What decides the filters of its constant-Q transform.
         fingerprint: SHA-256 of its weights, as libraries note it.
+        preset: Whose weights in the package those of its networks are; `None` if they
+            are in the folder.
     """
 
     vocabulary: Any
@@ -50,6 +55,7 @@ class ChordModel:
     calibration: dict
     filters: dict
     fingerprint: str
+    preset: str | None = None
 
     def write(self, folder: Path) -> None:
         """Write it into the folder of the engine."""
@@ -84,8 +90,11 @@ class EngineTrack(WholeTrack):
         self.settings = Settings(**given)
         self.filters = functools.lru_cache(maxsize=4)(self._filters)
         self.open = functools.cache(lambda name: Network(folder / name))
+        self.follows = not (folder / FRONTEND).is_file()
         self.nets: list[Net] = []
-        if (folder / WEIGHTS).is_file():
+        if model.preset is not None:
+            self.nets = nets_of(model.preset)
+        elif (folder / WEIGHTS).is_file():
             self.nets = read_nets(folder / WEIGHTS)
         else:
             self.open(NETWORK)
@@ -98,7 +107,7 @@ class EngineTrack(WholeTrack):
         self, samples: np.ndarray, span: np.ndarray, tuning: float
     ) -> np.ndarray:
         """Compute the magnitudes of a chunk; see `WholeTrack`."""
-        if not tuning:
+        if not tuning and not self.follows:
             outputs = self.open(FRONTEND)(samples, span)
         else:
             outputs = self.open(TUNED_FRONTEND)(samples, span, self.filters(tuning))
@@ -161,6 +170,18 @@ class ChordEngine(TrackRecognition):
 
     def _run(self, tracks: Iterable, sample_rate: int) -> Iterator[TrackOutput]:
         return self.whole_track.run(tracks, sample_rate)
+
+
+def nets_of(preset: str) -> list[Net]:
+    """Return the networks whose weights a preset in the package has."""
+    record = records.preset_info(preset)
+    expected = record["weights"]
+    arrays = read_arrays(records.preset_weights(record), expected)
+    nets = range(record["config"]["nets"])
+    return [
+        Net([arrays[name].astype("float32") for name in array_names(f"net{number}")])
+        for number in nets
+    ]
 
 
 def write_nets(path: Path, nets: list[list[np.ndarray]]) -> None:

