@@ -27,6 +27,7 @@ RUNNING = {
     "beats": ("onnxruntime", "onnx"),
 }
 TRACKERS = ("BeatNetTracker",)
+READERS = ("CLAPTagger",)  # what reads texts is more than scores
 # Where there is one, Linux has this.
 GPU = Path("/dev/nvidia0")
 # Those in the package, with which a first run is quick: see `tools/make_engines.py`.
@@ -80,6 +81,8 @@ def is_wanted(preset: str) -> bool:
         return False
     task = record["task"]
     if task == "beats" and record["class_name"] not in TRACKERS:
+        return False
+    if record["class_name"] in READERS:
         return False
     return task in RUNNING and all(map(importlib.util.find_spec, RUNNING[task]))
 
