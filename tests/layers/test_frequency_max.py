@@ -6,6 +6,7 @@ import pytest
 from keras import layers, ops
 
 from keras_musictag.layers import FrequencyMaxConv2D
+from keras_musictag.layers.spectral_max import strongest, transform
 
 
 @pytest.mark.parametrize("norm_first", [False, True])
@@ -51,3 +52,35 @@ def test_config_round_trip():
     assert keras.saving.get_registered_name(FrequencyMaxConv2D) == (
         "keras_musictag>FrequencyMaxConv2D"
     )
+
+
+@pytest.mark.parametrize(
+    ("bands", "height", "padding"),
+    [(96, 38, "valid"), (96, 67, "valid"), (50, 21, "same")],
+)
+def test_tall_kernels_are_transformed(bands, height, padding):
+    """Odd and even numbers of positions, and a last part that ends early."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, 9, bands, 2)).astype("float32")
+    layer = FrequencyMaxConv2D(5, (4, height), padding=padding)
+    layer.build(x.shape)
+    layer.conv.kernel.assign(rng.normal(size=layer.conv.kernel.shape) / height)
+    layer.norm.gamma.assign([1.0, -1.0, 2.0, -0.5, 0.0])
+    direct = layer.conv(x)
+    expected = ops.max(layer.norm(ops.relu(direct)), axis=2)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(layer(x)), ops.convert_to_numpy(expected), atol=2e-6
+    )
+    margin = height - 1 if padding == "same" else 0
+    by = transform(bands + margin, height, 4 * 2)
+    largest = strongest(layer._pad(ops.convert_to_tensor(x)), layer.conv.kernel, by)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(largest),
+        ops.convert_to_numpy(ops.max(direct, axis=2)),
+        atol=2e-6,
+    )
+
+
+def test_other_kernels_are_not():
+    assert transform(96, 1, 128) is None
+    assert transform(20, 7, 4) is None

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_musictag.engines.sessions import runtime_installed
 from keras_musictag.engines.structure_convolutions import Convolve, Step, by_onnx
-from keras_musictag.models.running.devices import on_processor
+from keras_musictag.layers.processor import on_processor
 
 
 def convolutions(steps: list[Step], activated: bool, pool: int) -> Convolve:

@@ -23,15 +23,6 @@ def device_count(model: keras.Model) -> int:
     return 1 if distribution is None else distribution.device_mesh.shape[0]
 
 
-def on_processor() -> bool:
-    """Return whether the backend has nothing but the processor to compute on."""
-    if keras.backend.backend() == "torch":
-        import torch
-
-        return not (torch.cuda.is_available() or torch.backends.mps.is_available())
-    return all(name.startswith("cpu") for name in keras.distribution.list_devices())
-
-
 def scope(model: keras.Model) -> contextlib.AbstractContextManager:
     """Return the scope in which optimizer and metrics of a model must be made."""
     strategy = _strategy(model)
