@@ -9,7 +9,6 @@ multiplications, all of them in matrix products.
 import functools
 from typing import NamedTuple
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -111,7 +110,7 @@ def strongest(x, kernel, by: Transform):
     Returns:
         float32 tensor `(batch, frames left, filters)`.
     """
-    weights = _weights(kernel, by)
+    weights = ops.unstack(_weights(kernel, by))
     # One item at a time: its coefficients stay in the cache of the processor.
     return ops.map(lambda item: _strongest_of_item(item, weights, kernel, by), x)
 
@@ -130,7 +129,7 @@ def _weights(kernel, by: Transform):
 
 def _strongest_of_item(x, weights, kernel, by: Transform):
     bands, channels = x.shape[1:]
-    coefficients, inputs, filters = weights.shape[1:]
+    coefficients, inputs, filters = weights[0].shape
     frames = ops.shape(x)[0] - kernel.shape[0] + 1
     x = ops.reshape(ops.transpose(x, (0, 2, 1)), (-1, bands))
     x = ops.matmul(x, by.forward)
@@ -140,17 +139,8 @@ def _strongest_of_item(x, weights, kernel, by: Transform):
     x = ops.reshape(x, (coefficients, -1, inputs))
     mean, difference = (
         ops.matmul(inverse, ops.reshape(ops.matmul(x, part), (coefficients, -1)))
-        for inverse, part in ((by.cosines, weights[0]), (by.sines, weights[1]))
+        for inverse, part in zip((by.cosines, by.sines), weights, strict=True)
     )
-    return ops.reshape(_largest(mean + ops.abs(difference)), (-1, filters))
-
-
-def _largest(x):
-    """The largest row."""
-    if keras.backend.backend() != "jax":
-        return ops.max(x, axis=0)
-    # XLA takes this maximum value by value, and compares halves many at a time.
-    while len(x) > 1:
-        half = (len(x) + 1) // 2
-        x = ops.maximum(x[:half], x[-half:])
-    return x
+    # Row by row: XLA and ONNX Runtime take the maximum of an axis value by value.
+    rows = ops.unstack(mean + ops.abs(difference), axis=0)
+    return ops.reshape(functools.reduce(ops.maximum, rows), (-1, filters))
