@@ -6,6 +6,7 @@ from keras import layers, ops
 
 from keras_musictag.chords import parse
 from keras_musictag.chords.chordogram import PITCH_CLASSES
+from keras_musictag.layers.bidirectional import Bidirectional
 from keras_musictag.layers.hcqt import HCQT
 from keras_musictag.models.recognizer import ChordRecognizer
 from keras_musictag.models.recognizers.networks import KeepValid
@@ -191,4 +192,4 @@ def _bidirectional(units: int, name: str) -> layers.Layer:
         reset_after=False,
         name="gru",
     )
-    return layers.Bidirectional(gru, name=name)
+    return Bidirectional(gru, name=name)

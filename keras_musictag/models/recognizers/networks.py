@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from keras_musictag.layers.bidirectional import Bidirectional
+
 RECURRENT = {"gru": layers.GRU, "lstm": layers.LSTM}
 TORCH_NORM_EPSILON = 1e-5
 LEAK = 0.01
@@ -196,7 +198,7 @@ def tutorial_logits(x, classes: int, *, patch_frames=1024, recurrent="lstm", uni
         convolve = layers.Conv1D(16, 15, padding="same", name=f"conv_{i}")
         x = _leaky(convolve(x), f"relu_{i}")
     cell = RECURRENT[recurrent](units, return_sequences=True, name=recurrent)
-    x = layers.Bidirectional(cell, name="recurrent")(x)
+    x = Bidirectional(cell, name="recurrent")(x)
     # As published, the logits go through a leaky rectifier too.
     x = _leaky(layers.Dense(classes, name="head")(x), "leaky_logits")
     return LikeInput(classes, name="frames")([x, inputs])
@@ -251,7 +253,7 @@ def strong_features(
     x = layers.Reshape((-1, channels[2]), name="steps")(x)
     x = layers.Dropout(dropout, name="dropout_in")(x)
     cell = RECURRENT[recurrent](units, return_sequences=True, name=recurrent)
-    x = layers.Bidirectional(cell, name="recurrent")(x, mask=steps)
+    x = Bidirectional(cell, name="recurrent")(x, mask=steps)
     return layers.Dropout(dropout, name="dropout_out")(x)
 
 
