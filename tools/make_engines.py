@@ -7,6 +7,7 @@ with the Keras models.
 """
 
 from keras_musictag.engines.files import BUNDLED, bundled_engine
+from keras_musictag.layers.frequency_max import small_kernels
 from keras_musictag.models.base import PretrainedModel
 from keras_musictag.models.engine_making import make_engine
 
@@ -16,7 +17,9 @@ def main() -> None:
     for preset in BUNDLED:
         path = bundled_engine(preset)
         path.parent.mkdir(exist_ok=True)
-        make_engine(PretrainedModel.from_pretrained(preset), path, preset=preset)
+        model = PretrainedModel.from_pretrained(preset)
+        with small_kernels():  # the cache gets the faster ones
+            make_engine(model, path, preset=preset)
         files = path.rglob("*") if path.is_dir() else [path]
         print(path.name, sum(file.stat().st_size for file in files), "bytes")
 

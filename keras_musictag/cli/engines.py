@@ -17,7 +17,7 @@ import filelock
 import typer
 
 from keras_musictag import environment
-from keras_musictag.engines.files import bundled_engine, engine_path, is_wanted
+from keras_musictag.engines.files import engine_path, is_final, is_wanted
 
 # What making one takes, besides Keras' own backend.
 PACKAGES = ("onnxruntime", "onnx", "tf2onnx", "tensorflow")
@@ -40,7 +40,7 @@ def prepare_engine(preset: str) -> bool:
     log = log_of(path)
     if (
         path.exists()
-        or bundled_engine(preset)
+        or is_final(preset)
         or (log.is_file() and time.time() < log.stat().st_mtime + PAUSE)
     ):
         return False

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_musictag.audio.tuning import check_tuning
+from keras_musictag.chords.confidence import check_calibration
 from keras_musictag.chords.vocabulary import vocabulary_from_config
 from keras_musictag.constant_q.plan import Settings
 from keras_musictag.constant_q.tuning import pack, tuned_plan
@@ -152,7 +153,7 @@ class ChordEngine(TrackRecognition):
         self.boundary_shift = model.boundary_shift
         self.default_decoder = model.decoder
         self.hears_pieces = model.hears_pieces
-        self.calibration = model.calibration
+        self.calibration = check_calibration(model.calibration)
         self.fingerprint = model.fingerprint
 
     @property

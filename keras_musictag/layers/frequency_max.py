@@ -1,10 +1,26 @@
 """Convolution whose strongest response over frequency is kept, computed cheaply."""
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
 from keras import layers, ops
 
 from keras_musictag.layers.processor import on_processor
 from keras_musictag.layers.spectral_max import strongest, transform
+
+_small = False
+
+
+@contextlib.contextmanager
+def small_kernels() -> Iterator[None]:
+    """Convolve directly within a block: what is exported there is a third smaller."""
+    global _small
+    before, _small = _small, True
+    try:
+        yield
+    finally:
+        _small = before
 
 
 @keras.saving.register_keras_serializable(package="keras_musictag")
@@ -105,7 +121,7 @@ class FrequencyMaxConv2D(layers.Layer):
         """Return what replaces the direct convolution, `None` if that is the faster."""
         # PyTorch's products of many small matrices are slower than its convolution.
         direct = keras.backend.backend() == "torch" or self.compute_dtype != "float32"
-        if bands is None or direct or not on_processor():
+        if bands is None or direct or _small or not on_processor():
             return None
         frames, height, channels, _ = self.conv.kernel.shape
         margin = height - 1 if self.padding == "same" else 0
