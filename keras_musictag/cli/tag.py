@@ -1,7 +1,6 @@
 """`keras-musictag tag`: files in, tags out, on the screen and in files."""
 
 import enum
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +18,7 @@ from keras_musictag.cli.arguments import (
     Quiet,
     check_output,
     find_files,
+    is_elsewhere,
     read_record,
 )
 from keras_musictag.cli.engines import preparing, ready_engine
@@ -34,10 +34,8 @@ from keras_musictag.cli.song_reports import ChordsAndTempo, Reports, check_repor
 from keras_musictag.cli.starting import start_keras
 from keras_musictag.cli.tag_files import make_writer
 from keras_musictag.cli.tag_segments import Segments
-from keras_musictag.hub.repository import repository_id
 from keras_musictag.labels import NO_GROUP, Labels
 from keras_musictag.pages.summary import NOTHING_HEARD, SongSummary
-from keras_musictag.presets import records
 
 Format = enum.StrEnum("Format", ["table", "json", "csv"])
 Sort = enum.StrEnum("Sort", ["score", "lift"])
@@ -361,7 +359,7 @@ def _loaded_first(preset: str, words: str | None):
 
     Only the records of presets and of folders of our own are there before the model is.
     """
-    elsewhere = repository_id(preset) or _is_of_another_library(preset)
+    elsewhere = is_elsewhere(preset)
     if words is None:
         return _load(preset) if elsewhere else None
     labels = Labels(word.strip() for word in words.split(",") if word.strip())
@@ -375,12 +373,3 @@ def _loaded_first(preset: str, words: str | None):
         advice="Name a model that reads, such as --preset laion/larger_clap_music; or "
         "leave --labels out.",
     )
-
-
-def _is_of_another_library(preset: str) -> bool:
-    config = Path(preset) / records.CONFIG_FILE
-    if not config.is_file():
-        return False
-    from keras_musictag.conversion.layouts import is_foreign
-
-    return is_foreign(json.loads(config.read_text("utf-8")))

@@ -20,7 +20,6 @@ from keras_musictag.models.running.features import FeatureModels
 from keras_musictag.presets.weights import copy_weights
 from keras_musictag.tracks import sources
 from keras_musictag.tracks.scoring import TrackScoring
-from keras_musictag.tracks.taggram import over_chunks
 
 
 class MusicTagger(TrackScoring, FineTuning, abstract=True):
@@ -215,62 +214,6 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
             x, sample_rate, batch_size, aggregate, chunking, tail, on_error, bar
         )
 
-    def embed(
-        self,
-        source,
-        sample_rate: int | None = None,
-        *,
-        layer: str | list[str] = "penultimate",
-        aggregate: str | None = "mean",
-        batch_size: int | None = None,
-        chunking: audio.ChunkPlan | None = None,
-        tail: str | None = None,
-        on_error: str = "warn",
-    ):
-        """Return what the network computes inside: features for other uses.
-
-        Args:
-            source: As in `tag`.
-            sample_rate: Of arrays, in Hz; `None` means the model's own.
-            layer: The name of an endpoint, or several; `endpoints` lists them.
-            aggregate: `"mean"`, `"max"` or `"median"` over the chunks and, for
-                endpoints that have frames, over the frames; `None` gives
-                `(chunks, ...)` as the network has it.
-            batch_size, chunking, tail, on_error: As in `predict`.
-
-        Returns:
-            float32 array, `(units,)` for `"penultimate"`; a dict of arrays if
-            `layer` is a list; a list of these, with `None` for bad ones, if
-            `source` is a list.
-
-        Raises:
-            ConfigError: If there is no such endpoint.
-            AudioError: If a single source is not usable audio.
-
-        Example:
-
-        ```python
-        import keras_musictag as kmt
-
-        model = kmt.MusicnnTagger.from_pretrained()
-        model.embed(kmt.audio.demo_path()).shape  # (200,)
-        ```
-        """
-        tracks, single = sources.as_tracks(source)
-        names = (layer,) if isinstance(layer, str) else tuple(layer)
-
-        def features():
-            for output in self._run(
-                tracks, names, sample_rate, batch_size, chunking, tail
-            ):
-                outputs = {
-                    n: over_chunks(v, aggregate) for n, v in output.outputs.items()
-                }
-                one = outputs.get(layer) if isinstance(layer, str) else outputs
-                yield output.error or one
-
-        return sources.collect(features(), tracks, single, on_error)
-
     @property
     def endpoints(self) -> list[str]:
         """Names that `embed(layer=...)` takes, from the input to the scores."""
@@ -285,6 +228,7 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         *,
         float16: bool = False,
         tolerance: float | None = None,
+        embeddings: bool = False,
     ) -> Path:
         """Write the network for programs that run without Keras.
 
@@ -307,6 +251,7 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
                 the size.
             tolerance: Largest difference of a score; 1e-3 if `None`, and 1e-2 with
                 `float16`.
+            embeddings: Whether the network gives `penultimate` too, for `embed`.
 
         Returns:
             The path, as a `Path`.
@@ -328,7 +273,9 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         """
         from keras_musictag.models.exporting import export_model
 
-        return export_model(self, path, format, float16, tolerance)
+        return export_model(
+            self, path, format, float16, tolerance, embeddings=embeddings
+        )
 
     # === Inner parts ===
 
