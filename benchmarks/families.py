@@ -22,10 +22,8 @@ SECONDS = 30
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 # Where the settings of the class are not those that are published.
 SETTINGS = {
-    "CLAPTagger": {
-        "larger_clap_music": {"audio": {"patch_units": 128, "depths": [2, 2, 12, 2]}}
-    },
-    "MusicnnTagger": {"musicnn_msd": {}, "musicnn_won_mtat": {"variant": "won"}},
+    "CLAPTagger": {"": {"audio": {"patch_units": 128, "depths": [2, 2, 12, 2]}}},
+    "MusicnnTagger": {"": {}, "won": {"variant": "won"}},
 }
 
 
@@ -38,7 +36,7 @@ def main() -> None:
     if options.one:
         print(json.dumps(measure(*json.loads(options.one))))
         return
-    print("| family | parameters | chunk (s) | times real time, one core | memory (MB) |")
+    print("| family | parameters | chunk (s) | times real time | memory (MB) |")
     print("|---|---:|---:|---:|---:|")
     print(f"| no model | | | | {run(None, {})['memory']:,.0f} |", flush=True)
     for name in options.families or families():
