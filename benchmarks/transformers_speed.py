@@ -5,16 +5,19 @@
     KERAS_BACKEND=torch python benchmarks/transformers_speed.py random/full_ast ...
     PYTHONPATH=peer python tests/parity/data/make_clap.py random --full
     python benchmarks/transformers_speed.py random/plain --model clap --peer-path peer
+    python benchmarks/transformers_speed.py ... --onnx clap.onnx  # export --embeddings
 
 `peer` is a folder that holds the library (`pip install --target peer transformers`);
 the weights are random numbers, which take as long as trained ones. Both turn the same
 files into embeddings, in turns, each in a process of its own that has done it once
 before: ours with `embed`, theirs with soundfile, soxr, the feature extractor and the
-network, all files in one batch.
+network, all files in one batch. Memory is the most that a process has held, with all
+that was imported and the weights.
 """
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -31,6 +34,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="a model that the library has saved")
     parser.add_argument("--model", choices=tuple(PEERS), default="ast")
     parser.add_argument("--peer-path", required=True, help="where the library lies")
+    parser.add_argument("--onnx", type=Path, help="the same model, exported")
     parser.add_argument("--files", type=int, default=8, help="of ten seconds each")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
@@ -40,12 +44,13 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as sounds:
         make_files(Path(sounds), options.files)
-        seconds = in_turns(sounds, options)
-    medians = {name: statistics.median(took) for name, took in seconds.items()}
+        seconds, memory = in_turns(sounds, options)
     for name, took in seconds.items():
         every = ", ".join(f"{t:.2f}" for t in took)
-        print(f"{name:7} {medians[name]:6.2f} s  ({every})")
-    print(f"{medians['theirs'] / medians['ours']:.2f} times as fast")
+        line = f"{name:7} {statistics.median(took):6.2f} s  ({every})"
+        # Of each round, since others may use the machine.
+        ratios = [a / b for a, b in zip(seconds["theirs"], took, strict=True)]
+        print(f"{line}  {memory[name]:5.0f} MB  {statistics.median(ratios):.2f}x")
 
 
 def make_files(folder: Path, count: int) -> None:
@@ -60,12 +65,14 @@ def make_files(folder: Path, count: int) -> None:
         soundfile.write(folder / f"{number}.flac", sound, RATE)
 
 
-def in_turns(sounds: str, options) -> dict[str, list[float]]:
-    """Return the seconds of each round, by who took them."""
+def in_turns(sounds: str, options) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Return the seconds of each round and the most memory in MB, by who took them."""
     ways = {}
-    for name in ("ours", "theirs"):
+    names = ("ours", "theirs", "onnx") if options.onnx else ("ours", "theirs")
+    for name in names:
         command = [sys.executable, __file__, str(options.folder), "--model"]
         command += [options.model, "--peer-path", options.peer_path]
+        command += ["--onnx", str(options.onnx)] if options.onnx else []
         env = {**os.environ}
         if name == "theirs":
             env["PYTHONPATH"] = options.peer_path
@@ -77,25 +84,29 @@ def in_turns(sounds: str, options) -> dict[str, list[float]]:
             env=env,
         )
     seconds: dict[str, list[float]] = {name: [] for name in ways}
+    memory: dict[str, float] = {}
     for number in range(options.rounds + 1):
         for name, process in ways.items():
             process.stdin.write("go\n")
             process.stdin.flush()
-            took = float(process.stdout.readline())
+            took, memory[name] = map(float, process.stdout.readline().split())
             if number:  # the first time does not count
                 seconds[name].append(took)
     for process in ways.values():
         process.communicate()
-    return seconds
+    return seconds, memory
 
 
 def serve(name: str, sounds: str, options) -> None:
     """Embed the files whenever a line comes, and print how long it took."""
     paths = sorted(str(path) for path in Path(sounds).iterdir())
-    if name == "ours":
+    if name in ("ours", "onnx"):
         import keras_musictag as kmt
 
-        model = kmt.MusicTagger.from_pretrained(options.folder)
+        if name == "onnx":
+            model = kmt.OnnxTagger(options.onnx)
+        else:
+            model = kmt.MusicTagger.from_pretrained(options.folder)
 
         def embed():
             return model.embed(paths)
@@ -105,7 +116,9 @@ def serve(name: str, sounds: str, options) -> None:
     for _ in sys.stdin:
         start = time.perf_counter()
         embed()
-        print(time.perf_counter() - start, flush=True)
+        took = time.perf_counter() - start
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(took, peak, flush=True)
 
 
 def ast_peer(folder: Path, paths: list[str]):

@@ -37,6 +37,7 @@ from .export.recognizers import (
     OnnxChordRecognizer,
 )
 from .export.taggers import ExportedTagger, LiteRTTagger, OnnxTagger
+from .export.texts import OnnxTextEncoder
 from .export.trackers import ExportedBeatTracker, OnnxBeatTracker
 from .insight.saliency import Saliency, saliency
 from .insight.similarity import EmbeddingIndex
@@ -118,6 +119,7 @@ __all__ = [
     "OnnxChordRecognizer",
     "OnnxKeyRecognizer",
     "OnnxTagger",
+    "OnnxTextEncoder",
     "PresetError",
     "ResumableBackup",
     "SKeyRecognizer",

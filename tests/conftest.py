@@ -2,12 +2,14 @@
 
 import contextlib
 import functools
+import getpass
 import http.server
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +25,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 # No command leaves a process behind that makes an engine; the test of engines lets it.
 os.environ.setdefault("KMT_ENGINE", "keras")
+# What JAX has compiled for one model it need not for the next, here or in another
+# process: tests make many of one kind.
+COMPILED = Path(tempfile.gettempdir()) / f"keras_musictag_jax_{getpass.getuser()}"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
 # The Hub's client reads it when it is imported: no test asks the real Hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
 

@@ -34,6 +34,7 @@ NAMES = {
         "OnnxChordRecognizer",
     ),
     "export.taggers": ("ExportedTagger", "LiteRTTagger", "OnnxTagger"),
+    "export.texts": ("OnnxTextEncoder",),
     "export.trackers": ("ExportedBeatTracker", "OnnxBeatTracker"),
     "keys": ("KeySequence", "Keygram"),
     "labels": ("Labels",),

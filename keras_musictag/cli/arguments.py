@@ -1,6 +1,7 @@
 """What the commands make of the paths that they are given."""
 
 import enum
+import json
 import tomllib
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from keras_musictag import audio, data, errors
 from keras_musictag.audio.finding import find_below
 from keras_musictag.checks import did_you_mean, read_file
 from keras_musictag.cli.printing import warned
+from keras_musictag.hub.repository import repository_id
 from keras_musictag.presets import records
 
 Paths = Annotated[
@@ -85,6 +87,18 @@ def check_folder(option: str, path: Path | None) -> None:
             received=f"{option} {path}",
             advice="Name another folder; it is made if it is missing.",
         )
+
+
+def is_elsewhere(preset: str) -> bool:
+    """Whether it is a repository or another library's: only loading says what it is."""
+    if repository_id(preset):
+        return True
+    config = Path(preset) / records.CONFIG_FILE
+    if not config.is_file():
+        return False
+    from keras_musictag.conversion.layouts import is_foreign
+
+    return is_foreign(json.loads(config.read_text("utf-8")))
 
 
 def read_record(preset: str, task: str = "tags") -> dict:

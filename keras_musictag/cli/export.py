@@ -8,6 +8,7 @@ import typer
 from typer import Argument, Option
 
 from keras_musictag import errors
+from keras_musictag.cli.arguments import is_elsewhere
 from keras_musictag.cli.printing import silenced
 from keras_musictag.cli.starting import leaving_at_once, start_keras
 from keras_musictag.presets import records
@@ -20,6 +21,8 @@ EXPORT_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag export musicnn_msd out --format litert --float16[/cyan]  a folder
 with model.tflite and metadata.json\n
 [cyan]keras-musictag tag song.mp3 --preset musicnn.onnx[/cyan]  tags with it\n
+[cyan]keras-musictag export laion/larger_clap_music lib/text.onnx --text[/cyan]  what
+library search --text reads with\n
 [cyan]keras-musictag export crema crema.onnx[/cyan]  then: chords --preset crema.onnx"""
 
 
@@ -47,6 +50,12 @@ def export(
             "if not given, 0.01 with --float16.",
         ),
     ] = None,
+    text: Annotated[
+        bool, Option("--text", help="The text tower of a tagger that reads: CLAP.")
+    ] = False,
+    embeddings: Annotated[
+        bool, Option("--embeddings", help="Taggers: embeddings beside the scores.")
+    ] = False,
     seconds: Annotated[
         float | None,
         Option(help="Chords in LiteRT: length of the pieces; 10 if not given."),
@@ -60,9 +69,16 @@ def export(
     from keras_musictag.export import read_metadata
     from keras_musictag.export.formats import check_target
 
-    records.read_record(preset)  # refuses what there is not
+    if not is_elsewhere(preset):
+        records.read_record(preset)  # refuses what there is not
+    if text and format not in (None, Target.onnx):
+        raise errors.ConfigError(
+            "Text towers are exported to ONNX alone.",
+            received=f"--text --format {format}",
+            advice="Use --format onnx.",
+        )
     with leaving_at_once():  # some formats bring TensorFlow
-        check_target(out, format and format.value, float16)
+        check_target(out, "onnx" if text else format and format.value, float16)
     with silenced():
         start_keras()
         from keras_musictag.models.base import PretrainedModel
@@ -77,7 +93,7 @@ def export(
                     advice="Leave --seconds out; it is for chords in LiteRT.",
                 )
             options["seconds"] = seconds
-        path = model.export(out, format and format.value, **options)
+        path = _write(model, out, format, options, text, embeddings)
         parity = read_metadata(path)["parity"]
     files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
     size = sum(file.stat().st_size for file in files) / 1e6
@@ -85,6 +101,20 @@ def export(
         f"{path}: {size:.1f} MB, scores differ by at most "
         f"{parity['largest_difference']:.1e}"
     )
+
+
+def _write(model, out, format, options, text: bool, embeddings: bool) -> Path:
+    if text and hasattr(model, "export_text"):
+        return model.export_text(out, **options)
+    if text or (embeddings and model.task != "tags"):
+        raise errors.ConfigError(
+            f"A {type(model).__name__} has no such part.",
+            received="--text" if text else "--embeddings",
+            advice="Leave it out; --text is for CLAP, --embeddings for taggers.",
+        )
+    if embeddings:
+        options["embeddings"] = True
+    return model.export(out, format and format.value, **options)
 
 
 def open_exported(preset: str, engine: Engine | None = None, task: str = "tags"):

@@ -214,6 +214,14 @@ def search(
     text: Annotated[
         str | None, Option(help="Nearest first to these words; needs a CLAP library.")
     ] = None,
+    text_model: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE",
+            help="Reads the words without Keras; text.onnx in the library if not "
+            "given. See export --text.",
+        ),
+    ] = None,
     order: Order = None,
     limit: Annotated[int, Option(min=1, help="Tracks, at most.")] = 20,
     preset: Annotated[str | None, Option(help="Whose embeddings are compared.")] = None,
@@ -232,6 +240,7 @@ def search(
             like or None,
             limit,
             text=text,
+            text_model=text_model,
             unlike=unlike or None,
             order=order,
             preset=preset,

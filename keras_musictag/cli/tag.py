@@ -2,7 +2,6 @@
 
 import dataclasses
 import enum
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +20,7 @@ from keras_musictag.cli.arguments import (
     check_output,
     find_files,
     in_words,
+    is_elsewhere,
     read_record,
 )
 from keras_musictag.cli.engines import preparing
@@ -37,10 +37,8 @@ from keras_musictag.cli.starting import start_keras
 from keras_musictag.cli.tag_files import make_writer
 from keras_musictag.cli.tag_segments import Segments
 from keras_musictag.engines.files import ready_engine
-from keras_musictag.hub.repository import repository_id
 from keras_musictag.labels import NO_GROUP, Labels
 from keras_musictag.pages.summary import NOTHING_HEARD, SongSummary
-from keras_musictag.presets import records
 
 Format = enum.StrEnum("Format", ["table", "json", "csv"])
 Sort = enum.StrEnum("Sort", ["score", "lift"])
@@ -367,7 +365,7 @@ def _loaded_first(preset: str, words: str | None):
 
     Only the records of presets and of folders of our own are there before the model is.
     """
-    elsewhere = repository_id(preset) or _is_of_another_library(preset)
+    elsewhere = is_elsewhere(preset)
     if words is None:
         return _load(preset) if elsewhere else None
     labels = Labels(in_words(words))
@@ -381,12 +379,3 @@ def _loaded_first(preset: str, words: str | None):
         advice="Name a model that reads, such as --preset laion/larger_clap_music; or "
         "leave --labels out.",
     )
-
-
-def _is_of_another_library(preset: str) -> bool:
-    config = Path(preset) / records.CONFIG_FILE
-    if not config.is_file():
-        return False
-    from keras_musictag.conversion.layouts import is_foreign
-
-    return is_foreign(json.loads(config.read_text("utf-8")))

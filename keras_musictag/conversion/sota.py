@@ -6,7 +6,7 @@ array into Keras' layout. Convolutions over a spectrogram also swap time and
 frequency: PyTorch's model has frequency first, ours time.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -56,32 +56,48 @@ def assign_state_dict(
     """
     arrays = {key: a for key, a in arrays.items() if not key.endswith(ignore)}
     targets = {v.path: v for v in variables}
-    fitted = fit_arrays(arrays, names, {k: tuple(v.shape) for k, v in targets.items()})
+    shapes = {k: tuple(v.shape) for k, v in targets.items()}
+    fitted = FittedArrays(arrays, names, shapes)
     for path, array in fitted.items():
         targets[path].assign(array)
 
 
-def fit_arrays(
-    arrays: Mapping[str, np.ndarray], names: Names, shapes: Mapping[str, tuple]
-) -> dict[str, np.ndarray]:
-    """Return the arrays of variables, made from those of a checkpoint.
+class FittedArrays(Mapping[str, np.ndarray]):
+    """The arrays of variables, each made from those of a checkpoint when asked for.
+
+    float32, by the path of the variable; subnormal numbers are 0. All are made once to
+    check them and none is kept, so that large models are not in memory twice.
 
     Args:
         arrays: Those of the checkpoint by key, all of which must be used.
         names: Keys and transform for each variable path.
         shapes: Those of the variables, by path.
 
-    Returns:
-        float32 arrays by variable path; subnormal numbers are 0.
-
     Raises:
         PresetError: As `assign_state_dict`.
     """
-    _check_names(set(arrays), names, set(shapes))
-    return {
-        path: _fit([arrays[k] for k in keys], keys, transform, path, shapes[path])
-        for path, (keys, transform) in names.items()
-    }
+
+    def __init__(
+        self,
+        arrays: Mapping[str, np.ndarray],
+        names: Names,
+        shapes: Mapping[str, tuple],
+    ):
+        _check_names(set(arrays), names, set(shapes))
+        self.arrays, self.names, self.shapes = arrays, names, shapes
+        for path in names:
+            self[path]
+
+    def __getitem__(self, path: str) -> np.ndarray:
+        keys, transform = self.names[path]
+        sources = [self.arrays[key] for key in keys]
+        return _fit(sources, keys, transform, path, self.shapes[path])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 def fcn_names(config: Mapping) -> Names:
@@ -341,7 +357,9 @@ def _fit(sources: list, keys: tuple, transform, path: str, wanted) -> np.ndarray
             advice="Set the sizes of the model, and the number of its labels, to "
             "those of the checkpoint.",
         )
-    array = array.astype("float32")
+    array = array.astype("float32", copy=False)
     # Weights that training let die are subnormal numbers: they change no score, but
     # PyTorch on a CPU is many times slower for them (the other backends drop them).
-    return np.where(np.abs(array) < np.finfo("float32").tiny, 0, array)
+    tiny = np.finfo("float32").tiny
+    small = (array < tiny) & (array > -tiny) & (array != 0)
+    return np.where(small, 0, array) if small.any() else array

@@ -1,7 +1,7 @@
 """How a model that the transformers library has saved becomes one of ours."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,27 @@ class Checkpoint:
         return [names[i] for i in range(len(names))]
 
 
+class Renamed(Mapping[str, np.ndarray]):
+    """Some of the arrays of a mapping under other names, got when asked for.
+
+    Args:
+        arrays: The mapping.
+        keys: Its keys, by the new names.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], keys: Mapping[str, str]):
+        self.arrays, self.keys_by_name = arrays, keys
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.arrays[self.keys_by_name[name]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys_by_name)
+
+    def __len__(self) -> int:
+        return len(self.keys_by_name)
+
+
 @dataclasses.dataclass(frozen=True)
 class Layout:
     """How models of one `model_type` become models of this package.
@@ -92,15 +113,11 @@ class Layout:
     ignored: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
 
-    def tidy(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def tidy(self, arrays: Mapping[str, np.ndarray]) -> "Renamed":
         """Return the arrays that matter, under their names without the prefix."""
-        short = {k.removeprefix(self.prefix): a for k, a in arrays.items()}
-        return {
-            key: array
-            for key, array in short.items()
-            if not key.startswith(self.ignored)
-            and np.issubdtype(array.dtype, np.floating)  # others are counters
-        }
+        short = {key.removeprefix(self.prefix): key for key in arrays}
+        kept = {k: key for k, key in short.items() if not k.startswith(self.ignored)}
+        return Renamed(arrays, kept)
 
     def read_config(self, checkpoint: Checkpoint, keys: Iterable[str]) -> dict:
         """Return the arguments of the class.

@@ -16,6 +16,7 @@ from keras_musictag.export.recognizers import (
 )
 from keras_musictag.export.runtimes import open_exported, read_metadata
 from keras_musictag.export.taggers import ExportedTagger, LiteRTTagger, OnnxTagger
+from keras_musictag.export.texts import OnnxTextEncoder
 from keras_musictag.export.trackers import ExportedBeatTracker, OnnxBeatTracker
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "OnnxChordRecognizer",
     "OnnxKeyRecognizer",
     "OnnxTagger",
+    "OnnxTextEncoder",
     "open_exported",
     "read_metadata",
 ]

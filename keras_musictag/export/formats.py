@@ -15,7 +15,7 @@ from keras_musictag.checks import check_choice
 from keras_musictag.errors import ConfigError, MusicTagError, import_extra
 from keras_musictag.export import metadata as meta
 from keras_musictag.export.half import halve_onnx
-from keras_musictag.export.operators import teach_tf2onnx
+from keras_musictag.export.operators import fold_shapes, teach_tf2onnx
 from keras_musictag.export.runtimes import EXTRA, RUNTIMES
 from keras_musictag.replacing import clear_leftovers, locked, take_place
 
@@ -226,16 +226,17 @@ def convert(network, file: Path, format: str, float16: bool = False) -> None:
                 advice="Use another format; the full reason is the error above.",
             ) from error
     if format == "onnx":
-        _name_axes(file)
+        _polish(file)
         if float16:
             halve_onnx(file)
 
 
-def _name_axes(file: Path) -> None:
-    """Give the axes of inputs and outputs that are free a name."""
+def _polish(file: Path) -> None:
+    """Leave out what is there for nothing; name the free axes of inputs and outputs."""
     import onnx
 
     model = onnx.load(file)
+    fold_shapes(model.graph)
     for values, steps in (
         (model.graph.input, "samples"),
         (model.graph.output, "frames"),

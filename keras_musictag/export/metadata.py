@@ -26,6 +26,7 @@ from keras_musictag.chords.vocabulary import (
 from keras_musictag.errors import MusicTagError, PresetError
 from keras_musictag.keys import KEYS
 from keras_musictag.labels import Labels
+from keras_musictag.presets.tokens import Tokenizer
 
 METADATA_FILE = "metadata.json"
 MODEL_FILES = {"onnx": "model.onnx", "litert": "model.tflite"}
@@ -34,8 +35,8 @@ LIBRARY = "keras-musictag"
 VERSION = 1
 INPUT = "waveform"
 # What the one output is called; chord recognisers may have several.
-OUTPUTS = {"tags": "scores", "beats": "beats", "key": "keys"}
-EMBEDDING = "penultimate"
+OUTPUTS = {"tags": "scores", "beats": "beats", "key": "keys", "text": "vectors"}
+EMBEDDING = "penultimate"  # of taggers, if it was asked for
 # What outputs were called once.
 RENAMED = {"tag": "chord"}
 
@@ -169,6 +170,10 @@ def check(metadata: dict, path) -> dict:
             check_positive_int(metadata["least_samples"], name="least_samples")
             if sorted(metadata["labels"]) != sorted(KEYS):
                 raise ValueError("the labels are not the 24 keys")
+        elif task == "text":
+            check_positive_int(metadata["output"]["shape"][-1], name="units")
+            Tokenizer(metadata["tokenizer"], metadata["tokens"])
+            str(metadata["tagger_sha256"])
         else:
             metadata = _of_chords(metadata)
     except (KeyError, TypeError, ValueError, MusicTagError) as error:

@@ -13,6 +13,7 @@ ENDS = {
     "chords": "ChordRecognizer",
     "beats": "BeatTracker",
     "key": "KeyRecognizer",
+    "text": "TextEncoder",
 }
 
 
@@ -45,7 +46,7 @@ def open_for(user: type, path, threads: int | None, format: str | None, task: st
         user: The class, for the messages.
         path, threads: As in `open_exported`.
         format: The only format that it runs; `None` for any.
-        task: What it names: `"tags"`, `"chords"`, `"beats"` or `"key"`.
+        task: What it names: `"tags"`, `"chords"`, `"beats"`, `"key"` or `"text"`.
 
     Returns:
         As `open_exported`.
@@ -80,8 +81,8 @@ def read_metadata(path) -> dict:
         path: A `.onnx` or `.tflite` file, or a folder made by `export`.
 
     Returns:
-        A dict with, among others, `task` (`"tags"`, `"chords"`, `"beats"` or
-        `"key"`), `labels` (of taggers: names, groups, priors) or `vocabulary`,
+        A dict with, among others, `task` (`"tags"`, `"chords"`, `"beats"`, `"key"` or
+        `"text"`), `labels` (of taggers: names, groups, priors) or `vocabulary`,
         `sampling_rate`, `chunking` or `hop_length`, `input`, `output` (or `outputs`),
         `origin` and `library_version`.
 
@@ -138,12 +139,13 @@ class OnnxRuntime(Runtime):
             )
         except Exception as error:  # each of its errors is a class of its own
             raise _damaged(path, error) from error
+        (self.input,) = (given.name for given in self.session.get_inputs())
         self.names = [output.name for output in self.session.get_outputs()]
         entries = self.session.get_modelmeta().custom_metadata_map
         self.metadata = meta.from_onnx(entries)
 
     def _run(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        outputs = self.session.run(self.names, {meta.INPUT: batch})
+        outputs = self.session.run(self.names, {self.input: batch})
         return dict(zip(self.names, outputs, strict=True))
 
 

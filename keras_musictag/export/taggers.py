@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_musictag.audio import ChunkPlan
 from keras_musictag.errors import ConfigError
-from keras_musictag.export.metadata import EMBEDDING
+from keras_musictag.export.metadata import EMBEDDING, OUTPUTS
 from keras_musictag.export.runtimes import open_for
 from keras_musictag.labels import Labels
 from keras_musictag.tracks.scoring import TrackScoring
@@ -16,7 +16,7 @@ class ExportedTagger(TrackScoring):
     """Tags tracks with a network that `MusicTagger.export` wrote.
 
     `predict`, `tag`, `taggram`, `iter_taggrams` and `stream` mean what they mean in
-    `MusicTagger`; `embed` as well, if it was exported with `embeddings=True`. The
+    `MusicTagger`, and so does `embed` if it was exported with `embeddings=True`. The
     format's own runtime computes; Keras is not loaded, nor a backend, except TensorFlow
     for a SavedModel.
 
@@ -46,6 +46,12 @@ class ExportedTagger(TrackScoring):
         self.chunking = ChunkPlan.from_config(self.metadata["chunking"])
         offsets = self.metadata["frame_offsets"]
         self.frame_offsets = None if offsets is None else np.asarray(offsets)
+
+    @property
+    def endpoints(self) -> list[str]:
+        """Names that `embed(layer=...)` takes."""
+        found = [EMBEDDING] if "embedding" in self.metadata else []
+        return [*found, OUTPUTS["tags"]]
 
     def predict(
         self,
@@ -95,21 +101,20 @@ class ExportedTagger(TrackScoring):
         return about and int(about["shape"][-1])
 
     def _forward(self, names: tuple[str, ...]) -> Callable:
-        given = ("scores", EMBEDDING) if self.embedding_units else ("scores",)
-        if not set(names) <= set(given):
+        unknown = [name for name in names if name not in self.endpoints]
+        if unknown or not names:
             raise ConfigError(
-                f"This exported tagger gives {' and '.join(given)} alone.",
+                f"This exported tagger gives {' and '.join(self.endpoints)} alone.",
                 received=f"outputs {list(names)}",
-                advice="Export it with embeddings=True, or ask the Keras tagger for "
-                "what its network computes inside.",
+                advice="Export it with embeddings=True for those; ask the Keras tagger "
+                "for what else its network computes inside.",
             )
-        network = self._network
 
-        def forward(batch):
-            outputs = network(np.asarray(batch, "float32"))
+        def run(batch):
+            outputs = self._network(np.asarray(batch, "float32"))
             return {name: outputs[name] for name in names}
 
-        return forward
+        return run
 
 
 class OnnxTagger(ExportedTagger):

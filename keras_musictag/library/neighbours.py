@@ -18,6 +18,8 @@ from keras_musictag.library.store import Store
 
 # What is not wanted counts half as much as what is, so that it does not lead away.
 UNLIKE = 0.5
+# In the folder of a library: reads texts without Keras.
+TEXT_FILE = "text.onnx"
 
 
 def embedding_analysis(
@@ -75,11 +77,13 @@ class Wish:
             dict gives each path its weight.
         unlike: The same for what they shall not be like.
         text: What they shall sound like in words; `None` for nothing.
+        text_model: What reads the text, as in `Library.search`.
     """
 
     like: Any = None
     unlike: Any = None
     text: str | None = None
+    text_model: Any = None
 
     def parts(self) -> list[tuple[Any, float]]:
         """Return each track that is named, and its weight, which may be negative."""
@@ -140,7 +144,7 @@ def nearest(
         kept = [i for i in kept if lengths[i] and not silent[row_of[paths[i]]]]
     similar: list[tuple[str, float]] = []
     if kept:
-        model = _Listener(analysis, dict(zip(paths, embeddings, strict=True)))
+        model = _Listener(store, analysis, dict(zip(paths, embeddings, strict=True)))
         query = model.query(wish)
         index = make_index(
             embeddings[kept], [paths[i] for i in kept], analysis, model.tagger
@@ -154,8 +158,9 @@ def nearest(
 class _Listener:
     """Turns wishes into a vector; loads the model only for what is not known yet."""
 
-    def __init__(self, analysis: Analysis, known: dict[str, np.ndarray]):
+    def __init__(self, store: Store, analysis: Analysis, known: dict[str, np.ndarray]):
         self.analysis, self.known = analysis, known
+        self.text_file = store.folder / TEXT_FILE
         self.tagger: Any = None
 
     def query(self, wish: Wish) -> Any:
@@ -166,8 +171,23 @@ class _Listener:
         for item, weight in wish.parts():
             total += weight * _unit(self._embedding(item))
         if wish.text is not None:
-            total += _unit(self._loaded().embed_text(wish.text))
+            reader = self._reader(wish.text_model) or self._loaded()
+            total += _unit(reader.embed_text(wish.text))
         return total
+
+    def _reader(self, given: Any) -> Any:
+        """Return the exported text tower; `None` if the tagger has to read."""
+        if given is None:
+            if not self.text_file.is_file():
+                return None
+            given = self.text_file
+        from keras_musictag.export.texts import OnnxTextEncoder
+
+        reader = given if hasattr(given, "embed_text") else OnnxTextEncoder(given)
+        sha256 = reader.metadata["tagger_sha256"]
+        if sha256 != self.analysis.weights_sha256:
+            raise _other_weights(self.analysis, f"text model of {sha256[:12]}")
+        return reader
 
     def _embedding(self, item) -> np.ndarray:
         if not isinstance(item, (str, os.PathLike)):
@@ -185,6 +205,16 @@ class _Listener:
 
             self.tagger = MusicTagger.from_pretrained(self.analysis.preset)
         return self.tagger
+
+
+def _other_weights(analysis: Analysis, received: str) -> ConfigError:
+    return ConfigError(
+        "The preset has other weights than the library was built with.",
+        received=f"{received}, in the library {analysis.weights_sha256[:12]}",
+        advice="Build the library again: only this preset is run. A text model is "
+        f"exported from it: keras-musictag export {analysis.preset} "
+        f"{TEXT_FILE} --text",
+    )
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:
@@ -211,12 +241,7 @@ def make_index(
     if tagger is not None:
         sha256 = fingerprint(tagger, "scores")["sha256"]
         if sha256 != analysis.weights_sha256:
-            raise ConfigError(
-                "The preset has other weights than the library was built with.",
-                received=f"{analysis.preset}: {sha256[:12]}, in the library "
-                f"{analysis.weights_sha256[:12]}",
-                advice="Build the library again: only this preset is run.",
-            )
+            raise _other_weights(analysis, f"{analysis.preset}: {sha256[:12]}")
     faiss = importlib.util.find_spec("faiss") is not None
     engine = "faiss" if faiss else "numpy"
     return EmbeddingIndex(embeddings, paths, tagger=tagger, engine=engine)

@@ -95,6 +95,7 @@ class Library:
         limit: int | None = None,
         *,
         text: str | None = None,
+        text_model: Any = None,
         unlike: Any = None,
         order: str | None = None,
         preset: str | None = None,
@@ -111,6 +112,10 @@ class Library:
             limit: How many at most.
             text: What they sound like in words, in a library built with a tagger that
                 reads, such as `laion/larger_clap_music`.
+            text_model: What reads the text without Keras: a file that
+                `CLAPTagger.export_text` wrote, or an `OnnxTextEncoder`. `None` for
+                `text.onnx` in the folder of the library; if there is none, the tagger
+                is loaded.
             unlike: What to keep away from, given as `like`; it counts half as much.
             order: What to order by in SQL, such as `"rock DESC"`; by path if `None`,
                 with `like` by similarity.
@@ -129,7 +134,7 @@ class Library:
         """
         if limit is not None:
             limit = check_positive_int(limit, name="limit")
-        wish = neighbours.Wish(like, unlike, text)
+        wish = neighbours.Wish(like, unlike, text, text_model)
         if like is None and text is None:
             if unlike is not None:
                 raise ConfigError(

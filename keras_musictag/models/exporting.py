@@ -24,6 +24,9 @@ from keras_musictag.presets import weights
 
 # What LiteRT hears of chords at a time, unless `seconds` says otherwise.
 SECONDS = 10.0
+# What a tokenizer must know of its tower; what vectors of length 1 may differ by.
+TOKEN_SETTINGS = ("vocabulary_size", "positions", "padding")
+TEXT_TOLERANCE = 1e-4
 
 
 def export_model(
@@ -33,9 +36,11 @@ def export_model(
     path, format = check_target(path, format, float16)
     samples = _samples(model, format, seconds)
     plain, examples = in_float32(model), _examples(model, samples)
-    outputs = _named(plain, plain(examples, training=False))
-    if embeddings:
-        outputs[meta.EMBEDDING] = plain.backbone(plain.frontend(examples))
+    if model.task == "tags":
+        features = plain.frontend(examples)
+        outputs = _of_tags(plain, plain.backbone(features, training=False), embeddings)
+    else:
+        outputs = _named(plain, plain(examples, training=False))
     expected = {k: keras.ops.convert_to_numpy(v) for k, v in outputs.items()}
     about = ABOUT[model.task]
     wish = {
@@ -44,13 +49,49 @@ def export_model(
         "tolerance": tolerance,
         "metadata": {**_about(model), **about(model, samples, expected)},
     }
+    parts = {"samples": samples, "embeddings": embeddings}
     if keras.backend.backend() == "tensorflow":
-        network = _network(plain, format, samples, embeddings)
+        network = _network(plain, format, **parts)
         return export_network(
             network, path, examples=examples, expected=expected, **wish
         )
-    wish |= {"samples": samples, "embeddings": embeddings}
-    _in_tensorflow(plain, path, wish, examples, expected)
+    _in_tensorflow(plain, path, {**wish, "parts": parts}, examples, expected)
+    return path
+
+
+def export_text(model, path, float16, tolerance) -> Path:
+    """Write the text tower of a model as ONNX; see `CLAPTagger.export_text`."""
+    path, _ = check_target(path, "onnx", float16)
+    if model.tokenizer is None:
+        model.embed_text("")  # says what is missing
+    text = model.settings["text"]
+    tower = model.text
+    if tower.compute_dtype != "float32":
+        tower = in_float32(model).text
+    examples = _token_examples(text)
+    expected = {"vectors": keras.ops.convert_to_numpy(tower(examples))}
+    if tolerance is None and not float16:
+        tolerance = TEXT_TOLERANCE
+    wish = {
+        "format": "onnx",
+        "float16": float16,
+        "tolerance": tolerance,
+        "metadata": {
+            **_about(model),
+            "task": "text",
+            "tokenizer": model.tokenizer.description,
+            "tokens": {key: text[key] for key in TOKEN_SETTINGS},
+            "tagger_sha256": fingerprint(model, "scores")["sha256"],
+            "input": {"name": "tokens", "shape": ["batch", "tokens"]},
+            "output": {"name": "vectors", "shape": ["batch", tower.output.shape[-1]]},
+        },
+    }
+    if keras.backend.backend() == "tensorflow":
+        network = _text_network(tower, examples)
+        return export_network(
+            network, path, examples=examples, expected=expected, **wish
+        )
+    _in_tensorflow(model, path, {**wish, "parts": None}, examples, expected)
     return path
 
 
@@ -93,7 +134,32 @@ def in_float32(model):
     return copy
 
 
-def _network(model, format, samples: int | None, embeddings: bool) -> keras.Model:
+def _of_tags(model, embedding, embeddings: bool) -> dict:
+    """Return what a tagger makes of the output of its backbone."""
+    outputs = {meta.OUTPUTS["tags"]: model.head(embedding)}
+    return {**outputs, meta.EMBEDDING: embedding} if embeddings else outputs
+
+
+def _text_network(tower, examples) -> keras.Model:
+    network = keras.Model(tower.input, {meta.OUTPUTS["text"]: tower.output})
+    network(examples)  # Keras exports only what was called
+    return network
+
+
+def _token_examples(text: dict) -> np.ndarray:
+    """Return tokens to compare with: a row for each of four lengths, filled up."""
+    longest = min(16, text["positions"] - text["padding"] - 1)
+    random = np.random.default_rng(0)
+    rows = random.integers(0, text["vocabulary_size"], (4, longest), "int32")
+    rows[rows == text["padding"]] = 0 if text["padding"] else 1
+    for row, used in zip(rows, (2, longest // 2, longest - 1, longest), strict=True):
+        row[used:] = text["padding"]
+    return rows
+
+
+def _network(
+    model, format: str, samples: int | None, embeddings: bool = False
+) -> keras.Model:
     """Join the parts of a model from layers that the format knows."""
     waveform = keras.Input((samples,), name="waveform")
     if model.task == "chords":
@@ -105,13 +171,13 @@ def _network(model, format, samples: int | None, embeddings: bool) -> keras.Mode
         backbone = _backbone(model, format, features)
         if model.task == "beats":
             outputs = model.bordered(features, backbone)
+        elif model.task == "tags":
+            outputs = _of_tags(model, backbone(features), embeddings)
         else:
-            inner = backbone(features)
-            outputs = model.head(inner)
-    named = _named(model, outputs)
-    if embeddings:
-        named[meta.EMBEDDING] = inner
-    network = keras.Model(waveform, named)
+            outputs = model.head(backbone(features))
+    if model.task != "tags":
+        outputs = _named(model, outputs)
+    network = keras.Model(waveform, outputs)
     network(_examples(model, samples)[:1])  # Keras exports only what was called
     return network
 
@@ -190,7 +256,11 @@ def _about(model) -> dict:
 
 def _about_tags(tagger, samples: int | None, expected: dict) -> dict:
     offsets = tagger.frame_offsets
-    shape = ["batch", *expected["scores"].shape[1:]]
+    shapes = {k: ["batch", *values.shape[1:]] for k, values in expected.items()}
+    embedding = {}
+    if meta.EMBEDDING in shapes:
+        output = {"name": meta.EMBEDDING, "shape": shapes[meta.EMBEDDING]}
+        embedding = {"embedding": output}
     return {
         "task": "tags",
         "problem_type": tagger.problem_type,
@@ -198,9 +268,9 @@ def _about_tags(tagger, samples: int | None, expected: dict) -> dict:
         "chunking": tagger.chunking.to_config(),
         "frame_offsets": None if offsets is None else np.asarray(offsets).tolist(),
         "input": {"name": "waveform", "shape": ["batch", samples]},
-        "output": {"name": "scores", "shape": shape},
-        "embedding": _about_embedding(expected),
+        "output": {"name": "scores", "shape": shapes["scores"]},
         "fingerprint": fingerprint(tagger, "scores")["sha256"],
+        **embedding,
     }
 
 
@@ -304,8 +374,11 @@ def main() -> None:
     folder = Path(sys.argv[1])
     wish = json.loads((folder / "wish.json").read_text("utf-8"))
     model = PretrainedModel.from_pretrained(folder)
-    options = wish.pop("samples"), wish.pop("embeddings")
-    network = _network(model, wish["format"], *options)
     examples = np.load(folder / "examples.npy")
+    parts = wish.pop("parts")
+    if parts is None:
+        network = _text_network(model.text, examples)
+    else:
+        network = _network(model, wish["format"], **parts)
     with np.load(folder / "parity.npz") as parity:
         export_network(network, examples=examples, expected={**parity}, **wish)

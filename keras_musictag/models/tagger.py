@@ -256,8 +256,7 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
                 the size.
             tolerance: Largest difference of a score; 1e-3 if `None`, and 1e-2 with
                 `float16`.
-            embeddings: Whether it gives `penultimate` too, `(batch, units)`, so that
-                the exported tagger has `embed`.
+            embeddings: Whether the network gives `penultimate` too, for `embed`.
 
         Returns:
             The path, as a `Path`.
@@ -280,7 +279,7 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         from keras_musictag.models.exporting import export_model
 
         return export_model(
-            self, path, format, float16, tolerance, embeddings=bool(embeddings)
+            self, path, format, float16, tolerance, embeddings=embeddings
         )
 
     # === Inner parts ===

@@ -1,8 +1,9 @@
 """Weights as safetensors files: strict in names, shapes and checksum."""
 
 import hashlib
+import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,8 @@ def fill(variables: Iterable, arrays: Mapping, path, skip: tuple[str, ...] = ())
 
     Args:
         variables: The Keras variables to fill, addressed by their paths.
-        arrays: Arrays by name.
+        arrays: Arrays by name; one that makes them when they are asked for tells their
+            `shapes`.
         path: Where they come from, for messages.
         skip: Layer names whose variables stay as they are (a fresh head).
 
@@ -101,29 +103,31 @@ def fill(variables: Iterable, arrays: Mapping, path, skip: tuple[str, ...] = ())
     """
     skipped = tuple(f"{name}/" for name in skip)
     targets = {v.path: v for v in variables if not v.path.startswith(skipped)}
-    arrays = {k: a for k, a in arrays.items() if not k.startswith(skipped)}
-    check_shapes(path, {k: tuple(v.shape) for k, v in targets.items()}, arrays)
+    if (shapes := getattr(arrays, "shapes", None)) is None:
+        shapes = {key: array.shape for key, array in arrays.items()}
+    shapes = {k: shape for k, shape in shapes.items() if not k.startswith(skipped)}
+    check_shapes(path, {k: tuple(v.shape) for k, v in targets.items()}, shapes)
     for key, variable in targets.items():
         variable.assign(arrays[key])
 
 
-def check_shapes(path, shapes: Mapping[str, tuple], arrays: Mapping) -> None:
+def check_shapes(path, shapes: Mapping[str, tuple], found: Mapping) -> None:
     """Refuse arrays that are not those of a model in name and shape.
 
     Args:
         path: Where they come from, for messages.
         shapes: Those of the model's variables, by their paths.
-        arrays: Arrays by name.
+        found: Those of the arrays, by name.
 
     Raises:
         PresetError: If they differ.
     """
-    _check_names(path, set(shapes), set(arrays))
+    _check_names(path, set(shapes), set(found))
     for key, shape in shapes.items():
-        if shape != arrays[key].shape:
+        if shape != found[key]:
             raise PresetError(
                 f"The weight `{key}` in {path} has another shape than the model's.",
-                received=f"{arrays[key].shape}, expected {shape}",
+                received=f"{found[key]}, expected {shape}",
                 advice="Load it into the architecture and settings it was saved from.",
             )
 
@@ -133,16 +137,12 @@ def fingerprint(blob: bytes) -> dict:
     return {"bytes": len(blob), "sha256": hashlib.sha256(blob).hexdigest()}
 
 
-def read_arrays(
-    path, expected: Mapping | None = None, *, leave_out_integers: bool = False
-) -> dict[str, np.ndarray]:
+def read_arrays(path, expected: Mapping | None = None) -> dict[str, np.ndarray]:
     """Read a safetensors file.
 
     Args:
         path: The file.
         expected: `bytes` and `sha256` that it must have.
-        leave_out_integers: Whether arrays of whole numbers may be in it, which are no
-            weights; they are left out.
 
     Returns:
         Its arrays by name, those in bfloat16 as float32.
@@ -154,20 +154,84 @@ def read_arrays(
 
     blob = _read(Path(path), expected)
     try:
-        arrays = {
-            name: _decoded(view)
-            for name, view in safetensors.deserialize(blob)
-            if not (leave_out_integers and view["dtype"].startswith(_INTEGERS))
-        }
+        arrays = {n: _decoded(view) for n, view in safetensors.deserialize(blob)}
     except (safetensors.SafetensorError, LookupError, ValueError) as error:
-        raise PresetError(
-            f"The weights file {path} is not a valid safetensors file; "
-            "nothing was loaded.",
-            received=error,
-            advice="Fetch or save the weights again.",
-        ) from error
+        raise _invalid(path, error) from error
     check_finite(arrays, f"The weights in {path}")
     return arrays
+
+
+class StoredArrays(Mapping[str, np.ndarray]):
+    """The weights of a safetensors file, each read when it is asked for.
+
+    Arrays of whole numbers, which are no weights, are left out; numbers in bfloat16
+    become float32.
+
+    Args:
+        path: The file.
+
+    Raises:
+        PresetError: If the file is missing or damaged; and when an array is asked for
+            whose numbers are none.
+    """
+
+    def __init__(self, path):
+        import safetensors
+
+        self.path = Path(path)
+        try:
+            with open_file(self.path) as file:
+                # It compares sizes and places with the file.
+                with safetensors.safe_open(self.path, "np"):
+                    length = int.from_bytes(file.read(8), "little")
+                header = json.loads(file.read(length))
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+        except (safetensors.SafetensorError, ValueError) as error:
+            raise _invalid(self.path, error) from error
+        header.pop("__metadata__", None)
+        self._start = 8 + length
+        self._views = {
+            name: view
+            for name, view in header.items()
+            if not view["dtype"].startswith(_INTEGERS)
+        }
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        view = self._views[name]
+        begin, end = view["data_offsets"]
+        try:
+            with open_file(self.path) as file:
+                file.seek(self._start + begin)
+                array = _decoded({**view, "data": file.read(end - begin)})
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+        except ValueError as error:
+            raise _invalid(self.path, error) from error
+        check_finite({name: array}, f"The weights in {self.path}")
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._views)
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+
+def _invalid(path, error: Exception) -> PresetError:
+    return PresetError(
+        f"The weights file {path} is not a valid safetensors file; nothing was loaded.",
+        received=error,
+        advice="Fetch or save the weights again.",
+    )
+
+
+def _unreadable(path, error: Exception) -> PresetError:
+    return PresetError(
+        f"The weights file {path} cannot be read.",
+        received=error,
+        advice="Check the path, or reinstall the package or save the model again.",
+    )
 
 
 def check_finite(arrays: Mapping, owner: str) -> None:
@@ -242,11 +306,7 @@ def _read(path: Path, expected: Mapping | None) -> bytes:
             same_size = not expected or expected["bytes"] == size
             blob = file.read() if same_size else b""
     except OSError as error:
-        raise PresetError(
-            f"The weights file {path} cannot be read.",
-            received=error,
-            advice="Check the path, or reinstall the package or save the model again.",
-        ) from error
+        raise _unreadable(path, error) from error
     if expected:
         digest = f" with sha256 {fingerprint(blob)['sha256']}" if same_size else ""
         if digest != f" with sha256 {expected['sha256']}":

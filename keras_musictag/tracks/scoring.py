@@ -130,6 +130,62 @@ class TrackScoring:
         ]
         return tags[0] if single else tags
 
+    def embed(
+        self,
+        source,
+        sample_rate: int | None = None,
+        *,
+        layer: str | list[str] = "penultimate",
+        aggregate: str | None = "mean",
+        batch_size: int | None = None,
+        chunking: audio.ChunkPlan | None = None,
+        tail: str | None = None,
+        on_error: str = "warn",
+    ):
+        """Return what the network computes inside: features for other uses.
+
+        Args:
+            source: As in `tag`.
+            sample_rate: Of arrays, in Hz; `None` means the model's own.
+            layer: The name of an endpoint, or several; `endpoints` lists them.
+            aggregate: `"mean"`, `"max"` or `"median"` over the chunks and, for
+                endpoints that have frames, over the frames; `None` gives
+                `(chunks, ...)` as the network has it.
+            batch_size, chunking, tail, on_error: As in `predict`.
+
+        Returns:
+            float32 array, `(units,)` for `"penultimate"`; a dict of arrays if
+            `layer` is a list; a list of these, with `None` for bad ones, if
+            `source` is a list.
+
+        Raises:
+            ConfigError: If there is no such endpoint.
+            AudioError: If a single source is not usable audio.
+
+        Example:
+
+        ```python
+        import keras_musictag as kmt
+
+        model = kmt.MusicnnTagger.from_pretrained()
+        model.embed(kmt.audio.demo_path()).shape  # (200,)
+        ```
+        """
+        tracks, single = sources.as_tracks(source)
+        names = (layer,) if isinstance(layer, str) else tuple(layer)
+
+        def features():
+            for output in self._run(
+                tracks, names, sample_rate, batch_size, chunking, tail
+            ):
+                outputs = {
+                    n: over_chunks(v, aggregate) for n, v in output.outputs.items()
+                }
+                one = outputs.get(layer) if isinstance(layer, str) else outputs
+                yield output.error or one
+
+        return sources.collect(features(), tracks, single, on_error)
+
     def taggram(self, source, sample_rate: int | None = None, **options):
         """Score a track chunk by chunk.
 
@@ -175,64 +231,6 @@ class TrackScoring:
         ):
             scores = output.outputs.get("scores")
             yield output.error or self._taggram(output, self.labels, scores)
-
-    def embed(
-        self,
-        source,
-        sample_rate: int | None = None,
-        *,
-        layer: str | list[str] = "penultimate",
-        aggregate: str | None = "mean",
-        batch_size: int | None = None,
-        chunking: audio.ChunkPlan | None = None,
-        tail: str | None = None,
-        on_error: str = "warn",
-    ):
-        """Return what the network computes inside: features for other uses.
-
-        Args:
-            source: As in `tag`.
-            sample_rate: Of arrays, in Hz; `None` means the model's own.
-            layer: The name of an endpoint, or several; `endpoints` of a Keras tagger
-                lists them. An exported tagger has `"penultimate"`, if it was exported
-                with `embeddings=True`.
-            aggregate: `"mean"`, `"max"` or `"median"` over the chunks and, for
-                endpoints that have frames, over the frames; `None` gives
-                `(chunks, ...)` as the network has it.
-            batch_size, chunking, tail, on_error: As in `predict`.
-
-        Returns:
-            float32 array, `(units,)` for `"penultimate"`; a dict of arrays if
-            `layer` is a list; a list of these, with `None` for bad ones, if
-            `source` is a list.
-
-        Raises:
-            ConfigError: If there is no such endpoint.
-            AudioError: If a single source is not usable audio.
-
-        Example:
-
-        ```python
-        import keras_musictag as kmt
-
-        model = kmt.MusicnnTagger.from_pretrained()
-        model.embed(kmt.audio.demo_path()).shape  # (200,)
-        ```
-        """
-        tracks, single = sources.as_tracks(source)
-        names = (layer,) if isinstance(layer, str) else tuple(layer)
-
-        def features():
-            for output in self._run(
-                tracks, names, sample_rate, batch_size, chunking, tail
-            ):
-                outputs = {
-                    n: over_chunks(v, aggregate) for n, v in output.outputs.items()
-                }
-                one = outputs.get(layer) if isinstance(layer, str) else outputs
-                yield output.error or one
-
-        return sources.collect(features(), tracks, single, on_error)
 
     def stream(
         self,

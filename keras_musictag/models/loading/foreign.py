@@ -1,16 +1,18 @@
 """Models of other libraries: their files, their weights and their terms."""
 
+import collections
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_musictag.checks import read_file
 from keras_musictag.conversion import read_checkpoint
 from keras_musictag.conversion.layouts import layout_of
-from keras_musictag.conversion.sota import fit_arrays
+from keras_musictag.conversion.sota import FittedArrays
 from keras_musictag.conversion.transformers import Checkpoint
 from keras_musictag.errors import PresetError
 from keras_musictag.models.loading.source import Source, sketch
@@ -53,7 +55,7 @@ def foreign_source(folder, make, fetch: Callable | None, name: str | None) -> So
     shapes = sketch(make, record)
     try:
         names = layout.names_from(config, set(arrays))
-        fitted = fit_arrays(arrays, names, shapes)
+        fitted = FittedArrays(arrays, names, shapes)
     except PresetError as error:
         raise PresetError(
             f"The weights in {label} are not those that its {records.CONFIG_FILE} "
@@ -74,8 +76,8 @@ def foreign_source(folder, make, fetch: Callable | None, name: str | None) -> So
 # === Files ===
 
 
-def _read_weights(folder: Path, fetch: Callable | None) -> dict[str, np.ndarray]:
-    """Read the weights in whichever of the four forms they are there."""
+def _read_weights(folder: Path, fetch: Callable | None) -> Mapping[str, np.ndarray]:
+    """Open the weights in whichever of the four forms they are there."""
     if fetch:
         fetch((), (records.WEIGHTS_FILE,))
         if not (folder / records.WEIGHTS_FILE).exists():
@@ -98,8 +100,8 @@ def _read_weights(folder: Path, fetch: Callable | None) -> dict[str, np.ndarray]
     )
 
 
-def _read_parts(folder: Path, index: str, fetch: Callable | None) -> dict:
-    """Read weights that lie in several files."""
+def _read_parts(folder: Path, index: str, fetch: Callable | None) -> Mapping:
+    """Open weights that lie in several files."""
     files = set(_json(folder / index).get("weight_map", {}).values())
     for file in files:
         if not isinstance(file, str) or Path(file).name != file or "\\" in file:
@@ -110,16 +112,16 @@ def _read_parts(folder: Path, index: str, fetch: Callable | None) -> dict:
             )
     if fetch:
         fetch(tuple(sorted(files)), ())
-    parts = (_read_arrays(folder / file) for file in sorted(files))
-    return {key: array for part in parts for key, array in part.items()}
+    return collections.ChainMap(*(_read_arrays(folder / f) for f in sorted(files)))
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+def _read_arrays(path: Path) -> Any:
     if path.suffix == ".safetensors":
-        return weights.read_arrays(path, leave_out_integers=True)
+        return weights.StoredArrays(path)
     arrays = read_checkpoint(path)
     weights.check_finite(arrays, f"The weights in {path}")
-    return arrays
+    # Whole numbers are counters.
+    return {k: a for k, a in arrays.items() if np.issubdtype(a.dtype, np.floating)}
 
 
 def _json(path: Path) -> dict:

@@ -190,7 +190,7 @@ def _read_folder(folder, make) -> Source:
         record = newer
         if same:  # else it was saved anew meanwhile
             break
-    weights.check_shapes(folder, shapes, arrays)
+    weights.check_shapes(folder, shapes, {k: a.shape for k, a in arrays.items()})
 
     def fill(model, skip):
         weights.fill(model.weights, arrays, folder, skip)

@@ -14,16 +14,13 @@ from keras_musictag.checks import check_choice, check_positive_int, did_you_mean
 from keras_musictag.errors import ConfigError, LabelError
 from keras_musictag.labels import Labels
 from keras_musictag.layers import LogMelSpectrogram
+from keras_musictag.models.base import dtype_scope
+from keras_musictag.models.running.devices import predict_on_batch
 from keras_musictag.models.tagger import MusicTagger
 from keras_musictag.models.taggers.clap_audio import AUDIO, audio_tower
-from keras_musictag.models.taggers.clap_text import (
-    TEXT,
-    Tokenizer,
-    embed_tokens,
-    read_tokenizer,
-    text_tower,
-)
+from keras_musictag.models.taggers.clap_text import TEXT, text_tower
 from keras_musictag.presets.records import TOKENIZER_FILE
+from keras_musictag.presets.tokens import Tokenizer, embed_texts, read_tokenizer
 from keras_musictag.replacing import replacing
 
 ACTIVATIONS = ("relu", "gelu")
@@ -174,7 +171,8 @@ class CLAPTagger(MusicTagger):
         self.tokenizer: Tokenizer | None = None
         self._read_kernel: np.ndarray | None = None
         if parts is None:
-            self.text = text_tower(text, units, projection_activation)
+            with dtype_scope(self.policy):
+                self.text = text_tower(text, units, projection_activation)
             self.temperature = Temperature(name="temperature")
             self.temperature.build(())
         else:
@@ -207,25 +205,49 @@ class CLAPTagger(MusicTagger):
         tagger.embed_text(["rainy late-night jazz", "a choir"]).shape  # (2, 512)
         ```
         """
-        single = isinstance(texts, str)
-        texts = [texts] if single else list(texts)
-        if not all(isinstance(text, str) for text in texts):
-            raise ConfigError(
-                "Texts are strings.",
-                received=f"{[type(t).__name__ for t in texts[:5]]}",
-                advice="Give a text or a list of texts.",
-            )
-        if self.tokenizer is None:
-            raise ConfigError(
-                "The model has no tokenizer, and cannot read.",
-                received=f"{self.name} without a tokenizer.json",
-                advice="Load it from its repository or a whole folder, by "
-                "from_pretrained.",
-            )
-        padding = self.settings["text"]["padding"]
-        tokens = self.tokenizer(texts) if texts else []
-        vectors = embed_tokens(self.text, tokens, padding)
-        return vectors[0] if single else vectors
+        units = self.text.output.shape[-1]
+        return embed_texts(texts, self.tokenizer, self._read, units)
+
+    def export_text(
+        self, path, *, float16: bool = False, tolerance: float | None = None
+    ) -> Path:
+        """Write the text tower as ONNX, for programs that read without Keras.
+
+        The network takes tokens, int32 `(batch, tokens)` named `tokens`, and gives
+        `vectors`, `(batch, units)`. The tokenizer lies in the file, so that
+        `OnnxTextEncoder` needs nothing else. What `export` writes is the audio tower.
+
+        Args:
+            path: A file that ends in .onnx, or a folder.
+            float16: Whether to store weights in half precision: half the size.
+            tolerance: Largest difference of a number; 1e-4 if `None`, and 1e-2 with
+                `float16`.
+
+        Returns:
+            The path, as a `Path`.
+
+        Raises:
+            ConfigError: If the model has no tokenizer, the path cannot be written, or
+                the vectors differ.
+            MissingExtraError: If a package that this needs is not installed.
+
+        Example:
+
+        ```python
+        import keras_musictag as kmt
+
+        tagger = kmt.CLAPTagger.from_pretrained("laion/larger_clap_music")
+        tagger.export_text("text.onnx")
+        encoder = kmt.OnnxTextEncoder("text.onnx")  # elsewhere, without Keras
+        encoder.embed_text("rainy late-night jazz").shape  # (512,)
+        ```
+        """
+        from keras_musictag.models.exporting import export_text
+
+        return export_text(self, path, float16, tolerance)
+
+    def _read(self, tokens: np.ndarray) -> np.ndarray:
+        return np.asarray(predict_on_batch(self.text, tokens), "float32")
 
     def with_labels(
         self,

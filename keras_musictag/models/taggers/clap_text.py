@@ -1,25 +1,10 @@
-"""The text tower of CLAP: RoBERTa, and the tokens that it reads."""
-
-import functools
-import json
-import warnings
-from pathlib import Path
+"""The text tower of CLAP: RoBERTa, from tokens to the joint space."""
 
 import keras
-import numpy as np
 from keras import layers, ops
 
-from keras_musictag.checks import read_file
-from keras_musictag.errors import (
-    ConfigError,
-    MissingExtraError,
-    PresetError,
-    import_extra,
-)
 from keras_musictag.layers import TransformerEncoderBlock
-from keras_musictag.models.running.devices import predict_on_batch
 from keras_musictag.models.taggers.clap_audio import project
-from keras_musictag.presets.records import TOKENIZER_FILE
 
 # `text` of `CLAPTagger`, which documents them.
 TEXT = {
@@ -32,11 +17,6 @@ TEXT = {
     "padding": 1,
     "epsilon": 1e-12,
 }
-# Where there is no `tokenizer.json`, these two say the same.
-VOCABULARY_FILE, MERGES_FILE = "vocab.json", "merges.txt"
-SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-# Texts are filled to one of few lengths and numbers, since each costs a compilation.
-LEAST_LENGTH, MOST_TOKENS = 16, 4096
 
 
 def text_tower(text: dict, projection_units: int, activation: str) -> keras.Model:
@@ -149,155 +129,3 @@ class NotEqual(layers.Layer):
 
     def get_config(self) -> dict:
         return {**super().get_config(), "value": self.value}
-
-
-# === From texts to tokens ===
-
-
-class Tokenizer:
-    """Cuts texts into the tokens of a checkpoint.
-
-    Args:
-        description: The contents of a `tokenizer.json`, read when it is needed.
-        text: Settings of the tower that reads the tokens.
-    """
-
-    def __init__(self, description: str, text: dict):
-        self.description, self.text = description, text
-        # As many as there are places, which begin behind that of the filling.
-        self.longest = text["positions"] - text["padding"] - 1
-
-    @functools.cached_property
-    def _cutter(self):
-        package = import_tokenizers()
-        try:
-            cutter = package.Tokenizer.from_str(self.description)
-        except Exception as error:  # it has no class of its own
-            raise PresetError(
-                f"The {TOKENIZER_FILE} of the model cannot be read.",
-                received=error,
-                advice="Get the file again.",
-            ) from error
-        cutter.no_padding()
-        cutter.enable_truncation(self.longest)
-        return cutter
-
-    def __call__(self, texts: list[str]) -> list[list[int]]:
-        """Return the tokens of each text; one that is too long is cut, with a warning.
-
-        Raises:
-            MissingExtraError: If the package `tokenizers` is not installed.
-            PresetError: If the description is damaged, or a token is none that the
-                tower knows.
-        """
-        read = self._cutter.encode_batch(texts)
-        cut = [t for t, one in zip(texts, read, strict=True) if one.overflowing]
-        if cut:
-            warnings.warn(
-                f"{len(cut)} texts are longer than the {self.longest} tokens that the "
-                f"model reads; their ends are left out. The first is {cut[0][:60]!r}.",
-                UserWarning,
-                stacklevel=4,
-            )
-        tokens = [one.ids for one in read]
-        largest = max(map(max, tokens))
-        if largest >= self.text["vocabulary_size"]:
-            raise PresetError(
-                "The tokenizer is not that of the text tower.",
-                received=f"token {largest} of {self.text['vocabulary_size']}",
-                advice="Keep the files of a model together.",
-            )
-        return tokens
-
-
-def import_tokenizers():
-    """Import the package that cuts texts, or say which extra brings it."""
-    return import_extra("tokenizers", "text", "To read texts")
-
-
-def read_tokenizer(folder, text: dict) -> Tokenizer | None:
-    """Read how texts become tokens.
-
-    Args:
-        folder: Holds `tokenizer.json`, or `vocab.json` and `merges.txt`.
-        text: Settings of the tower that reads the tokens.
-
-    Returns:
-        The tokenizer; `None` if the folder has none.
-
-    Raises:
-        PresetError: If the files are damaged.
-        MissingExtraError: If the package `tokenizers` is not installed.
-    """
-    folder = Path(folder)
-    described = folder / TOKENIZER_FILE
-    vocabulary, merges = folder / VOCABULARY_FILE, folder / MERGES_FILE
-    try:
-        if described.is_file():
-            return Tokenizer(read_file(described).decode("utf-8"), text)
-        if not (vocabulary.is_file() and merges.is_file()):
-            return None
-        ranks = json.loads(read_file(vocabulary).decode("utf-8"))
-        lines = read_file(merges).decode("utf-8").split("\n")
-        return Tokenizer(_described(ranks, lines), text)
-    except MissingExtraError:
-        raise
-    except Exception as error:  # that of `tokenizers` has no class of its own
-        raise PresetError(
-            f"The tokenizer in {folder} cannot be read.",
-            received=f"{type(error).__name__}: {error}",
-            advice="Get its files again.",
-        ) from error
-
-
-def _described(ranks: dict, lines: list[str]) -> str:
-    """Write the `tokenizer.json` of RoBERTa: bytes, whose pairs are merged."""
-    package = import_tokenizers()
-    if lines[0].startswith("#version"):
-        lines = lines[1:]
-    pairs = [tuple(line.split(" ")) for line in lines if line]
-    made = package.Tokenizer(package.models.BPE(vocab=ranks, merges=pairs))
-    made.pre_tokenizer = package.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = package.decoders.ByteLevel()
-    made.add_special_tokens([name for name in SPECIAL if name in ranks])
-    ends = [(name, ranks[name]) for name in ("</s>", "<s>")]
-    made.post_processor = package.processors.RobertaProcessing(
-        *ends, add_prefix_space=False
-    )
-    return made.to_str()
-
-
-def embed_tokens(tower: keras.Model, tokens: list[list[int]], padding: int):
-    """Run the text tower.
-
-    Args:
-        tower: Made by `text_tower`.
-        tokens: Of each text.
-        padding: What shorter ones are filled with.
-
-    Returns:
-        float32 array `(texts, units)`.
-
-    Raises:
-        ConfigError: If there are no texts.
-    """
-    if not tokens:
-        raise ConfigError(
-            "There is no text.", received="an empty list", advice="Give at least one."
-        )
-    order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
-    vectors = np.zeros((len(tokens), tower.output.shape[-1]), "float32")
-    while order:  # the longest first
-        length = _power_of_two(max(LEAST_LENGTH, len(tokens[order[-1]])))
-        rows = min(_power_of_two(len(order)), max(1, MOST_TOKENS // length))
-        places, order = order[-rows:], order[:-rows]
-        batch = np.full((rows, length), padding, "int32")
-        batch[:, 0] = tokens[places[0]][0]  # no row is nothing but filling
-        for row, place in enumerate(places):
-            batch[row, : len(tokens[place])] = tokens[place]
-        vectors[places] = np.asarray(predict_on_batch(tower, batch))[: len(places)]
-    return vectors
-
-
-def _power_of_two(least: int) -> int:
-    return 1 << (least - 1).bit_length()
