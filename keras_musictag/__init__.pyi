@@ -36,7 +36,7 @@ from .export.recognizers import (
     LiteRTChordRecognizer,
     OnnxChordRecognizer,
 )
-from .export.taggers import ExportedTagger, LiteRTTagger, OnnxTagger
+from .export.taggers import ExportedTagger, LiteRTTagger, OnnxTagger, OpenVINOTagger
 from .export.trackers import ExportedBeatTracker, OnnxBeatTracker
 from .insight.saliency import Saliency, saliency
 from .insight.similarity import EmbeddingIndex
@@ -118,6 +118,7 @@ __all__ = [
     "OnnxChordRecognizer",
     "OnnxKeyRecognizer",
     "OnnxTagger",
+    "OpenVINOTagger",
     "PresetError",
     "ResumableBackup",
     "SKeyRecognizer",

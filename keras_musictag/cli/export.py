@@ -12,14 +12,17 @@ from keras_musictag.cli.printing import silenced
 from keras_musictag.cli.starting import leaving_at_once, start_keras
 from keras_musictag.presets import records
 
-Target = enum.StrEnum("Target", ["tf_saved_model", "onnx", "litert"])
-Engine = enum.StrEnum("Engine", ["keras", "onnx", "litert"])
+Target = enum.StrEnum("Target", ["tf_saved_model", "onnx", "litert", "openvino"])
+Engine = enum.StrEnum("Engine", ["keras", "onnx", "litert", "openvino"])
+Precision = enum.StrEnum("Precision", ["float32", "bfloat16", "int8"])
 
 EXPORT_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag export musicnn_msd musicnn.onnx[/cyan]  one ONNX file\n
 [cyan]keras-musictag export musicnn_msd out --format litert --float16[/cyan]  a folder
 with model.tflite and metadata.json\n
 [cyan]keras-musictag tag song.mp3 --preset musicnn.onnx[/cyan]  tags with it\n
+[cyan]keras-musictag export musicnn_mtt fast.xml --precision int8 --calibration
+music/[/cyan]  less precision, OpenVINO\n
 [cyan]keras-musictag export crema crema.onnx[/cyan]  then: chords --preset crema.onnx"""
 
 
@@ -30,7 +33,8 @@ def export(
     out: Annotated[
         Path,
         Argument(
-            metavar="OUT", help="A folder, or a file that ends in .onnx or .tflite."
+            metavar="OUT",
+            help="A folder, or a file: .onnx, .tflite or .xml.",
         ),
     ],
     format: Annotated[
@@ -51,8 +55,19 @@ def export(
         float | None,
         Option(help="Chords in LiteRT: length of the pieces; 10 if not given."),
     ] = None,
+    precision: Annotated[
+        Precision, Option(help="What OpenVINO computes taggers in.")
+    ] = Precision.float32,
+    calibration: Annotated[
+        list[str] | None,
+        Option(
+            metavar="MUSIC",
+            help="With --precision int8: a file or folder of music like that which "
+            "will be tagged; may be given several times. The demo clip without.",
+        ),
+    ] = None,
 ) -> None:
-    """Write a model as SavedModel, ONNX or LiteRT, for programs without Keras.
+    """Write a model as SavedModel, ONNX, LiteRT or OpenVINO, for use without Keras.
 
     Its outputs are compared in the format's own runtime; a network that differs is
     not kept.
@@ -62,13 +77,13 @@ def export(
 
     records.read_record(preset)  # refuses what there is not
     with leaving_at_once():  # some formats bring TensorFlow
-        check_target(out, format and format.value, float16)
+        check_target(out, format and format.value, float16, precision.value)
     with silenced():
         start_keras()
         from keras_musictag.models.base import PretrainedModel
 
         model = PretrainedModel.from_pretrained(preset)
-        options = {"float16": float16, "tolerance": tolerance}
+        options: dict = {"float16": float16, "tolerance": tolerance}
         if seconds is not None:
             if model.task != "chords":
                 raise errors.ConfigError(
@@ -77,23 +92,46 @@ def export(
                     advice="Leave --seconds out; it is for chords in LiteRT.",
                 )
             options["seconds"] = seconds
+        if model.task == "tags":
+            options |= {"precision": precision.value, "calibration": calibration}
+        elif precision != Precision.float32 or calibration:
+            raise errors.ConfigError(
+                "Only taggers are computed with less precision.",
+                received=f"--precision {precision} with {preset}",
+                advice="Leave --precision and --calibration out.",
+            )
         path = model.export(out, format and format.value, **options)
-        parity = read_metadata(path)["parity"]
-    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+        about = read_metadata(path)
+    beside = [path.with_suffix(".bin")] if about["format"] == "openvino" else []
+    files = [path, *beside] if path.is_file() else path.rglob("*")
+    files = [file for file in files if file.is_file()]
     size = sum(file.stat().st_size for file in files) / 1e6
     typer.echo(
         f"{path}: {size:.1f} MB, scores differ by at most "
-        f"{parity['largest_difference']:.1e}"
+        f"{about['parity']['largest_difference']:.1e}"
     )
+    if integers := about.get("integers"):
+        typer.echo(
+            f"{len(integers['layers'])} layers in integers, calibrated with "
+            f"{about['calibrated_with']}: of other music, "
+            f"{integers['labels_kept']:.1%} of the chunks keep their first label, "
+            f"scores differ by {integers['mean_difference']:.4f} in the mean"
+        )
 
 
-def open_exported(preset: str, engine: Engine | None = None, task: str = "tags"):
+def open_exported(
+    preset: str,
+    engine: Engine | None = None,
+    task: str = "tags",
+    precision: str | None = None,
+):
     """Return an exported model, or `None` if Keras is to compute.
 
     Args:
         preset: Of the command line.
         engine: The same; `None` if not given.
         task: What it shall name: `"tags"`, `"chords"`, `"beats"` or `"key"`.
+        precision: Of taggers in OpenVINO; `None` for the network's.
 
     Raises:
         ConfigError: If the engine and the preset do not belong together.
@@ -116,7 +154,11 @@ def open_exported(preset: str, engine: Engine | None = None, task: str = "tags")
             f"--format {engine}",
         )
     classes: dict[str, dict[str, type]] = {
-        "tags": {"onnx": exported.OnnxTagger, "litert": exported.LiteRTTagger},
+        "tags": {
+            "onnx": exported.OnnxTagger,
+            "litert": exported.LiteRTTagger,
+            "openvino": exported.OpenVINOTagger,
+        },
         "chords": {
             "onnx": exported.OnnxChordRecognizer,
             "litert": exported.LiteRTChordRecognizer,
@@ -131,4 +173,5 @@ def open_exported(preset: str, engine: Engine | None = None, task: str = "tags")
             received=f"--preset {preset}, format {format!r}",
             advice=f"Export to {' or '.join(classes[task])}, or name the preset.",
         )
-    return classes[task][engine or format](preset)
+    options = {} if precision is None else {"precision": precision}
+    return classes[task][engine or format](preset, **options)

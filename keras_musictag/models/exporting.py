@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import keras
@@ -21,16 +22,33 @@ from keras_musictag.insight.fingerprint import fingerprint
 from keras_musictag.models.base import PretrainedModel
 from keras_musictag.models.running import keras_track
 from keras_musictag.presets import weights
+from keras_musictag.tracks import sources
 
 # What LiteRT hears of chords at a time, unless `seconds` says otherwise.
 SECONDS = 10.0
+# How much music integers are found with, and as much to judge them by.
+CALIBRATION_SECONDS = 800
 
 
 def export_model(
-    model, path, format, float16, tolerance, seconds=None, embeddings=False
+    model,
+    path,
+    format,
+    float16,
+    tolerance,
+    seconds=None,
+    embeddings=False,
+    precision="float32",
+    calibration=None,
 ) -> Path:
     """Write a model of any task; see the methods `export`."""
-    path, format = check_target(path, format, float16)
+    path, format = check_target(path, format, float16, precision)
+    if calibration is not None and precision != "int8":
+        raise ConfigError(
+            "Only integers are calibrated.",
+            received=f"precision={precision!r} with a `calibration`",
+            advice='Pass precision="int8", or leave `calibration` out.',
+        )
     samples = _samples(model, format, seconds)
     plain, examples = in_float32(model), _examples(model, samples)
     outputs = _named(plain, plain(examples, training=False))
@@ -38,19 +56,22 @@ def export_model(
         outputs[meta.EMBEDDING] = plain.backbone(plain.frontend(examples))
     expected = {k: keras.ops.convert_to_numpy(v) for k, v in outputs.items()}
     about = ABOUT[model.task]
-    wish = {
+    wish: dict = {
         "format": format,
         "float16": float16,
         "tolerance": tolerance,
+        "precision": precision,
         "metadata": {**_about(model), **about(model, samples, expected)},
     }
+    arrays: dict = {"examples": examples, "expected": expected, "calibration": None}
+    if precision == "int8":
+        arrays["calibration"] = _music(model, calibration)
+        wish["metadata"]["calibrated_with"] = "files" if calibration else "demo clip"
     if keras.backend.backend() == "tensorflow":
         network = _network(plain, format, samples, embeddings)
-        return export_network(
-            network, path, examples=examples, expected=expected, **wish
-        )
+        return export_network(network, path, **arrays, **wish)
     wish |= {"samples": samples, "embeddings": embeddings}
-    _in_tensorflow(plain, path, wish, examples, expected)
+    _in_tensorflow(plain, path, wish, arrays)
     return path
 
 
@@ -174,6 +195,42 @@ def _examples(model, samples: int | None) -> np.ndarray:
     return np.stack(rows).astype("float32")
 
 
+def _music(tagger, files) -> tuple[np.ndarray, np.ndarray]:
+    """Return chunks of every second file, and those of the others to judge by.
+
+    Of one file, and of the demo clip, it is the first and the second half.
+    """
+    plan, rate = tagger.chunking, tagger.sample_rate
+    if files is None:
+        warnings.warn(
+            "Integers are calibrated with the demo clip alone; pass `calibration`, "
+            "files of the music that will be tagged, for scores nearer to the model's.",
+            stacklevel=4,
+        )
+        music, _ = audio.load(audio.demo_path(), rate)
+        step = plan.chunk_samples // 8
+        music = np.resize(music, max(len(music), plan.chunk_samples + 8 * step))
+        windows = np.lib.stride_tricks.sliding_window_view(music, plan.chunk_samples)
+        tracks = [list(windows[::step])]
+    else:
+        paths = audio.find_files(files)
+        cuts = (sources.cut(path, rate, rate, plan) for path in paths)
+        tracks = [[chunk.samples for chunk in chunks] for chunks in cuts]
+    if len(tracks) == 1:
+        half = len(tracks[0]) // 2
+        tracks = [tracks[0][:half], tracks[0][half:]]
+    parts = [sum(tracks[start::2], []) for start in (0, 1)]
+    if not all(parts):
+        raise ConfigError(
+            "There is too little music to calibrate integers with.",
+            received=f"{len(tracks)} files with {sum(map(len, parts))} chunks",
+            advice="Pass files or a folder of the music that will be tagged.",
+        )
+    most = max(8, CALIBRATION_SECONDS * rate // plan.chunk_samples)
+    some = [part[:: -(-len(part) // most)] for part in parts]
+    return np.stack(some[0]), np.stack(some[1])
+
+
 # === What the network says about itself ===
 
 
@@ -267,12 +324,14 @@ ABOUT = {
 # === From other backends ===
 
 
-def _in_tensorflow(model, path: Path, wish: dict, examples, expected) -> None:
+def _in_tensorflow(model, path: Path, wish: dict, arrays: dict) -> None:
     """Let another process do it, where Keras runs on TensorFlow."""
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
-        np.savez(Path(folder) / "parity.npz", **expected)
-        np.save(Path(folder) / "examples.npy", examples)
+        np.savez(Path(folder) / "parity.npz", **arrays["expected"])
+        np.save(Path(folder) / "examples.npy", arrays["examples"])
+        if arrays["calibration"] is not None:
+            np.savez(Path(folder) / "music.npz", *arrays["calibration"])
         wish = {**wish, "path": str(path.absolute())}
         (Path(folder) / "wish.json").write_text(json.dumps(wish), "utf-8")
         code = "from keras_musictag.models import exporting; exporting.main()"
@@ -306,6 +365,11 @@ def main() -> None:
     model = PretrainedModel.from_pretrained(folder)
     options = wish.pop("samples"), wish.pop("embeddings")
     network = _network(model, wish["format"], *options)
-    examples = np.load(folder / "examples.npy")
+    examples, music = np.load(folder / "examples.npy"), None
+    if (folder / "music.npz").is_file():
+        with np.load(folder / "music.npz") as saved:
+            music = saved["arr_0"], saved["arr_1"]
     with np.load(folder / "parity.npz") as parity:
-        export_network(network, examples=examples, expected={**parity}, **wish)
+        export_network(
+            network, examples=examples, expected={**parity}, calibration=music, **wish
+        )
