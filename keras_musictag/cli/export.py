@@ -113,8 +113,8 @@ def export(
     if integers := about.get("integers"):
         typer.echo(
             f"{len(integers['layers'])} layers in integers, calibrated with "
-            f"{about['calibrated_with']}: of other music, "
-            f"{integers['labels_kept']:.1%} of the chunks keep their first label, "
+            f"{about['calibrated_with']}: "
+            f"{integers['labels_kept']:.1%} of other tracks keep their first label, "
             f"scores differ by {integers['mean_difference']:.4f} in the mean"
         )
 

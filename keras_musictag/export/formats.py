@@ -122,7 +122,7 @@ def export_network(
     float16: bool = False,
     tolerance: float | None = None,
     precision: str = "float32",
-    calibration: tuple[np.ndarray, np.ndarray] | None = None,
+    calibration: tuple[np.ndarray, ...] | None = None,
 ) -> Path:
     """Write a network, unless its scores in the format's own runtime are others.
 

@@ -12,7 +12,7 @@ def write_openvino(
     path: Path,
     *,
     float16: bool = False,
-    calibration: tuple[np.ndarray, np.ndarray] | None = None,
+    calibration: tuple[np.ndarray, ...] | None = None,
 ) -> dict:
     """Write `path`, and the weights beside it.
 
@@ -20,8 +20,7 @@ def write_openvino(
         onnx_file: The network, in float32.
         path: The XML file; the name of the other one ends in .bin.
         float16: Whether to store what is float in half precision.
-        calibration: Chunks of music to put the network into integers with, and others
-            to judge that by, float32 `(n, samples)` each; `None` leaves it in float.
+        calibration: What `quantize` takes after the network; `None` leaves it in float.
 
     Returns:
         What was put into integers, see `quantize`; an empty dict without.

@@ -36,17 +36,20 @@ class Outcome(NamedTuple):
     report: dict
 
 
-def quantize(network, examples: np.ndarray, held_out: np.ndarray) -> Outcome:
+def quantize(
+    network, examples: np.ndarray, held_out: np.ndarray, owners: np.ndarray
+) -> Outcome:
     """Put the layers that do the most work into integers, as long as labels stay.
 
-    While fewer than 99 % of the chunks keep their first label, or scores differ by
+    While fewer than 99 % of the tracks keep their first label, or scores differ by
     more than 0.003 in the mean, the layer that does the most harm alone goes back to
     float. The spectrogram and the last layer are float from the beginning.
 
     Args:
         network: The `openvino.Model` in float32; it is left as it is.
         examples: Music to find ranges and weights with, float32 `(n, samples)`.
-        held_out: Other music, to judge by.
+        held_out: Other music, to judge by, float32 `(m, samples)`.
+        owners: Which track each row of `held_out` is of, integers `(m,)`.
 
     Returns:
         The model and a dict with `layers`, `labels_kept` and `mean_difference`.
@@ -57,17 +60,21 @@ def quantize(network, examples: np.ndarray, held_out: np.ndarray) -> Outcome:
     layers = _heavy_layers(network)
     rounded = _Rounded(network, layers, examples)
     reference = _scores(network, held_out)
+    tracks = np.unique(owners)
+
+    def first_labels(scores):
+        return np.stack([scores[owners == n].mean(0).argmax(-1) for n in tracks])
 
     def judged(names) -> Outcome:
         model = rounded.model(names)
         scores = _scores(model, held_out)
-        kept = (scores.argmax(-1) == reference.argmax(-1)).mean()
+        kept = (first_labels(scores) == first_labels(reference)).mean()
         difference = np.abs(scores - reference).mean()
         figures = {"labels_kept": float(kept), "mean_difference": float(difference)}
         return Outcome(model, {"layers": list(names), **figures})
 
     outcome, alone = judged(layers), None
-    while layers and not _is_good(outcome.report, len(held_out)):
+    while layers and not _is_good(outcome.report, len(tracks)):
         if alone is None:
             alone = {n: judged([n]).report["mean_difference"] for n in layers}
         layers.remove(max(layers, key=alone.__getitem__))
@@ -81,10 +88,10 @@ def quantize(network, examples: np.ndarray, held_out: np.ndarray) -> Outcome:
     return outcome
 
 
-def _is_good(report: dict, chunks: int) -> bool:
-    # One chunk may be near a tie, however few there are.
-    lost = round((1 - report["labels_kept"]) * chunks)
-    enough = lost <= max(1, (1 - LABELS_KEPT) * chunks)
+def _is_good(report: dict, tracks: int) -> bool:
+    # One track may be near a tie, however few there are.
+    lost = round((1 - report["labels_kept"]) * tracks)
+    enough = lost <= max(1, (1 - LABELS_KEPT) * tracks)
     return enough and report["mean_difference"] <= MEAN_DIFFERENCE
 
 

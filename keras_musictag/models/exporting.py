@@ -195,10 +195,11 @@ def _examples(model, samples: int | None) -> np.ndarray:
     return np.stack(rows).astype("float32")
 
 
-def _music(tagger, files) -> tuple[np.ndarray, np.ndarray]:
-    """Return chunks of every second file, and those of the others to judge by.
+def _music(tagger, files) -> tuple[np.ndarray, ...]:
+    """Return chunks of every second file, those of the others, and whose they are.
 
-    Of one file, and of the demo clip, it is the first and the second half.
+    Of one file, and of the demo clip, it is the first and the second half; there, each
+    chunk counts as a track.
     """
     plan, rate = tagger.chunking, tagger.sample_rate
     if files is None:
@@ -219,6 +220,9 @@ def _music(tagger, files) -> tuple[np.ndarray, np.ndarray]:
     if len(tracks) == 1:
         half = len(tracks[0]) // 2
         tracks = [tracks[0][:half], tracks[0][half:]]
+        owners = np.arange(len(tracks[1]))
+    else:
+        owners = np.repeat(range(len(tracks[1::2])), [len(t) for t in tracks[1::2]])
     parts = [sum(tracks[start::2], []) for start in (0, 1)]
     if not all(parts):
         raise ConfigError(
@@ -227,8 +231,8 @@ def _music(tagger, files) -> tuple[np.ndarray, np.ndarray]:
             advice="Pass files or a folder of the music that will be tagged.",
         )
     most = max(8, CALIBRATION_SECONDS * rate // plan.chunk_samples)
-    some = [part[:: -(-len(part) // most)] for part in parts]
-    return np.stack(some[0]), np.stack(some[1])
+    heard, judged = (slice(None, None, -(-len(part) // most)) for part in parts)
+    return np.stack(parts[0][heard]), np.stack(parts[1][judged]), owners[judged]
 
 
 # === What the network says about itself ===
@@ -368,7 +372,7 @@ def main() -> None:
     examples, music = np.load(folder / "examples.npy"), None
     if (folder / "music.npz").is_file():
         with np.load(folder / "music.npz") as saved:
-            music = saved["arr_0"], saved["arr_1"]
+            music = tuple(saved.values())
     with np.load(folder / "parity.npz") as parity:
         export_network(
             network, examples=examples, expected={**parity}, calibration=music, **wish

@@ -261,7 +261,7 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
                 the exported tagger has `embed`.
             precision: What OpenVINO shall compute in: `"float32"`, `"bfloat16"`, or
                 `"int8"`, integers where most of the work is and where at least 99 %
-                of the chunks of other music keep their first label.
+                of other tracks keep their first label.
             calibration: Files or folders of music to find the integers with: every
                 second file, the others to judge by. `None` takes the demo clip, and
                 warns.

@@ -134,7 +134,7 @@ def small():
 @pytest.fixture(scope="module")
 def rounded(small):
     network, waves = small
-    return quantizing.quantize(network, waves[::2], waves[1::2])
+    return quantizing.quantize(network, waves[::2], waves[1::2], np.arange(32))
 
 
 def test_integers_where_the_work_is(small, rounded):
@@ -168,7 +168,9 @@ def test_matrices_become_integers(transposed):
     )
     scores = ops.sigmoid(ops.matmul(hidden, last, False, False))
     network = openvino.Model([scores], [waves])
-    model, report = quantizing.quantize(network, inputs[::2], inputs[1::2])
+    model, report = quantizing.quantize(
+        network, inputs[::2], inputs[1::2], np.arange(256)
+    )
     assert len(report["layers"]) == 1
     expected = 1 / (1 + np.exp(-np.maximum(inputs @ wide, 0) @ last))
     options = {"INFERENCE_PRECISION_HINT": "f32"}
@@ -180,12 +182,12 @@ def test_layers_that_do_harm_go_back_to_float(small, rounded, monkeypatch):
     network, waves = small
     strict = 0.9 * rounded.report["mean_difference"]
     monkeypatch.setattr(quantizing, "MEAN_DIFFERENCE", strict)
-    fewer = quantizing.quantize(network, waves[::2], waves[1::2])
+    fewer = quantizing.quantize(network, waves[::2], waves[1::2], np.arange(32))
     assert len(fewer.report["layers"]) == 1
     assert fewer.report["mean_difference"] <= strict
     monkeypatch.setattr(quantizing, "LEAST_SHARE", 1.0)
     with pytest.raises(ConfigError, match="No layer of this network"):
-        quantizing.quantize(network, waves[::2], waves[1::2])
+        quantizing.quantize(network, waves[::2], waves[1::2], np.arange(32))
 
 
 def test_rounding_that_makes_errors_good():
