@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_musictag.errors import ConfigError
 from keras_musictag.export.metadata import OUTPUTS
+from keras_musictag.export.runtimes import precision_hint
 
 # Layers with less of the operations stay in float: they cost accuracy, but no time.
 LEAST_SHARE = 0.02
@@ -67,7 +68,7 @@ def quantize(
 
     def judged(names) -> Outcome:
         model = rounded.model(names)
-        scores = _scores(model, held_out)
+        scores = _scores(model, held_out, "int8")
         kept = (first_labels(scores) == first_labels(reference)).mean()
         difference = np.abs(scores - reference).mean()
         figures = {"labels_kept": float(kept), "mean_difference": float(difference)}
@@ -95,18 +96,24 @@ def _is_good(report: dict, tracks: int) -> bool:
     return enough and report["mean_difference"] <= MEAN_DIFFERENCE
 
 
-def _scores(model, chunks: np.ndarray) -> np.ndarray:
-    """Return `(n, ...)` scores, computed with what is no integer in float32."""
+def _scores(model, chunks: np.ndarray, precision: str = "float32") -> np.ndarray:
+    """Return `(n, ...)` scores, as the runtime will compute them."""
     places = [i for i, output in enumerate(model.outputs) if SCORES in output.names]
     place = places[0] if places else 0
-    return np.concatenate([outputs[place] for outputs in _runs(model, chunks)])
+    return np.concatenate(
+        [outputs[place] for outputs in _runs(model, chunks, precision)]
+    )
 
 
-def _runs(model, chunks: np.ndarray) -> Iterator[list[np.ndarray]]:
+def _runs(
+    model, chunks: np.ndarray, precision: str = "float32"
+) -> Iterator[list[np.ndarray]]:
     import openvino
 
-    options = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.Core().compile_model(model, "CPU", options)
+    core = openvino.Core()
+    abilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    options = {"INFERENCE_PRECISION_HINT": precision_hint(precision, abilities)}
+    compiled = core.compile_model(model, "CPU", options)
     for start in range(0, len(chunks), BATCH):
         outputs = compiled(chunks[start : start + BATCH])
         yield [outputs[index] for index in range(len(model.outputs))]

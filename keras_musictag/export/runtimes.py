@@ -10,8 +10,7 @@ from keras_musictag.errors import ConfigError, PresetError, import_extra
 from keras_musictag.export import metadata as meta
 
 EXTRA = "export"
-# What is asked of OpenVINO; of a network in integers, the rest is float32.
-PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
+PRECISIONS = ("float32", "bfloat16", "int8")
 ENDS = {
     "tags": "Tagger",
     "chords": "ChordRecognizer",
@@ -249,7 +248,7 @@ class OpenVINORuntime(Runtime):
             )
         options: dict = {
             # Without it, OpenVINO takes bfloat16 wherever the processor can.
-            "INFERENCE_PRECISION_HINT": PRECISIONS[self.precision],
+            "INFERENCE_PRECISION_HINT": precision_hint(self.precision, abilities),
             "PERFORMANCE_HINT": "LATENCY",
         }
         if threads:
@@ -266,6 +265,20 @@ class OpenVINORuntime(Runtime):
         with self.lock:
             outputs = self.request.infer({meta.INPUT: batch})
         return {name: outputs[name] for name in self.names}
+
+
+def precision_hint(precision: str, abilities) -> str:
+    """Say what to ask of OpenVINO; what is no integer is bfloat16 where there is one.
+
+    Args:
+        precision: `"float32"`, `"bfloat16"` or `"int8"`.
+        abilities: The processor's, as OpenVINO lists them.
+
+    Returns:
+        `"f32"` or `"bf16"`.
+    """
+    rounded = precision != "float32" and "BF16" in abilities
+    return "bf16" if rounded else "f32"
 
 
 RUNTIMES: dict[str, type] = {
