@@ -36,7 +36,7 @@ from .export.recognizers import (
     LiteRTChordRecognizer,
     OnnxChordRecognizer,
 )
-from .export.taggers import ExportedTagger, LiteRTTagger, OnnxTagger
+from .export.taggers import ExportedTagger, LiteRTTagger, OnnxTagger, OpenVINOTagger
 from .export.texts import OnnxTextEncoder
 from .export.trackers import ExportedBeatTracker, OnnxBeatTracker
 from .insight.saliency import Saliency, saliency
@@ -120,6 +120,7 @@ __all__ = [
     "OnnxKeyRecognizer",
     "OnnxTagger",
     "OnnxTextEncoder",
+    "OpenVINOTagger",
     "PresetError",
     "ResumableBackup",
     "SKeyRecognizer",

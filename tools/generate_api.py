@@ -33,7 +33,12 @@ NAMES = {
         "LiteRTChordRecognizer",
         "OnnxChordRecognizer",
     ),
-    "export.taggers": ("ExportedTagger", "LiteRTTagger", "OnnxTagger"),
+    "export.taggers": (
+        "ExportedTagger",
+        "LiteRTTagger",
+        "OnnxTagger",
+        "OpenVINOTagger",
+    ),
     "export.texts": ("OnnxTextEncoder",),
     "export.trackers": ("ExportedBeatTracker", "OnnxBeatTracker"),
     "keys": ("KeySequence", "Keygram"),

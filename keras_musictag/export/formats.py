@@ -15,8 +15,14 @@ from keras_musictag.checks import check_choice
 from keras_musictag.errors import ConfigError, MusicTagError, import_extra
 from keras_musictag.export import metadata as meta
 from keras_musictag.export.half import halve_onnx
+from keras_musictag.export.intermediate import write_openvino
 from keras_musictag.export.operators import fold_shapes, teach_tf2onnx
-from keras_musictag.export.runtimes import EXTRA, RUNTIMES
+from keras_musictag.export.runtimes import (
+    EXTRA,
+    PRECISIONS,
+    RUNTIMES,
+    OpenVINORuntime,
+)
 from keras_musictag.replacing import clear_leftovers, locked, take_place
 
 # The packages that write and check each format, besides TensorFlow.
@@ -24,19 +30,25 @@ FORMATS: dict[str, tuple[str, ...]] = {
     "tf_saved_model": (),
     "onnx": ("onnx", "tf2onnx", "onnxruntime"),
     "litert": ("ai_edge_litert",),
+    "openvino": ("openvino", "onnx", "tf2onnx"),
 }
+EXTRAS = {"openvino": "openvino"}  # the others are in one
 TOLERANCE = {False: 1e-3, True: 1e-2}
+TOLERANCE_OF = {"bfloat16": 5e-2, "int8": 1e-1}
 
 
-def check_target(path, format: str | None, float16: bool) -> tuple[Path, str]:
+def check_target(
+    path, format: str | None, float16: bool, precision: str = "float32"
+) -> tuple[Path, str]:
     """Say what is wrong with a wish before any work is done.
 
     Args:
-        path: Where to write: a name that ends in .onnx or .tflite is that file, any
-            other a folder.
-        format: `"tf_saved_model"`, `"onnx"` or `"litert"`; `None` for what the suffix
-            says, without one `"tf_saved_model"`.
+        path: Where to write: a name that ends in .onnx, .tflite or .xml is that file,
+            any other a folder.
+        format: `"tf_saved_model"`, `"onnx"`, `"litert"` or `"openvino"`; `None` for
+            what the suffix says, without one `"tf_saved_model"`.
         float16: Whether weights shall be stored in half precision.
+        precision: That it shall be computed in; only OpenVINO has a choice.
 
     Returns:
         The path and the format.
@@ -63,15 +75,27 @@ def check_target(path, format: str | None, float16: bool) -> tuple[Path, str]:
             received="format='tf_saved_model', float16=True",
             advice="Use format='onnx' or 'litert' for half precision.",
         )
-    if path.is_dir() if implied else path.exists() and not _replaceable(path):
+    check_choice(precision, tuple(PRECISIONS), name="precision")
+    if precision != "float32" and format != "openvino":
+        raise ConfigError(
+            "Only OpenVINO computes in another precision.",
+            received=f"format={format!r}, precision={precision!r}",
+            advice='Use format="openvino", or a name that ends in .xml.',
+        )
+    stray = format == "openvino" and implied and not path.exists()
+    if (
+        path.is_dir() or stray and path.with_suffix(".bin").exists()
+        if implied
+        else path.exists() and not _replaceable(path)
+    ):
         raise ConfigError(
             "There is something else in the place of the export.",
             received=str(path),
             advice="Name a new folder, an empty one, an earlier export, or a file "
-            "that ends in .onnx or .tflite.",
+            "that ends in .onnx, .tflite or .xml (with no .bin of the same name).",
         )
     for package in FORMATS[format]:
-        import_extra(package, EXTRA, f"Export to {format}")
+        import_extra(package, EXTRAS.get(format, EXTRA), f"Export to {format}")
     if importlib.util.find_spec("tensorflow") is None:
         raise ConfigError(
             "Networks are exported by TensorFlow, which is not installed.",
@@ -97,18 +121,21 @@ def export_network(
     expected: dict[str, np.ndarray],
     float16: bool = False,
     tolerance: float | None = None,
+    precision: str = "float32",
+    calibration: tuple[np.ndarray, ...] | None = None,
 ) -> Path:
     """Write a network, unless its scores in the format's own runtime are others.
 
     Args:
         network: Keras model on the TensorFlow backend from `waveform`,
             `(batch, samples)`, to a dict of outputs; it must have been called.
-        path, format, float16: See `check_target`.
+        path, format, float16, precision: See `check_target`.
         metadata: What the network says about itself, plain JSON values.
         examples: Audio to compare with, float32 `(n, samples)`.
         expected: What the outputs are for it, by name.
-        tolerance: Largest difference of a score, relative to scores above 1; 1e-3 if
-            `None`, and 1e-2 with half precision.
+        tolerance: Largest difference of a score, relative to scores above 1; if `None`
+            1e-3, 1e-2 with half precision, 0.05 in bfloat16, 0.1 in integers.
+        calibration: Music to put a network into integers with; see `write_openvino`.
 
     Returns:
         The path, as a `Path`.
@@ -125,12 +152,25 @@ def export_network(
     kmt.MusicnnTagger.from_pretrained().export("musicnn", format="onnx")
     ```
     """
-    path, format = check_target(path, format, float16)
-    limit = TOLERANCE[bool(float16)] if tolerance is None else tolerance
+    path, format = check_target(path, format, float16, precision)
+    limit = TOLERANCE_OF.get(precision, TOLERANCE[bool(float16)])
+    limit = limit if tolerance is None else tolerance
     with _workplace(path) as place:
         file = _file_in(place, path, format)
-        convert(network, file, format, float16)
-        difference = _difference(RUNTIMES[format](file), examples, expected)
+        if format == "openvino":
+            described = {**metadata, "precision": precision}
+            source = place.with_suffix(".onnx")
+            convert(network, source, "onnx")
+            integers = write_openvino(
+                source, file, float16=float16, calibration=calibration
+            )
+            described |= {"integers": integers} if integers else {}
+            run = OpenVINORuntime(file, precision=precision)
+        else:
+            described = metadata
+            convert(network, file, format, float16)
+            run = RUNTIMES[format](file)
+        difference = _difference(run, examples, expected)
         if not difference <= limit:
             raise ConfigError(
                 f"The {format} network does not score like the model; it was not kept.",
@@ -140,8 +180,10 @@ def export_network(
                 else "Use another format, or pass a larger `tolerance`.",
             )
         parity = {"largest_difference": difference, "tolerance": limit}
-        described = {**metadata, "format": format, "float16": bool(float16)}
+        described = {**described, "format": format, "float16": bool(float16)}
         meta.embed(format, file, {**described, "parity": parity})
+        if format == "openvino" and _is_file(path):  # until both lie there, none opens
+            take_place(file.with_suffix(".bin"), path.with_suffix(".bin"))
         take_place(place if place.is_dir() and not _is_file(path) else file, path)
     return path
 

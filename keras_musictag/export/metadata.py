@@ -2,12 +2,15 @@
 
 In a folder it is `metadata.json`. An ONNX file holds each entry as JSON under its name
 in `metadata_props`; a LiteRT file ends in a ZIP archive with `metadata.json`, as files
-with TensorFlow Lite's metadata do. So a single file says all as well.
+with TensorFlow Lite's metadata do; the XML of OpenVINO has it among its `rt_info`. So a
+single file says all as well.
 """
 
 import json
 import zipfile
+import zlib
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -29,8 +32,9 @@ from keras_musictag.labels import Labels
 from keras_musictag.presets.tokens import Tokenizer
 
 METADATA_FILE = "metadata.json"
-MODEL_FILES = {"onnx": "model.onnx", "litert": "model.tflite"}
-SUFFIXES = {".onnx": "onnx", ".tflite": "litert"}
+MODEL_FILES = {"onnx": "model.onnx", "litert": "model.tflite", "openvino": "model.xml"}
+SUFFIXES = {".onnx": "onnx", ".tflite": "litert", ".xml": "openvino"}
+OPENVINO_ENTRY = "keras_musictag"
 LIBRARY = "keras-musictag"
 VERSION = 1
 INPUT = "waveform"
@@ -45,7 +49,7 @@ def locate(path) -> tuple[str, Path]:
     """Find out what kind of exported network a path is.
 
     Args:
-        path: A `.onnx` or `.tflite` file, or a folder made by `export`.
+        path: A `.onnx`, `.tflite` or `.xml` file, or a folder made by `export`.
 
     Returns:
         The format, and the file (SavedModel: the folder) that holds the network.
@@ -64,7 +68,7 @@ def locate(path) -> tuple[str, Path]:
     raise PresetError(
         "There is no exported network.",
         received=str(path),
-        advice="Give a .onnx or .tflite file or the folder that `export` made: "
+        advice="Give a .onnx, .tflite or .xml file or the folder that `export` made: "
         "keras-musictag export PRESET OUT --format onnx",
     )
 
@@ -92,7 +96,7 @@ def embed(format: str, path: Path, metadata: dict) -> None:
     """Write the metadata into a finished network.
 
     Args:
-        format: `"tf_saved_model"`, `"onnx"` or `"litert"`.
+        format: `"tf_saved_model"`, `"onnx"`, `"litert"` or `"openvino"`.
         path: The file, or the folder of the SavedModel.
         metadata: Plain JSON values.
     """
@@ -107,6 +111,14 @@ def embed(format: str, path: Path, metadata: dict) -> None:
     elif format == "litert":
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr(METADATA_FILE, text)
+    elif format == "openvino":
+        text = json.dumps({**metadata, "weights_crc32": _checksum(path)}, indent=2)
+        tree = ElementTree.parse(path)
+        about = tree.getroot().find("rt_info")
+        if about is None:
+            about = ElementTree.SubElement(tree.getroot(), "rt_info")
+        ElementTree.SubElement(about, OPENVINO_ENTRY, value=text)
+        tree.write(path, encoding="utf-8", xml_declaration=True)
     if path.name != MODEL_FILES.get(format) and format != "tf_saved_model":
         return
     folder = path if format == "tf_saved_model" else path.parent
@@ -125,6 +137,34 @@ def from_litert(path: Path) -> dict:
             return _from_json(archive.read(METADATA_FILE).decode("utf-8"))
     except (OSError, KeyError, UnicodeDecodeError, zipfile.BadZipFile):
         return {}
+
+
+def from_openvino(path: Path) -> dict:
+    """Return the metadata in the XML of OpenVINO; nothing if there is none.
+
+    Raises:
+        PresetError: If the weights beside it are not those that it was written with.
+    """
+    try:
+        entry = ElementTree.parse(path).getroot().find(f"rt_info/{OPENVINO_ENTRY}")
+    except (OSError, ElementTree.ParseError):
+        return {}
+    metadata = {} if entry is None else _from_json(entry.get("value", ""))
+    if metadata and metadata.get("weights_crc32") != _checksum(path):
+        raise PresetError(
+            "The weights beside this network are not its own.",
+            received=f"{path.with_suffix('.bin')}, missing or of another export",
+            advice="Keep the .xml and the .bin file together, or export it again.",
+        )
+    return metadata
+
+
+def _checksum(path: Path) -> int | None:
+    """Return that of the weights beside an XML file; `None` if there are none."""
+    try:
+        return zlib.crc32(path.with_suffix(".bin").read_bytes())
+    except OSError:
+        return None
 
 
 def from_folder(path: Path) -> dict:

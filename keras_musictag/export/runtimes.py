@@ -1,13 +1,16 @@
-"""The runtimes of the three formats, each as one function from audio to outputs."""
+"""The runtimes of the formats, each as one function from audio to outputs."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
 
+from keras_musictag.checks import check_choice
 from keras_musictag.errors import ConfigError, PresetError, import_extra
 from keras_musictag.export import metadata as meta
 
 EXTRA = "export"
+PRECISIONS = ("float32", "bfloat16", "int8")
 ENDS = {
     "tags": "Tagger",
     "chords": "ChordRecognizer",
@@ -17,12 +20,14 @@ ENDS = {
 }
 
 
-def open_exported(path, threads: int | None = None):
+def open_exported(path, threads: int | None = None, precision: str | None = None):
     """Open an exported network in its own runtime.
 
     Args:
-        path: A `.onnx` or `.tflite` file, or a folder made by `export`.
+        path: A `.onnx`, `.tflite` or `.xml` file, or a folder made by `export`.
         threads: Processor threads; `None` for all.
+        precision: Of OpenVINO alone: `"float32"`, `"bfloat16"` or `"int8"`; `None` for
+            what the network was exported with.
 
     Returns:
         A callable from float32 `(batch, samples)` to a dict of float32 arrays by the
@@ -31,15 +36,32 @@ def open_exported(path, threads: int | None = None):
     Raises:
         PresetError: If there is no such network, it is damaged, or it was not made
             by `export`.
+        ConfigError: If it cannot be computed in that precision.
         MissingExtraError: If its runtime is not installed.
     """
     format, file = meta.locate(path)
-    runtime = RUNTIMES[format](file, threads)
+    if format == "openvino":
+        runtime = OpenVINORuntime(file, threads, precision)
+    elif precision not in (None, "float32"):
+        raise ConfigError(
+            "Only OpenVINO computes in another precision.",
+            received=f"precision={precision!r}, {path} with format {format!r}",
+            advice='Export with format="openvino", or leave the precision out.',
+        )
+    else:
+        runtime = RUNTIMES[format](file, threads)
     runtime.metadata = meta.check(runtime.metadata, path)
     return runtime
 
 
-def open_for(user: type, path, threads: int | None, format: str | None, task: str):
+def open_for(
+    user: type,
+    path,
+    threads: int | None,
+    format: str | None,
+    task: str,
+    precision: str | None = None,
+):
     """Open an exported network for a class that runs only some.
 
     Args:
@@ -47,6 +69,7 @@ def open_for(user: type, path, threads: int | None, format: str | None, task: st
         path, threads: As in `open_exported`.
         format: The only format that it runs; `None` for any.
         task: What it names: `"tags"`, `"chords"`, `"beats"`, `"key"` or `"text"`.
+        precision: As in `open_exported`.
 
     Returns:
         As `open_exported`.
@@ -56,7 +79,7 @@ def open_for(user: type, path, threads: int | None, format: str | None, task: st
             something else.
         MissingExtraError: If its runtime is not installed.
     """
-    network = open_exported(path, threads)
+    network = open_exported(path, threads, precision)
     if format not in (None, network.format):
         raise PresetError(
             f"{path} is no network for {user.__name__}.",
@@ -102,8 +125,8 @@ def read_metadata(path) -> dict:
     format, file = meta.locate(path)
     if format == "onnx":
         return open_exported(file).metadata
-    metadata = meta.from_litert(file) if format == "litert" else meta.from_folder(file)
-    return meta.check(metadata, path)
+    readers = {"litert": meta.from_litert, "openvino": meta.from_openvino}
+    return meta.check(readers.get(format, meta.from_folder)(file), path)
 
 
 class Runtime:
@@ -198,9 +221,71 @@ class SavedModelRuntime(Runtime):
         return {name: value.numpy() for name, value in outputs.items()}
 
 
+class OpenVINORuntime(Runtime):
+    """A network in OpenVINO, on the processor, in a precision that is asked for."""
+
+    format = "openvino"
+
+    def __init__(
+        self, path: Path, threads: int | None = None, precision: str | None = None
+    ):
+        openvino = import_extra("openvino", "openvino", "An OpenVINO network")
+        self.metadata = meta.from_openvino(path)
+        made_for = self.metadata.get("precision", precision or "float32")
+        self.precision = precision or made_for
+        check_choice(self.precision, PRECISIONS, name="precision")
+        if (self.precision == "int8") != (made_for == "int8"):
+            raise ConfigError(
+                f"This network was not exported for {self.precision}.",
+                received=f"{path}, exported with precision={made_for!r}",
+                advice=f"Export it with precision={self.precision!r}.",
+            )
+        core = openvino.Core()
+        abilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if self.precision == "bfloat16" and "BF16" not in abilities:
+            raise ConfigError(
+                "This processor does not compute in bfloat16.",
+                received=f"abilities {sorted(abilities)}",
+                advice='Use precision="float32", or "int8".',
+            )
+        options: dict = {
+            # Without it, OpenVINO takes bfloat16 wherever the processor can.
+            "INFERENCE_PRECISION_HINT": precision_hint(self.precision, abilities),
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        if threads:
+            options["INFERENCE_NUM_THREADS"] = threads
+        try:
+            self.model = core.compile_model(str(path), "CPU", options)
+        except RuntimeError as error:
+            raise _damaged(path, error) from error
+        self.names = [output.any_name for output in self.model.outputs]
+        self.lock = threading.Lock()  # a request is busy while it computes
+        self.request = self.model.create_infer_request()
+
+    def _run(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        with self.lock:
+            outputs = self.request.infer({meta.INPUT: batch})
+        return {name: outputs[name] for name in self.names}
+
+
+def precision_hint(precision: str, abilities) -> str:
+    """Say what to ask of OpenVINO; what is no integer is bfloat16 where there is one.
+
+    Args:
+        precision: `"float32"`, `"bfloat16"` or `"int8"`.
+        abilities: The processor's, as OpenVINO lists them.
+
+    Returns:
+        `"f32"` or `"bf16"`.
+    """
+    rounded = precision != "float32" and "BF16" in abilities
+    return "bf16" if rounded else "f32"
+
+
 RUNTIMES: dict[str, type] = {
     runtime.format: runtime
-    for runtime in (SavedModelRuntime, OnnxRuntime, LiteRTRuntime)
+    for runtime in (SavedModelRuntime, OnnxRuntime, LiteRTRuntime, OpenVINORuntime)
 }
 
 

@@ -21,8 +21,9 @@ class ExportedTagger(TrackScoring):
     for a SavedModel.
 
     Args:
-        path: A `.onnx` or `.tflite` file, or the folder that `export` made.
+        path: A `.onnx`, `.tflite` or `.xml` file, or the folder that `export` made.
         threads: Processor threads; `None` for all.
+        precision: Of OpenVINO alone, see `OpenVINOTagger`; `None` for the network's.
 
     Attributes:
         labels: The `Labels`, in output order.
@@ -38,8 +39,12 @@ class ExportedTagger(TrackScoring):
 
     format: str | None = None
 
-    def __init__(self, path, *, threads: int | None = None):
-        self._network = open_for(type(self), path, threads, self.format, "tags")
+    def __init__(
+        self, path, *, threads: int | None = None, precision: str | None = None
+    ):
+        self._network = open_for(
+            type(self), path, threads, self.format, "tags", precision
+        )
         self.metadata = self._network.metadata
         self.labels = Labels.from_config(self.metadata["labels"])
         self.sample_rate = int(self.metadata["sampling_rate"])
@@ -156,3 +161,32 @@ class LiteRTTagger(ExportedTagger):
     """
 
     format = "litert"
+
+
+class OpenVINOTagger(ExportedTagger):
+    """An exported tagger in OpenVINO (extra `openvino`), also with less precision.
+
+    Args:
+        path: A `.xml` file, its `.bin` beside it, or the folder that
+            `export(format="openvino")` made.
+        threads: Processor threads; `None` for all.
+        precision: `"float32"`, or `"bfloat16"` where the processor has it; networks
+            that were exported in integers compute in `"int8"` alone. `None` for what
+            the network was exported with.
+
+    Raises:
+        ConfigError: If the network or the processor has no such precision.
+
+    Example:
+
+    ```python
+    import keras_musictag as kmt
+
+    tagger = kmt.MusicnnTagger.from_pretrained("musicnn_mtt")
+    path = tagger.export("musicnn_openvino", format="openvino")
+    fast = kmt.OpenVINOTagger(path, precision="bfloat16")
+    fast.tag(kmt.audio.demo_path(), top_k=3)
+    ```
+    """
+
+    format = "openvino"

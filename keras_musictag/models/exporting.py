@@ -5,35 +5,52 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import keras
 import numpy as np
 
-import keras_musictag
 from keras_musictag import audio, environment
-from keras_musictag.audio.arrays import SILENCE_PEAK
 from keras_musictag.checks import check_positive
 from keras_musictag.errors import ConfigError
 from keras_musictag.export import metadata as meta
 from keras_musictag.export.formats import check_target, export_network
 from keras_musictag.insight.fingerprint import fingerprint
 from keras_musictag.models.base import PretrainedModel
+from keras_musictag.models.export_about import ABOUT, about
 from keras_musictag.models.running import keras_track
 from keras_musictag.presets import weights
+from keras_musictag.tracks import sources
 
 # What LiteRT hears of chords at a time, unless `seconds` says otherwise.
 SECONDS = 10.0
 # What a tokenizer must know of its tower; what vectors of length 1 may differ by.
 TOKEN_SETTINGS = ("vocabulary_size", "positions", "padding")
 TEXT_TOLERANCE = 1e-4
+# How much music integers are found with, and as much to judge them by.
+CALIBRATION_SECONDS = 800
 
 
 def export_model(
-    model, path, format, float16, tolerance, seconds=None, embeddings=False
+    model,
+    path,
+    format,
+    float16,
+    tolerance,
+    seconds=None,
+    embeddings=False,
+    precision="float32",
+    calibration=None,
 ) -> Path:
     """Write a model of any task; see the methods `export`."""
-    path, format = check_target(path, format, float16)
+    path, format = check_target(path, format, float16, precision)
+    if calibration is not None and precision != "int8":
+        raise ConfigError(
+            "Only integers are calibrated.",
+            received=f"precision={precision!r} with a `calibration`",
+            advice='Pass precision="int8", or leave `calibration` out.',
+        )
     samples = _samples(model, format, seconds)
     plain, examples = in_float32(model), _examples(model, samples)
     if model.task == "tags":
@@ -42,20 +59,22 @@ def export_model(
     else:
         outputs = _named(plain, plain(examples, training=False))
     expected = {k: keras.ops.convert_to_numpy(v) for k, v in outputs.items()}
-    about = ABOUT[model.task]
-    wish = {
+    wish: dict = {
         "format": format,
         "float16": float16,
         "tolerance": tolerance,
-        "metadata": {**_about(model), **about(model, samples, expected)},
+        "precision": precision,
+        "metadata": {**about(model), **ABOUT[model.task](model, samples, expected)},
     }
+    arrays: dict = {"examples": examples, "expected": expected, "calibration": None}
+    if precision == "int8":
+        arrays["calibration"] = _music(model, calibration)
+        wish["metadata"]["calibrated_with"] = "files" if calibration else "demo clip"
     parts = {"samples": samples, "embeddings": embeddings}
     if keras.backend.backend() == "tensorflow":
         network = _network(plain, format, **parts)
-        return export_network(
-            network, path, examples=examples, expected=expected, **wish
-        )
-    _in_tensorflow(plain, path, {**wish, "parts": parts}, examples, expected)
+        return export_network(network, path, **arrays, **wish)
+    _in_tensorflow(plain, path, {**wish, "parts": parts}, arrays)
     return path
 
 
@@ -72,12 +91,12 @@ def export_text(model, path, float16, tolerance) -> Path:
     expected = {"vectors": keras.ops.convert_to_numpy(tower(examples))}
     if tolerance is None and not float16:
         tolerance = TEXT_TOLERANCE
-    wish = {
+    wish: dict = {
         "format": "onnx",
         "float16": float16,
         "tolerance": tolerance,
         "metadata": {
-            **_about(model),
+            **about(model),
             "task": "text",
             "tokenizer": model.tokenizer.description,
             "tokens": {key: text[key] for key in TOKEN_SETTINGS},
@@ -86,12 +105,11 @@ def export_text(model, path, float16, tolerance) -> Path:
             "output": {"name": "vectors", "shape": ["batch", tower.output.shape[-1]]},
         },
     }
+    arrays: dict = {"examples": examples, "expected": expected, "calibration": None}
     if keras.backend.backend() == "tensorflow":
         network = _text_network(tower, examples)
-        return export_network(
-            network, path, examples=examples, expected=expected, **wish
-        )
-    _in_tensorflow(model, path, {**wish, "parts": None}, examples, expected)
+        return export_network(network, path, **arrays, **wish)
+    _in_tensorflow(model, path, {**wish, "parts": None}, arrays)
     return path
 
 
@@ -240,109 +258,57 @@ def _examples(model, samples: int | None) -> np.ndarray:
     return np.stack(rows).astype("float32")
 
 
-# === What the network says about itself ===
+def _music(tagger, files) -> tuple[np.ndarray, ...]:
+    """Return chunks of every second file, those of the others, and whose they are.
 
-
-def _about(model) -> dict:
-    return {
-        "library_name": "keras-musictag",
-        "library_version": keras_musictag.__version__,
-        "format_version": 1,
-        "class_name": type(model).__name__,
-        "sampling_rate": model.sample_rate,
-        "origin": getattr(model, "origin", None),
-    }
-
-
-def _about_tags(tagger, samples: int | None, expected: dict) -> dict:
-    offsets = tagger.frame_offsets
-    shapes = {k: ["batch", *values.shape[1:]] for k, values in expected.items()}
-    embedding = {}
-    if meta.EMBEDDING in shapes:
-        output = {"name": meta.EMBEDDING, "shape": shapes[meta.EMBEDDING]}
-        embedding = {"embedding": output}
-    return {
-        "task": "tags",
-        "problem_type": tagger.problem_type,
-        "labels": tagger.labels.to_config(),
-        "chunking": tagger.chunking.to_config(),
-        "frame_offsets": None if offsets is None else np.asarray(offsets).tolist(),
-        "input": {"name": "waveform", "shape": ["batch", samples]},
-        "output": {"name": "scores", "shape": shapes["scores"]},
-        "fingerprint": fingerprint(tagger, "scores")["sha256"],
-        **embedding,
-    }
-
-
-def _about_embedding(expected: dict) -> dict | None:
-    values = expected.get(meta.EMBEDDING)
-    if values is None:
-        return None
-    return {"name": meta.EMBEDDING, "shape": ["batch", *values.shape[1:]]}
-
-
-def _about_chords(recognizer, samples: int | None, expected: dict) -> dict:
-    frames = "frames" if samples is None else samples // recognizer.hop_length
-    return {
-        "task": "chords",
-        "vocabulary": list(recognizer.vocabulary.labels),
-        "vocabulary_name": recognizer.vocabulary.name,
-        "vocabulary_rule": recognizer.vocabulary.rule,
-        "hop_length": recognizer.hop_length,
-        "boundary_shift": recognizer.boundary_shift,
-        "decoder": recognizer.default_decoder,
-        "hears_pieces": recognizer.hears_pieces,
-        "calibration": dict(recognizer.calibration),
-        "silence_peak": SILENCE_PEAK,
-        "input": {"name": "waveform", "shape": ["batch", samples or "samples"]},
-        "outputs": [
-            {"name": name, "shape": ["batch", frames, values.shape[-1]]}
-            for name, values in expected.items()
-        ],
-    }
-
-
-def _about_beats(tracker, samples: int | None, expected: dict) -> dict:
-    return {
-        "task": "beats",
-        "hop_length": tracker.hop_length,
-        "piece_frames": tracker.piece_frames,
-        "border_frames": tracker.border_frames,
-        "decoder": tracker.default_decoder,
-        "mirrored": bool(tracker.mirrored_frames),
-        "silence_peak": SILENCE_PEAK,
-        "input": {"name": "waveform", "shape": ["batch", "samples"]},
-        "output": {"name": "beats", "shape": ["batch", "frames", 3]},
-    }
-
-
-def _about_key(recognizer, samples: int | None, expected: dict) -> dict:
-    return {
-        "task": "key",
-        "labels": list(recognizer.labels),
-        "least_samples": recognizer.least_samples,
-        "input": {"name": "waveform", "shape": ["batch", "samples"]},
-        "output": {"name": "keys", "shape": ["batch", len(recognizer.labels)]},
-    }
-
-
-ABOUT = {
-    "tags": _about_tags,
-    "chords": _about_chords,
-    "beats": _about_beats,
-    "key": _about_key,
-}
+    Of one file, and of the demo clip, it is the first and the second half; there, each
+    chunk counts as a track.
+    """
+    plan, rate = tagger.chunking, tagger.sample_rate
+    if files is None:
+        warnings.warn(
+            "Integers are calibrated with the demo clip alone; pass `calibration`, "
+            "files of the music that will be tagged, for scores nearer to the model's.",
+            stacklevel=4,
+        )
+        music, _ = audio.load(audio.demo_path(), rate)
+        step = plan.chunk_samples // 8
+        music = np.resize(music, max(len(music), plan.chunk_samples + 8 * step))
+        windows = np.lib.stride_tricks.sliding_window_view(music, plan.chunk_samples)
+        tracks = [list(windows[::step])]
+    else:
+        paths = audio.find_files(files)
+        cuts = (sources.cut(path, rate, rate, plan) for path in paths)
+        tracks = [[chunk.samples for chunk in chunks] for chunks in cuts]
+    if len(tracks) == 1:
+        half = len(tracks[0]) // 2
+        tracks = [tracks[0][:half], tracks[0][half:]]
+        owners = np.arange(len(tracks[1]))
+    else:
+        owners = np.repeat(range(len(tracks[1::2])), [len(t) for t in tracks[1::2]])
+    parts = [sum(tracks[start::2], []) for start in (0, 1)]
+    if not all(parts):
+        raise ConfigError(
+            "There is too little music to calibrate integers with.",
+            received=f"{len(tracks)} files with {sum(map(len, parts))} chunks",
+            advice="Pass files or a folder of the music that will be tagged.",
+        )
+    most = max(8, CALIBRATION_SECONDS * rate // plan.chunk_samples)
+    heard, judged = (slice(None, None, -(-len(part) // most)) for part in parts)
+    return np.stack(parts[0][heard]), np.stack(parts[1][judged]), owners[judged]
 
 
 # === From other backends ===
 
 
-def _in_tensorflow(model, path: Path, wish: dict, examples, expected) -> None:
+def _in_tensorflow(model, path: Path, wish: dict, arrays: dict) -> None:
     """Let another process do it, where Keras runs on TensorFlow."""
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
-        np.savez(Path(folder) / "parity.npz", **expected)
-        np.save(Path(folder) / "examples.npy", examples)
+        np.savez(Path(folder) / "parity.npz", **arrays["expected"])
+        np.save(Path(folder) / "examples.npy", arrays["examples"])
+        if arrays["calibration"] is not None:
+            np.savez(Path(folder) / "music.npz", *arrays["calibration"])
         wish = {**wish, "path": str(path.absolute())}
         (Path(folder) / "wish.json").write_text(json.dumps(wish), "utf-8")
         code = "from keras_musictag.models import exporting; exporting.main()"
@@ -374,11 +340,16 @@ def main() -> None:
     folder = Path(sys.argv[1])
     wish = json.loads((folder / "wish.json").read_text("utf-8"))
     model = PretrainedModel.from_pretrained(folder)
-    examples = np.load(folder / "examples.npy")
+    examples, music = np.load(folder / "examples.npy"), None
     parts = wish.pop("parts")
     if parts is None:
         network = _text_network(model.text, examples)
     else:
         network = _network(model, wish["format"], **parts)
+    if (folder / "music.npz").is_file():
+        with np.load(folder / "music.npz") as saved:
+            music = tuple(saved.values())
     with np.load(folder / "parity.npz") as parity:
-        export_network(network, examples=examples, expected={**parity}, **wish)
+        export_network(
+            network, examples=examples, expected={**parity}, calibration=music, **wish
+        )

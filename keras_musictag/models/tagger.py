@@ -234,13 +234,15 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         float16: bool = False,
         tolerance: float | None = None,
         embeddings: bool = False,
+        precision: str = "float32",
+        calibration=None,
     ) -> Path:
         """Write the network for programs that run without Keras.
 
         The network takes one chunk per row, float32 `(batch, chunk_samples)` named
         `waveform`, and gives `scores`, `(batch, n_labels)`, for any batch. Cutting a
         track into chunks and bringing their scores together is left to the program:
-        the metadata say how, and `OnnxTagger` and `LiteRTTagger` do it.
+        the metadata say how, and `OnnxTagger`, `LiteRTTagger` and `OpenVINOTagger` do.
 
         The scores of four chunks are compared in the format's own runtime, and
         nothing is written if they differ. From JAX and PyTorch a TensorFlow process
@@ -248,15 +250,21 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
 
         Args:
             path: A folder, which gets the network and `metadata.json`; or a file that
-                ends in .onnx or .tflite and holds its metadata itself. An earlier
-                export is replaced.
-            format: `"tf_saved_model"`, `"onnx"` or `"litert"`; `None` for what the
-                suffix says, without one `"tf_saved_model"`.
-            float16: Whether to store weights in half precision (ONNX, LiteRT): half
-                the size.
-            tolerance: Largest difference of a score; 1e-3 if `None`, and 1e-2 with
-                `float16`.
-            embeddings: Whether the network gives `penultimate` too, for `embed`.
+                ends in .onnx, .tflite or .xml (its weights in .bin beside it) and
+                holds its metadata itself. An earlier export is replaced.
+            format: `"tf_saved_model"`, `"onnx"`, `"litert"` or `"openvino"`; `None` for
+                what the suffix says, without one `"tf_saved_model"`.
+            float16: Whether to store weights in half precision: half the size.
+            tolerance: Largest difference of a score; if `None` 1e-3, 1e-2 with
+                `float16`, 0.05 in bfloat16, 0.1 in integers.
+            embeddings: Whether it gives `penultimate` too, `(batch, units)`, so that
+                the exported tagger has `embed`.
+            precision: What OpenVINO shall compute in: `"float32"`, `"bfloat16"`, or
+                `"int8"`, integers where most of the work is and where at least 99 %
+                of other tracks keep their first label.
+            calibration: Files or folders of music to find the integers with: every
+                second file, the others to judge by. `None` takes the demo clip, and
+                warns.
 
         Returns:
             The path, as a `Path`.
@@ -274,12 +282,20 @@ class MusicTagger(TrackScoring, FineTuning, abstract=True):
         tagger = kmt.MusicnnTagger.from_pretrained()
         tagger.export("musicnn.onnx")
         tagger.export("musicnn", format="litert", float16=True)
+        tagger.export("musicnn_bfloat16", "openvino", precision="bfloat16")
         ```
         """
         from keras_musictag.models.exporting import export_model
 
         return export_model(
-            self, path, format, float16, tolerance, embeddings=embeddings
+            self,
+            path,
+            format,
+            float16,
+            tolerance,
+            embeddings=bool(embeddings),
+            precision=precision,
+            calibration=calibration,
         )
 
     # === Inner parts ===
