@@ -1,5 +1,6 @@
 """From a model to its deployment formats, on whatever backend it runs."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ from keras_musictag.errors import ConfigError
 from keras_musictag.export import metadata as meta
 from keras_musictag.export.formats import check_target, export_network
 from keras_musictag.insight.fingerprint import fingerprint
+from keras_musictag.layers.frequency_max import small_kernels
 from keras_musictag.models.base import PretrainedModel
 from keras_musictag.models.export_about import ABOUT, about
 from keras_musictag.models.running import keras_track
@@ -72,8 +74,9 @@ def export_model(
         wish["metadata"]["calibrated_with"] = "files" if calibration else "demo clip"
     parts = {"samples": samples, "embeddings": embeddings}
     if keras.backend.backend() == "tensorflow":
-        network = _network(plain, format, **parts)
-        return export_network(network, path, **arrays, **wish)
+        with _kernels(format):
+            network = _network(plain, format, **parts)
+            return export_network(network, path, **arrays, **wish)
     _in_tensorflow(plain, path, {**wish, "parts": parts}, arrays)
     return path
 
@@ -111,6 +114,16 @@ def export_text(model, path, float16, tolerance) -> Path:
         return export_network(network, path, **arrays, **wish)
     _in_tensorflow(model, path, {**wish, "parts": None}, arrays)
     return path
+
+
+def _kernels(format: str) -> contextlib.AbstractContextManager:
+    """Return what the network shall be traced in.
+
+    LiteRT is for small devices, and OpenVINO has fast convolutions of less precision.
+    """
+    if format in ("litert", "openvino"):
+        return small_kernels()
+    return contextlib.nullcontext()
 
 
 def _samples(model, format: str, seconds: float | None) -> int | None:
@@ -349,7 +362,7 @@ def main() -> None:
     if (folder / "music.npz").is_file():
         with np.load(folder / "music.npz") as saved:
             music = tuple(saved.values())
-    with np.load(folder / "parity.npz") as parity:
+    with np.load(folder / "parity.npz") as parity, _kernels(wish["format"]):
         export_network(
             network, examples=examples, expected={**parity}, calibration=music, **wish
         )
