@@ -191,14 +191,16 @@ def _teach() -> None:
                 attr=told.attributes,
                 output_count=2,
             )
-            perm = [2, 0, 1, 3] if told.sequences else [1, 0, 2]
-            chosen = result.output[0 if told.sequences else 1]
-            batch_first = ctx.make_node("Transpose", [chosen], attr={"perm": perm})
+            values = result.output[0 if told.sequences else 1]
+            if told.sequences or directions > 1:  # else they are in place
+                perm = [2, 0, 1, 3] if told.sequences else [1, 0, 2]
+                values = ctx.make_node("Transpose", [values], attr={"perm": perm})
+                values = values.output[0]
             units = directions * told.attributes["hidden_size"]
-            shape = [0, 0, units] if told.sequences else [0, units]
+            shape = [0, 0, units] if told.sequences else [-1, units]
             ctx.make_node(
                 "Reshape",
-                [batch_first.output[0], constant("shape", np.array(shape))],
+                [values, constant("shape", np.array(shape))],
                 name=node.name,
                 outputs=node.output,
                 shapes=shapes,
