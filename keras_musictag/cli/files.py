@@ -9,6 +9,7 @@ import typer
 
 from keras_musictag import errors
 from keras_musictag.audio.decoders import check_source
+from keras_musictag.cli.engines import prepare_engines
 from keras_musictag.cli.printing import EXPECTED, progress, say, silenced
 from keras_musictag.cli.rendering import Renderer
 
@@ -37,6 +38,7 @@ def for_each_file(
     doing: str,
     undone: str,
     quiet: bool,
+    engines: Iterable[str] = (),
 ) -> None:
     """Do something with each file; one that is bad never costs the others.
 
@@ -51,6 +53,8 @@ def for_each_file(
         doing: What the progress bar says, such as `"Tagging"`.
         undone: What failed, for the sentence at the end: `"tagged"`.
         quiet: Whether to show neither progress nor warnings.
+        engines: Presets whose engines are made afterwards, in the background; read at
+            the end, since some commands learn late what they need.
 
     Raises:
         typer.Exit: Always; with 1 if a file failed, with 130 after Ctrl-C.
@@ -84,6 +88,8 @@ def for_each_file(
         raise typer.Exit(130) from None
     if failed and count > 1:
         typer.echo(f"{failed} of {count} files could not be {undone}.", err=True)
+    if not failed:
+        prepare_engines(engines, quiet=quiet)
     raise typer.Exit(1 if failed else 0)
 
 

@@ -17,7 +17,6 @@ from keras_musictag.cli.arguments import (
     find_files,
     read_record,
 )
-from keras_musictag.cli.engines import preparing
 from keras_musictag.cli.export import open_exported
 from keras_musictag.cli.files import for_each_file, split_readable, unique_names
 from keras_musictag.cli.rendering import (
@@ -117,17 +116,17 @@ def key_command(
     else:
         renderer = _renderer(chosen, several=len(usable) > 1)
     named = _chord_preset(preset)
-    with preparing([] if exported or named is None else [named], quiet=quiet):
-        for_each_file(
-            usable,
-            work,
-            use,
-            renderer,
-            failed=failed,
-            doing="Listening",
-            undone="read",
-            quiet=quiet,
-        )
+    for_each_file(
+        usable,
+        work,
+        use,
+        renderer,
+        failed=failed,
+        doing="Listening",
+        undone="read",
+        quiet=quiet,
+        engines=[] if exported or named is None else [named],
+    )
 
 
 def _check_choices(preset, chosen, output, count: int, exported: bool) -> None:

@@ -17,7 +17,7 @@ from keras_musictag.cli.arguments import (
     check_output,
     in_words,
 )
-from keras_musictag.cli.engines import preparing
+from keras_musictag.cli.engines import prepare_engines
 from keras_musictag.cli.library_duplicates import DUPLICATES_HELP, duplicates
 from keras_musictag.cli.library_mix import MIX_HELP, mix_path, mixable
 from keras_musictag.cli.library_options import (
@@ -196,8 +196,9 @@ def build(
     if done.failed:
         typer.echo(f"See: keras-musictag library errors {out}", err=True)
     wanted = [*(preset or [DEFAULT_PRESET]), *filter(None, [chords, beats])]
-    with preparing(wanted, quiet=quiet):
-        raise typer.Exit(1 if done.failed else 0)
+    if not done.failed:
+        prepare_engines(wanted, quiet=quiet)
+    raise typer.Exit(1 if done.failed else 0)
 
 
 @app.command(epilog=SEARCH_HELP)

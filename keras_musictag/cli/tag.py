@@ -23,8 +23,7 @@ from keras_musictag.cli.arguments import (
     is_elsewhere,
     read_record,
 )
-from keras_musictag.cli.engines import preparing
-from keras_musictag.cli.export import Engine, Precision, open_exported
+from keras_musictag.cli.export import Engine, EngineOption, Precision, open_exported
 from keras_musictag.cli.files import for_each_file, split_readable, unique_names
 from keras_musictag.cli.rendering import (
     CsvRenderer,
@@ -70,13 +69,7 @@ def tag(
     preset: Annotated[
         str, Option(help="Pretrained model, or a saved or exported one.")
     ] = "musicnn_msd",
-    engine: Annotated[
-        Engine,
-        Option(
-            help="Who computes. auto: ONNX Runtime where the package or an earlier run "
-            "has an engine of the preset, else Keras. The others need an export."
-        ),
-    ] = Engine.auto,
+    engine: EngineOption = Engine.auto,
     precision: Annotated[
         Precision | None,
         Option(help="What an export to OpenVINO computes in; its own if not set."),
@@ -240,17 +233,17 @@ def tag(
 
     usable, failed = split_readable(files)
     listener.presets += [preset] if may_be_ready else []
-    with preparing(listener.presets, quiet=quiet):
-        for_each_file(
-            usable,
-            work,
-            use,
-            renderer,
-            failed=failed,
-            doing="Tagging",
-            undone="tagged",
-            quiet=quiet,
-        )
+    for_each_file(
+        usable,
+        work,
+        use,
+        renderer,
+        failed=failed,
+        doing="Tagging",
+        undone="tagged",
+        quiet=quiet,
+        engines=listener.presets,
+    )
 
 
 # === Arguments ===

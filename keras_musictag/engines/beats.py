@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from keras_musictag.engines.beat_networks import RecurrentWeights, cut, heard
-from keras_musictag.engines.sessions import Network
+from keras_musictag.engines.sessions import Network, damaged
 from keras_musictag.engines.whole_beats import BeatHearing
-from keras_musictag.errors import PresetError
 
 # The parts of the folder: what is said about the model, its front-end for a block, its
 # networks up to the dense layers, and the weights of what follows.
@@ -56,11 +55,7 @@ class BeatEngine(BeatHearing):
             self._dense = Network(folder / DENSE)
             self._recurrent = read_weights(folder / WEIGHTS, model.nets)
         except (OSError, TypeError, ValueError, KeyError) as error:
-            raise PresetError(
-                "This is no engine, or it is damaged.",
-                received=f"{folder}: {error}",
-                advice="Remove the folder; the next run makes it anew.",
-            ) from error
+            raise damaged(folder, error) from error
         self.sample_rate, self.hop_length = model.sample_rate, model.hop_length
         self.context_frames = model.context_frames
         self.default_decoder = model.decoder

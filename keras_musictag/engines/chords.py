@@ -14,10 +14,9 @@ from keras_musictag.chords.confidence import check_calibration
 from keras_musictag.chords.vocabulary import vocabulary_from_config
 from keras_musictag.constant_q.plan import Settings
 from keras_musictag.constant_q.tuning import pack, tuned_plan
-from keras_musictag.engines.sessions import Network
+from keras_musictag.engines.sessions import Network, damaged
 from keras_musictag.engines.structure_blocks import Net, answers, array_names
 from keras_musictag.engines.whole_track import Segment, WholeTrack
-from keras_musictag.errors import PresetError
 from keras_musictag.presets import records
 from keras_musictag.presets.weights import read_arrays
 from keras_musictag.recognition import TrackRecognition
@@ -142,11 +141,7 @@ class ChordEngine(TrackRecognition):
             model = ChordModel.read(folder)
             self.whole_track = EngineTrack(folder, model)
         except (OSError, TypeError, ValueError, KeyError) as error:
-            raise PresetError(
-                "This is no engine, or it is damaged.",
-                received=f"{folder}: {error}",
-                advice="Remove the folder; the next run makes it anew.",
-            ) from error
+            raise damaged(folder, error) from error
         self.vocabulary = self.whole_track.vocabulary
         self.sample_rate = model.sample_rate
         self.hop_length = model.hop_length

@@ -16,6 +16,15 @@ def runtime_installed() -> bool:
     return all(map(importlib.util.find_spec, ("onnx", "onnxruntime")))
 
 
+def damaged(folder, error: Exception) -> PresetError:
+    """Return the error of a folder that is no engine."""
+    return PresetError(
+        "This is no engine, or it is damaged.",
+        received=f"{folder}: {error}",
+        advice="Remove the folder; the next run makes it anew.",
+    )
+
+
 class Network:
     """A network that was written to a file; it computes on all cores.
 
