@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import keras_musictag as kmt
+from keras_musictag.engines import whole_beats
 from keras_musictag.errors import AudioError, AudioWarning, ConfigError, LabelError
-from keras_musictag.models import tracker
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_drums_have_their_tempo(model, tempo):
 
 def test_blocks_give_what_the_whole_gives(small, monkeypatch):
     """Longer than two blocks of the front-end; the state goes on."""
-    monkeypatch.setattr(tracker, "BLOCK_FRAMES", 64)
+    monkeypatch.setattr(whole_beats, "BLOCK_FRAMES", 64)
     cut = kmt.BeatNetTracker.from_config(small.get_config())
     cut.set_weights(small.get_weights())
     rng = np.random.default_rng(0)
