@@ -67,7 +67,7 @@ class Bidirectional(layers.Bidirectional):
             and isinstance(layer, layers.GRU)
             and layer.return_sequences
             and layer.use_bias
-            and not (layer.stateful or layer.return_state)
+            and not (layer.stateful or layer.return_state or layer.unroll)
             and self.merge_mode == "concat"
             and on_processor()
         )
