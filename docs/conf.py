@@ -58,8 +58,8 @@ nitpick_ignore_regex = [
     # What programs that cut tracks themselves are given; described where it is made.
     (
         "py:class",
-        r"keras_musictag\.(tracks\.inference\.(MeanBatcher|Chunk)"
-        r"|engines\.whole_track\.Segment)",
+        r"keras_musictag\.(tracks\.inference\.(MeanBatcher|Chunk|TrackOutput)"
+        r"|engines\.(whole_track\.Segment|beat_networks\.RecurrentWeights))",
     ),
     (r"py:class", r"(collections|keras|numpy|os|pathlib|typing)\..*"),
 ]
