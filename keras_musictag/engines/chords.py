@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,9 @@ from keras_musictag.chords.confidence import check_calibration
 from keras_musictag.chords.vocabulary import vocabulary_from_config
 from keras_musictag.constant_q.plan import Settings
 from keras_musictag.constant_q.tuning import pack, tuned_plan
+from keras_musictag.engines import storage
 from keras_musictag.engines.sessions import Network, damaged
+from keras_musictag.engines.storage import WEIGHTS, Description
 from keras_musictag.engines.structure_blocks import Net, answers, array_names
 from keras_musictag.engines.whole_track import Segment, WholeTrack
 from keras_musictag.presets import records
@@ -25,13 +26,12 @@ from keras_musictag.tracks.inference import TrackOutput
 # The parts of the folder: what is said about the model; its front-end for the pitches
 # of A4 = 440 Hz, unless the other one does for these as well; that for others; and its
 # network, or the weights of several.
-ABOUT = "engine.json"
 FRONTEND, TUNED_FRONTEND = "frontend.onnx", "tuned_frontend.onnx"
-NETWORK, WEIGHTS = "network.onnx", "weights.npz"
+NETWORK = "network.onnx"
 
 
 @dataclasses.dataclass(frozen=True)
-class ChordModel:
+class ChordModel(Description):
     """What an engine has to know of a chord recogniser; see `ChordRecognizer`.
 
     Attributes:
@@ -56,16 +56,6 @@ class ChordModel:
     filters: dict
     fingerprint: str
     preset: str | None = None
-
-    def write(self, folder: Path) -> None:
-        """Write it into the folder of the engine."""
-        text = json.dumps(dataclasses.asdict(self), indent=2)
-        (folder / ABOUT).write_text(text + "\n", "utf-8")
-
-    @classmethod
-    def read(cls, folder: Path) -> "ChordModel":
-        """Read it from the folder of an engine."""
-        return cls(**json.loads((folder / ABOUT).read_text("utf-8")))
 
 
 class EngineTrack(WholeTrack):
@@ -95,7 +85,7 @@ class EngineTrack(WholeTrack):
         if model.preset is not None:
             self.nets = nets_of(model.preset)
         elif (folder / WEIGHTS).is_file():
-            self.nets = read_nets(folder / WEIGHTS)
+            self.nets = [Net(weights) for weights in storage.read_arrays(folder)]
         else:
             self.open(NETWORK)
 
@@ -178,23 +168,3 @@ def nets_of(preset: str) -> list[Net]:
         Net([arrays[name].astype("float32") for name in array_names(f"net{number}")])
         for number in nets
     ]
-
-
-def write_nets(path: Path, nets: list[list[np.ndarray]]) -> None:
-    """Write the weights of networks that run block by block."""
-    arrays: dict[str, Any] = {
-        f"{i}.{j}": array for i, net in enumerate(nets) for j, array in enumerate(net)
-    }
-    np.savez(path, **arrays)
-
-
-def read_nets(path: Path) -> list[Net]:
-    """Read what `write_nets` wrote."""
-    nets: list[list[np.ndarray]] = []
-    with np.load(path) as arrays:
-        for name in arrays.files:
-            number = int(name.partition(".")[0])
-            if number == len(nets):
-                nets.append([])
-            nets[number].append(arrays[name])
-    return [Net(weights) for weights in nets]

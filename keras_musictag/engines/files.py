@@ -19,7 +19,7 @@ from keras_musictag.hub.repository import repository_id
 from keras_musictag.presets import records
 
 # Rises when engines of an earlier form shall be made anew.
-FORM = 2
+FORM = 3
 # What running an engine takes, by the task; others start with Keras.
 RUNNING = {
     "tags": ("onnxruntime",),
@@ -48,7 +48,10 @@ def engine_path(preset: str) -> Path:
     Raises:
         PresetError: If there is no such preset.
     """
-    record = records.read_record(preset)
+    return _path_of(preset, records.read_record(preset))
+
+
+def _path_of(preset: str, record: dict) -> Path:
     parts = [record[key] for key in ("class_name", "config", "weights")]
     said = json.dumps([*parts, FORM, keras_musictag.__version__], sort_keys=True)
     digest = hashlib.sha256(said.encode()).hexdigest()[:16]
@@ -84,18 +87,21 @@ def is_wanted(preset: str) -> bool:
     Args:
         preset: As in `engine_path`; models of others and of repositories have none.
     """
+    return _wanted_record(preset) is not None
+
+
+def _wanted_record(preset: str) -> dict | None:
     if environment.get("KMT_ENGINE") == "keras" or repository_id(preset):
-        return False
+        return None
     try:
         record = records.read_record(preset)
     except PresetError:
-        return False
-    task = record["task"]
-    if task == "beats" and record["class_name"] not in TRACKERS:
-        return False
-    if record["class_name"] in READERS:
-        return False
-    return task in RUNNING and all(map(importlib.util.find_spec, RUNNING[task]))
+        return None
+    task, kind = record["task"], record["class_name"]
+    if kind in READERS or (task == "beats" and kind not in TRACKERS):
+        return None
+    runs = task in RUNNING and all(map(importlib.util.find_spec, RUNNING[task]))
+    return record if runs else None
 
 
 def ready_engine(preset: str, *, many: bool = False) -> Any:
@@ -110,9 +116,10 @@ def ready_engine(preset: str, *, many: bool = False) -> Any:
         An `OnnxTagger`, a `ChordEngine` or a `BeatEngine`, or `None`. A damaged one in
         the cache is removed.
     """
-    if not is_wanted(preset) or (many and GPU.exists()):
+    record = _wanted_record(preset)
+    if record is None or (many and GPU.exists()):
         return None
-    task, path = records.read_record(preset)["task"], engine_path(preset)
+    task, path = record["task"], _path_of(preset, record)
     try:
         if path.exists():
             return _open(task, path)

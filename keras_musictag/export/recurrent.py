@@ -1,7 +1,8 @@
 """Recurrent layers on their way to ONNX: one operator each instead of a loop.
 
-tf2onnx writes a loop of Keras as a loop of ONNX, step by step, for which ONNX Runtime
-takes about five times as long as for its own GRU. So such layers become calls of a
+tf2onnx 1.17 writes a loop of Keras 3 as a loop of ONNX, step by step, for which ONNX
+Runtime takes about five times as long as for its own GRU
+(`findings/keras_gru_becomes_a_loop_in_onnx.sh`). So such layers become calls of a
 Python function in TensorFlow's graph, and these calls the operators of ONNX.
 """
 

@@ -9,6 +9,7 @@ import numpy as np
 from keras_musictag import audio
 from keras_musictag.chords.vocabulary import vocabulary_to_config
 from keras_musictag.engines import beats, chords
+from keras_musictag.engines.storage import write_arrays
 from keras_musictag.errors import ConfigError
 from keras_musictag.export.formats import convert
 from keras_musictag.export.recurrent import with_operators
@@ -78,7 +79,7 @@ def _write_chords(model, folder: Path, preset: str | None) -> None:
         convert(whole.frontend, folder / chords.FRONTEND, "onnx")
     if nets is not None:
         if preset is None:
-            chords.write_nets(folder / chords.WEIGHTS, nets)
+            write_arrays(folder, nets)
         return
     # All frames of a track count here, so that there is no mask.
     track = keras.Input(whole.network.input_shape[0][1:], name="magnitudes")
@@ -107,7 +108,6 @@ def _write_beats(model, folder: Path) -> None:
         model.hop_length,
         model.context_frames,
         model.default_decoder,
-        model.settings["nets"],
         fingerprint(model, "scores")["sha256"],
     ).write(folder)
     chunk = keras.Input((model.plan.chunk_samples,), name="chunk")
@@ -117,7 +117,8 @@ def _write_beats(model, folder: Path) -> None:
     dense = model.before_recurrence()
     dense(np.zeros((1, 10, dense.input_shape[-1]), "float32"))
     convert(dense, folder / beats.DENSE, "onnx")
-    beats.write_weights(folder / beats.WEIGHTS, model.recurrent_weights())
+    weights = model.recurrent_weights()
+    write_arrays(folder, [*weights.lstms, weights.heads])
 
 
 def _compare_beats(model, made: beats.BeatEngine) -> None:

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 import keras_musictag as kmt
-from keras_musictag.engines.beats import ABOUT, BeatEngine
+from keras_musictag.engines.beats import BeatEngine
+from keras_musictag.engines.storage import ABOUT
 from keras_musictag.errors import PresetError
+from keras_musictag.insight.fingerprint import fingerprint
 
 for package in ("onnx", "tf2onnx", "onnxruntime", "tensorflow"):
     pytest.importorskip(package)
@@ -35,6 +37,7 @@ def both(request, tmp_path_factory):
 
 def test_probabilities_are_those_of_keras(both):
     model, engine = both
+    assert engine.fingerprint == fingerprint(model, "scores")["sha256"]
     music, rate = kmt.audio.load(kmt.audio.demo_path())
     noise = np.random.default_rng(0).normal(0, 0.1, 200 * RATE).astype("float32")
     for y in (music, music[: rate // 3], noise, np.zeros(RATE, "float32")):

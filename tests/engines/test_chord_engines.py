@@ -6,7 +6,8 @@ import pytest
 
 import keras_musictag as kmt
 from keras_musictag.audio.arrays import resample
-from keras_musictag.engines.chords import ABOUT, ChordEngine
+from keras_musictag.engines.chords import ChordEngine
+from keras_musictag.engines.storage import ABOUT
 from keras_musictag.errors import PresetError
 from keras_musictag.tracks import sources
 
