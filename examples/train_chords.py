@@ -1,168 +1,213 @@
-"""Train the chord recognisers `crnn_majmin_rendered` and `crnn_170_rendered`.
+"""Train the chord recogniser `chords_small`: rendered songs and real music together.
 
-The songs are rendered from style grooves and soundfonts; their labels are exact,
-since they come from the notes that were rendered. The tool needs the Debian packages
-mma, fluidsynth, fluid-soundfont-gm, musescore-general-soundfont-lossless and
-opl3-soundfont; grooves and soundfonts for testing are kept out by its defaults:
+Material. Rendered songs have exact labels; real music, which nobody annotated, has what
+three teachers of different origin hear in it. All of it can be had by anyone:
 
-    render_chords.py --count 720 --seed 11 --vocabulary tetrads \
-        --sample-rate 22050 --format flac --out songs/tetrads
-    render_chords.py --count 480 --seed 12 --vocabulary majmin \
-        --sample-rate 22050 --format flac --out songs/majmin
+    python examples/game_music.py --out music            # Debian's packages, free games
+    python examples/chord_songs.py --count 500 --seed 21 --out songs
+    python examples/chord_teachers.py --music music --work work/real
+    python examples/train_chords.py --songs songs --work work --stage features
 
-Then features, training, and the two recognisers as folders for `from_pretrained`:
+Training, and a folder for `from_pretrained`:
 
-    KERAS_BACKEND=tensorflow python examples/train_chords.py \
-        --songs songs/tetrads songs/majmin --work work --out trained \
-        --stage features train export
-    python examples/train_chords.py --stage evaluate --out trained --songs FOLDER
+    python examples/train_chords.py --work work --out trained --stage train export
 
-`features` keeps one array per song in `--work` and skips those that are there. One
-network learns all vocabularies at once, each with a head of its own; `--vocabulary`
-chooses which of them are exported and evaluated. Songs of the groove families in
-`HELD_OUT` are not trained on: they decide which weights are kept.
-
-The published weights come from 4,654 steps in three runs on one busy machine, two hours
-in all: 1,000 steps with seed 7 on a schedule meant for 46 minutes, then 1,537 from the
-best weights so far with `--initial ... --rate 1e-3 --minutes 28 --seed 8`, then 2,117
-with `--initial ... --rate 6e-4 --minutes 70 --seed 9`. A schedule that ends by the
-clock depends on the machine, so another run gives other weights. On the validation
-songs 96.3 % of the major, minor and silent frames are right (`tetrads`: 90.4 % of all
-frames); the last run added 0.2 and 2.8 points.
+A run that was killed goes on where it was, and gives the same weights. `--material`,
+`--believe` and `--plain` are what the ablations vary; `--stage judge` says how far the
+result agrees with the teachers on albums that training did not have.
 """
 
 import argparse
 import csv
+import json
 import math
-import time
 from pathlib import Path
 
 import keras
 import numpy as np
+from chord_teachers import (
+    BASE_BIN,
+    BINS_PER_OCTAVE,
+    HOP,
+    NET_BINS,
+    SAMPLE_RATE,
+    Listener,
+)
 from keras import ops
 
+import keras_musictag as kmt
 from keras_musictag import chords
-from keras_musictag.metrics import chord_scores
-from keras_musictag.models.recognizers.crnn_chords import CRNNChordRecognizer
-from keras_musictag.models.recognizers.networks import strong_features, strong_head
+from keras_musictag.chords.composing import compose
+from keras_musictag.chords.structure import CHOICES
+from keras_musictag.engines.structure_blocks import STARTS
+from keras_musictag.models.recognizers.structure_losses import choice_targets
+from keras_musictag.models.recognizers.tcn_chords import CHOICE_CLASSES, choice_logits
 
-SAMPLE_RATE, HOP = 22050, 1024
-BINS_PER_OCTAVE, BINS_PER_SEMITONE = 36, 3
-NET_BINS = 252
-# More is stored than the network sees: its window slides to transpose a song by -6 to
-# +5 semitones and to detune it by a bin. `BASE_BIN` is where it lies for a song as it
-# is, C1 at the bottom.
-STORED_BINS, BASE_BIN = 288, 16
-LOWEST_HZ = 32.703195662574829 * 2 ** (-BASE_BIN / BINS_PER_OCTAVE)
-FLOOR_DB, STORED_FLOOR_DB = -80.0, -100.0
+FLOOR_DB = -80.0
+PRESET = "chords_small"
+SIZES = {
+    "channels": (16, 32),
+    "units": 128,
+    "dilations": (1, 2, 4, 8, 16, 32),
+    "dropout": 0.1,
+}
 
-# Six of the 40 groove families on the training side of the tool.
-HELD_OUT = ("ballad", "bebop", "house", "quickstep", "rhumba", "rock")
+# Albums that training has not: of these come the clips that everything is tested with.
+TEST_ALBUMS = ("hedgewars-data", "0ad-data", "singularity-music", "megaglest-data")
+CHOICE_ALBUM = "supertux-data"  # decides between settings
+# From tracks of other albums such clips were cut too.
+CUT_TRACKS = ("legends_of_the_north", "sad", "love_theme", "menu", "frontiers")
 
-BATCH, CROP = 8, 484  # crops of 22.5 s
-STEPS_PER_EPOCH, EPOCHS_PER_VALIDATION, VALIDATION_BATCH = 250, 3, 20
-LAST_RATE, WARM_UP = 1e-6, 100
+BATCH, CROP = 16, 432  # crops of 20 s
+STEPS_PER_EPOCH, WARM_UP = 100, 200
 SMOOTHING = 0.05
-BALANCE = 0.25  # the loss of a quality goes with its frequency ** -0.25
-CLASSES = {"majmin": 25, "crema170": 170, "bass": 13}
-LOSS_WEIGHTS = {"majmin": 1.0, "crema170": 0.5, "bass": 0.15}
-NO_BASS = 12
-# Classes of `majmin`, then 12 for chords that are neither, of which only the root
-# counts.
-ROOT_ONLY = 25
+LOSS_WEIGHTS = {
+    **{"triad": 1.0, "bass": 0.4, "seventh": 0.4},
+    **{"ninth": 0.1, "eleventh": 0.1, "thirteenth": 0.2},
+}
+AGREED = 0.75  # of the target of a triad that two of three name; the rest is their mean
+TRUST = {"choices": 0.5, "crema": 0.25, "rendered": 0.25}
 
-BEST = "best.weights.h5"
-MAJMIN = chords.get_vocabulary("majmin")
 CREMA = chords.get_vocabulary("crema170")
-NO_CHORD = CREMA.index("N")
-PRESETS = {"majmin": "crnn_majmin_rendered", "crema170": "crnn_170_rendered"}
-# The head that a recogniser gets; its classes are summed to those of the vocabulary.
-# On the validation songs the large head, summed, beats the `majmin` head: 96.3 % of
-# the frames are right against 96.1 %; their mean is no better.
-HEADS = {"majmin": "crema170", "crema170": "crema170"}
+MAJMIN, TETRADS = chords.get_vocabulary("majmin"), chords.get_vocabulary("tetrads")
+NAMES = tuple(CHOICES)
 
 
-# === Targets: class of `crema170` and pitch class of the bass, (frames, 2) ===
+def part(name: str) -> slice:
+    """Where a choice lies among the 100 classes."""
+    return slice(STARTS[name], STARTS[name] + CHOICES[name])
 
 
-def frame_targets(lab, frames: int) -> np.ndarray:
-    """Read a `.lab` file at the centres of the frames."""
-    song = chords.ChordSequence.from_lab(lab)
-    basses = [chords.parse(label).bass_pitch_class for label in song.labels]
-    basses = [NO_BASS if bass is None else bass for bass in basses]
-    rows = np.stack([CREMA.indices(song.labels), basses], axis=1)
-    times = np.arange(frames) * HOP / SAMPLE_RATE
-    segment = np.searchsorted(song.intervals[:, 0], times, side="right") - 1
-    return rows[np.clip(segment, 0, len(rows) - 1)].astype("int16")
+# === Targets: 100 probabilities and 6 weights per frame ===
+
+
+def one_hot(labels: list[str]) -> np.ndarray:
+    """Return float32 `(labels, 106)` of chords: what is not said has the weight 0."""
+    said = choice_targets(labels)
+    rows = np.zeros((len(labels), CHOICE_CLASSES + len(NAMES)), "float32")
+    for number, name in enumerate(NAMES):
+        known = said[name] >= 0
+        rows[known, STARTS[name] + said[name][known]] = 1
+        rows[known, CHOICE_CLASSES + number] = 1
+    return rows
+
+
+CREMA_ROWS = one_hot(list(CREMA.labels))
+
+
+def believed(song: dict, believe: str) -> np.ndarray:
+    """Make targets of what the teachers said.
+
+    Where two of three name the same triad it counts most; elsewhere the mean of all
+    counts. Sevenths and the rest are those of the ensemble where it is one of the two,
+    otherwise those of the other two, who do not say the bass.
+
+    Args:
+        song: As `chord_teachers.py` stored it.
+        believe: `"majority"`, or `"ensemble"` for its probabilities as they are.
+
+    Returns:
+        float16 `(frames, 106)`.
+    """
+    frames = len(song["choices"])
+    targets = np.ones((frames, CHOICE_CLASSES + len(NAMES)), "float32")
+    targets[:, :CHOICE_CLASSES] = song["choices"]
+    if believe == "ensemble":
+        return targets.astype("float16")
+    others = {
+        name: song[name].astype("float32") @ CREMA_ROWS
+        for name in ("crema", "rendered")
+    }
+    triads = np.stack(
+        [song["choices"][:, :73].astype("float32")]
+        + [rows[:, :73] for rows in others.values()]
+    )
+    votes = triads.argmax(axis=2)
+    mean = np.tensordot([*TRUST.values()], triads, 1)
+    mean /= np.maximum(mean.sum(axis=1, keepdims=True), 1e-6)
+    with_ensemble = (votes[0] == votes[1]) | (votes[0] == votes[2])
+    outvoted = ~with_ensemble & (votes[1] == votes[2])
+    winner = np.where(outvoted, votes[1], votes[0])
+    agreed = (with_ensemble | outvoted)[:, None]
+    hard = AGREED * np.eye(73, dtype="float32")[winner] + (1 - AGREED) * mean
+    targets[:, part("triad")] = np.where(agreed, hard, mean)
+    for number, name in enumerate(NAMES[1:], 1):
+        theirs = sum(rows[:, part(name)] for rows in others.values())
+        total = theirs.sum(axis=1, keepdims=True)
+        theirs = theirs / np.maximum(total, 1e-6)
+        targets[outvoted, part(name)] = theirs[outvoted]
+        silent = outvoted & ((name == "bass") | (total[:, 0] < 1e-3))
+        targets[silent, CHOICE_CLASSES + number] = 0
+    return targets.astype("float16")
 
 
 def transpose(targets: np.ndarray, semitones: int) -> np.ndarray:
-    """Move chords and basses; no chord stays no chord."""
-    basses = np.append((np.arange(12) + semitones) % 12, NO_BASS)
-    moved = CREMA.transpose_index(semitones)[targets[..., 0]]
-    return np.stack([moved, basses[targets[..., 1]]], axis=-1)
+    """Move triads and basses; none stays none."""
+    moved = targets.copy()
+    triads = targets[:, 1:73].reshape(-1, 6, 12)
+    moved[:, 1:73] = np.roll(triads, semitones, axis=2).reshape(-1, 72)
+    bass = STARTS["bass"]
+    moved[:, bass : bass + 12] = np.roll(targets[:, bass : bass + 12], semitones, 1)
+    return moved
 
 
-def majmin_classes() -> np.ndarray:
-    """Return the target of the `majmin` head for each class of `crema170`."""
-    classes = MAJMIN.indices(CREMA.labels)
-    return np.where(classes < 0, ROOT_ONLY + np.maximum(CREMA.roots, 0), classes)
-
-
-# === Features ===
-
-
-def decibels(audio: np.ndarray) -> np.ndarray:
-    """Return the stored transform, float16 (frames, 288), loudest value 0 dB."""
-    import librosa
-
-    transform = librosa.cqt(
-        audio,
-        sr=SAMPLE_RATE,
-        hop_length=HOP,
-        fmin=LOWEST_HZ,
-        n_bins=STORED_BINS,
-        bins_per_octave=BINS_PER_OCTAVE,
-    )
-    level = 20 * np.log10(np.maximum(np.abs(transform.T), 1e-12))
-    return np.maximum(level - level.max(), STORED_FLOOR_DB).astype("float16")
+# === Features of rendered songs ===
 
 
 def make_features(folders, work: Path) -> None:
-    """Store the features of all songs that are not there yet."""
-    import soundfile
-
+    """Store features and exact targets of songs that are not there yet."""
     work.mkdir(parents=True, exist_ok=True)
+    listener = Listener()
     for folder in folders:
         with open(folder / "manifest.csv", encoding="utf-8") as file:
-            families = {row["file"]: row["family"] for row in csv.DictReader(file)}
-        for name, family in families.items():
-            target = work / f"{Path(name).stem}.npz"
+            rows = list(csv.DictReader(file))
+        for row in rows:
+            target = work / f"{folder.name}_{Path(row['file']).stem}.npz"
             if target.exists():
                 continue
-            audio, rate = soundfile.read(folder / name, dtype="float32")
-            assert rate == SAMPLE_RATE, f"{name} has {rate} Hz, not {SAMPLE_RATE}"
-            values = decibels(audio)
-            lab = (folder / name).with_suffix(".lab")
-            targets = frame_targets(lab, len(values))
-            np.savez(target, decibels=values, targets=targets, family=family)
+            # Its tuning is known: an estimate might take the other side of a semitone.
+            cents = float(row.get("cents") or row.get("tuning_cents") or 0)
+            values = listener.decibels(str(folder / row["file"]), cents / 100)
+            lab = (folder / row["file"]).with_suffix(".lab")
+            song = chords.ChordSequence.from_lab(lab)
+            # Half a frame behind the time at which recognition begins a segment.
+            times = np.arange(len(values)) * HOP / SAMPLE_RATE
+            at = np.searchsorted(song.intervals[:, 0], times, side="right") - 1
+            np.savez(
+                target,
+                decibels=values,
+                segments=np.clip(at, 0, None).astype("int16"),
+                labels=np.array(song.labels),
+            )
 
 
-def load_songs(work: Path) -> tuple[list, list]:
-    """Return training and validation songs, pairs of decibels and targets."""
-    split: tuple[list, list] = ([], [])
-    for path in sorted(work.glob("*.npz")):
+def load_rendered(folder: Path) -> list[tuple]:
+    """Return pairs of decibels and targets."""
+    songs = []
+    for path in sorted(folder.glob("*.npz")):
         with np.load(path) as data:
-            song = data["decibels"], data["targets"]
-            split[str(data["family"]) in HELD_OUT].append(song)
-    return split
+            rows = one_hot([str(label) for label in data["labels"]])
+            songs.append((data["decibels"], rows[data["segments"]].astype("float16")))
+    return songs
 
 
-# === Augmentation ===
+def load_real(folder: Path, believe: str) -> list[tuple]:
+    """Return such pairs of the tracks that training may have."""
+    songs = []
+    for path in sorted(folder.glob("*.npz")):
+        with np.load(path) as data:
+            album, track = str(data["album"]), Path(str(data["track"])).stem
+            if album in (*TEST_ALBUMS, CHOICE_ALBUM) or track in CUT_TRACKS:
+                continue
+            songs.append((data["decibels"], believed(data, believe)))
+    return songs
+
+
+# === Crops ===
 
 
 def net_input(values: np.ndarray) -> np.ndarray:
-    """Cut the network's window of a song as it is; its loudest value becomes 0 dB."""
+    """Cut the network's window of a track as it is; its loudest value becomes 0 dB."""
     window = values[:, BASE_BIN : BASE_BIN + NET_BINS].astype("float32")
     return np.maximum(window - window.max(), FLOOR_DB)
 
@@ -170,222 +215,238 @@ def net_input(values: np.ndarray) -> np.ndarray:
 def equaliser(rng) -> np.ndarray:
     """A random smooth curve in dB: a tilt and three slow waves over the bins."""
     x = np.linspace(0, 1, NET_BINS, dtype="float32")
-    curve = rng.uniform(-10, 10) * (x - 0.5)
+    curve = rng.uniform(-12, 12) * (x - 0.5)
     for cycles in (0.5, 1, 2):
         curve += rng.normal(0, 2.5) * np.cos(2 * np.pi * (cycles * x + rng.random()))
     return curve
 
 
-def fade_out(window, targets, rng) -> np.ndarray:
-    """Let the crop decay; as in the songs, 40 dB further down there is no chord."""
-    start = rng.uniform(0.3, 0.95) * CROP
-    slope = rng.uniform(12, 80) * HOP / SAMPLE_RATE
-    fall = np.maximum(np.arange(CROP) - int(start), 0) * slope
-    targets[fall > 40] = NO_CHORD, NO_BASS
-    return window - fall[:, None]
-
-
 def noise_floor(window, rng) -> np.ndarray:
-    """Add the power of noise at -80 to -35 dB with a random tilt."""
+    """Add the power of noise at -80 to -30 dB with a random tilt."""
     tilt = rng.uniform(-10, 10) * np.linspace(-0.5, 0.5, NET_BINS, dtype="float32")
-    noise = (
-        rng.uniform(-80, -35) + tilt + 4 * rng.standard_normal(window.shape, "float32")
-    )
-    nepers = math.log(10) / 10
-    return np.logaddexp(window * nepers, noise * nepers) / nepers
+    noise = rng.standard_normal(window.shape, "float32")
+    noise = np.float32(rng.uniform(-80, -30)) + tilt + 4 * noise
+    louder = np.maximum(window, noise)
+    gap = np.abs(window - noise) * np.float32(-math.log(10) / 10)
+    return louder + np.float32(10 / math.log(10)) * np.log1p(np.exp(gap))
 
 
-def draw(song, rng):
-    """Return an augmented crop: decibels (CROP, 252) and targets (CROP, 2)."""
+def draw(song, rng, augmented: bool):
+    """Return a crop: decibels `(432, 252)` and targets `(432, 106)`."""
     values, targets = song
-    last = len(values) - CROP
-    # Beginnings and ends, where there is no chord, come more often.
-    choices = [0, last, int(rng.integers(0, last + 1))]
-    at = rng.choice(choices, p=[0.15, 0.15, 0.7])
+    last = max(0, len(values) - CROP)
+    at = int(rng.integers(0, last + 1))
     semitones = int(rng.integers(-6, 6))
-    detune = int(rng.choice([-1, 0, 1], p=[0.15, 0.7, 0.15]))
-    low = BASE_BIN - BINS_PER_SEMITONE * semitones + detune
-    window = values[:, low : low + NET_BINS]
-    window = window[at : at + CROP].astype("float32") - window.max()
-    targets = transpose(targets[at : at + CROP], semitones)
-    if rng.random() < 0.7:
-        window += equaliser(rng)
-    window += rng.uniform(-8, 4)
-    if rng.random() < 0.12:
-        window = fade_out(window, targets, rng)
-    if rng.random() < 0.5:
-        window = noise_floor(window, rng)
-    return np.clip(window, FLOOR_DB, 0).astype("float32"), targets
+    low = BASE_BIN - BINS_PER_OCTAVE // 12 * semitones
+    rows = values[at : at + CROP].astype("float32")
+    window = rows[:, low : low + NET_BINS]
+    targets = transpose(targets[at : at + CROP].astype("float32"), semitones)
+    if augmented and rng.random() < 0.3:  # up to a bin beside its pitch
+        beside = low + rng.choice([-1, 1])
+        share = np.float32(rng.uniform(0, 1))
+        window = (1 - share) * window
+        window += share * rows[:, beside : beside + NET_BINS]
+    window = window - values[:, low : low + NET_BINS].max().astype("float32")
+    if augmented:
+        if rng.random() < 0.7:
+            window += equaliser(rng)
+        window += rng.uniform(-8, 4)
+        if rng.random() < 0.5:
+            window = noise_floor(window, rng)
+    window = np.clip(window, FLOOR_DB, 0)
+    missing = ((0, CROP - len(window)), (0, 0))
+    window = np.pad(window, missing, constant_values=FLOOR_DB)
+    return window, np.pad(targets, missing)
 
 
 class Crops(keras.utils.PyDataset):
-    """Batches of augmented crops, drawn in a second thread."""
+    """Batches of crops, the same for the same seed and step, drawn in a thread.
 
-    def __init__(self, songs, rng):
-        super().__init__(workers=1)
-        self.songs, self.rng, self.majmin = songs, rng, majmin_classes()
+    Args:
+        sources: Lists of songs; a batch has as many crops of each.
+        options: Of the command.
+    """
+
+    def __init__(self, sources, options):
+        super().__init__(workers=1, max_queue_size=4)
+        self.sources, self.options = sources, options
+        # Long songs come as often as they are long.
+        lengths = [[len(values) for values, _ in songs] for songs in sources]
+        self.shares = [np.array(each) / np.sum(each) for each in lengths]
+        self.epoch = 0
 
     def __len__(self):
         return STEPS_PER_EPOCH
 
+    def on_epoch_end(self):
+        self.epoch += 1
+
     def __getitem__(self, index):
-        chosen = self.rng.integers(0, len(self.songs), BATCH)
-        crops = [draw(self.songs[i], self.rng) for i in chosen]
-        values, targets = (np.stack(part) for part in zip(*crops, strict=True))
-        chord, bass = targets[..., 0], targets[..., 1]
-        wanted = {"majmin": self.majmin[chord], "crema170": chord, "bass": bass}
-        return values, wanted
+        step = self.epoch * STEPS_PER_EPOCH + index
+        rng = np.random.default_rng([self.options.seed, step])
+        crops = []
+        for songs, shares in zip(self.sources, self.shares, strict=True):
+            for i in rng.choice(len(songs), BATCH // len(self.sources), p=shares):
+                crops.append(draw(songs[i], rng, not self.options.plain))
+        values, targets = (np.stack(each) for each in zip(*crops, strict=True))
+        return values, targets
 
 
-# === Network and losses ===
+# === Network, loss, training ===
 
 
 def build_network() -> keras.Model:
-    """Return the body of the recogniser with three heads of logits."""
-    values = keras.Input((None, NET_BINS))
-    x = strong_features(values, mask=None)
-    heads = {key: strong_head(x, values, n, key) for key, n in CLASSES.items()}
-    return keras.Model(values, heads)
+    """Return the body of the recogniser, all frames valid, with its logits."""
+    decibels = keras.Input((None, NET_BINS))
+    logits = choice_logits(decibels, None, **SIZES)
+    return keras.Model(decibels, layers_in_float32(logits))
 
 
-def allowed_loss(allowed, weights=1.0):
-    """Return the loss -log of the sum of the allowed classes' probabilities.
-
-    A diminished, augmented or suspended chord is neither major nor minor; the
-    `majmin` head may answer it with either chord on its root.
-
-    Args:
-        allowed: Array (targets, classes): 1 where a target allows a class.
-        weights: Array (targets,), weights of the targets.
-    """
-    allowed = np.asarray(allowed, "float32")
-    weights = np.broadcast_to(np.asarray(weights, "float32"), len(allowed))
-
-    def loss(y_true, y_pred):
-        y_true = ops.cast(y_true, "int32")
-        log_p = y_pred - ops.logsumexp(y_pred, axis=-1, keepdims=True)
-        chosen = ops.take(ops.convert_to_tensor(allowed), y_true, axis=0)
-        hit = ops.logsumexp(log_p + (chosen - 1) * 1e4, axis=-1)
-        smoothed = (1 - SMOOTHING) * hit + SMOOTHING * ops.mean(log_p, axis=-1)
-        weight = ops.take(ops.convert_to_tensor(np.array(weights)), y_true)
-        return -ops.mean(smoothed * weight)
-
-    return loss
+def layers_in_float32(x):
+    """Cast logits, which half precision would round in the loss."""
+    return keras.layers.Activation("linear", dtype="float32", name="logits")(x)
 
 
-def quality_weights(songs) -> np.ndarray:
-    """Weights of the classes of `crema170`, 1 on average over the songs."""
-    frames = np.concatenate([targets[:, 0] for _, targets in songs])
-    names, kind = np.unique(CREMA.qualities, return_inverse=True)
-    counts = np.bincount(kind[frames], minlength=len(names))
-    weights = np.maximum(counts, 1.0) ** -BALANCE
-    return (weights / np.average(weights, weights=counts))[kind]
-
-
-def make_losses(songs) -> dict:
-    roots = np.pad(np.tile(np.eye(12), 2), ((0, 0), (0, 1)))
-    return {
-        "majmin": allowed_loss(np.concatenate([np.eye(25), roots])),
-        "crema170": allowed_loss(np.eye(170), quality_weights(songs)),
-        "bass": allowed_loss(np.eye(13)),
-    }
-
-
-# === Training ===
-
-
-def validate(network, songs) -> dict[str, float]:
-    """Return the shares of frames that are right after decoding."""
-    to_majmin, period = majmin_classes(), HOP / SAMPLE_RATE
-    rows = []
-    for begin in range(0, len(songs), VALIDATION_BATCH):
-        part = songs[begin : begin + VALIDATION_BATCH]
-        # All songs have the same length.
-        logits = network.predict_on_batch(np.stack([net_input(v) for v, _ in part]))
-        p = {key: ops.convert_to_numpy(ops.softmax(v)) for key, v in logits.items()}
-        for i, (_, targets) in enumerate(part):
-            small = chords.decode(p["majmin"][i], MAJMIN, frame_period=period)
-            large = chords.decode(p["crema170"][i], CREMA, frame_period=period)
-            truth = targets[:, 0]
-            plain = to_majmin[truth] < ROOT_ONLY
-            right = (small == to_majmin[truth])[plain], large == truth
-            root = MAJMIN.roots[small] == CREMA.roots[truth]
-            rows.append((right[0].sum(), plain.sum(), root.sum(), right[1].sum()))
-    majmin, plain, root, tetrads = np.sum(rows, axis=0)
-    frames = sum(len(targets) for _, targets in songs)
-    scores = {"majmin": majmin / plain, "root": root / frames}
-    scores |= {"tetrads": tetrads / frames}
-    return {key: float(value) for key, value in scores.items()}
+@keras.saving.register_keras_serializable(package="train_chords")
+def choices_loss(y_true, y_pred):
+    """Cross-entropy of the six choices, each with its weight where it is said."""
+    total = 0.0
+    for number, name in enumerate(NAMES):
+        logits, wanted = y_pred[..., part(name)], y_true[..., part(name)]
+        wanted = (1 - SMOOTHING) * wanted + SMOOTHING / CHOICES[name]
+        said = y_true[..., CHOICE_CLASSES + number]
+        losses = -ops.sum(wanted * ops.log_softmax(logits, axis=-1), axis=-1)
+        total = total + LOSS_WEIGHTS[name] * losses * said
+    return total
 
 
 class Course(keras.callbacks.Callback):
-    """Cosine schedule to the end of the steps or the time; keeps the best weights."""
+    """Warm-up and cosine schedule by steps, so that a run can be repeated."""
 
-    def __init__(self, songs, options):
+    def __init__(self, options):
         super().__init__()
-        self.songs, self.path = songs, options.out / BEST
-        self.steps, self.rate = options.steps, options.rate
-        self.seconds = 60 * (options.minutes or math.inf)
-        self.step, self.best, self.begin = 0, -1.0, time.monotonic()
+        self.options = options
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.step = epoch * STEPS_PER_EPOCH
 
     def on_train_batch_begin(self, batch, logs=None):
-        passed = time.monotonic() - self.begin
-        done = min(1.0, max(self.step / self.steps, passed / self.seconds))
-        rate = self.rate * (0.5 + 0.5 * math.cos(math.pi * done))
+        done = min(1.0, self.step / self.options.steps)
+        rate = self.options.rate * (0.5 + 0.5 * math.cos(math.pi * done))
         rate *= min(1.0, (self.step + 1) / WARM_UP)
-        self.model.optimizer.learning_rate.assign(rate + LAST_RATE)
-        self.model.stop_training = done >= 1
+        self.model.optimizer.learning_rate.assign(max(rate, 1e-6))
         self.step += 1
 
     def on_epoch_end(self, epoch, logs=None):
-        losses = {key: round(float(value), 3) for key, value in logs.items()}
-        print(f"step {self.step}", losses, flush=True)
-        due = (epoch + 1) % EPOCHS_PER_VALIDATION == 0
-        if not due and not self.model.stop_training and self.step < self.steps:
-            return
-        scores = validate(self.model, self.songs)
-        print("validation", scores, flush=True)
-        value = scores["majmin"] + 0.3 * scores["tetrads"]
-        if value > self.best:
-            self.best = value
-            self.model.save_weights(self.path)
+        loss = round(float(logs["loss"]), 4)
+        print(f"step {self.step} loss {loss}", flush=True)
 
 
 def train(options) -> None:
-    """Train with Adam and keep the weights that do best on the held-out families."""
+    """Train with AdamW; the weights are an average over the last steps."""
     keras.utils.set_random_seed(options.seed)
-    training, validation = load_songs(options.work)
-    print(f"{len(training)} songs for training, {len(validation)} for validation")
+    sources = []
+    if options.material != "real":
+        sources.append(load_rendered(options.work / "rendered"))
+    if options.material != "rendered":
+        sources.append(load_real(options.work / "real", options.believe))
+    for songs in sources:
+        hours = sum(len(values) for values, _ in songs) * HOP / SAMPLE_RATE / 3600
+        print(f"{len(songs)} songs, {hours:.1f} hours", flush=True)
+    keras.config.set_dtype_policy(options.precision)
     network = build_network()
-    if options.initial:
-        network.load_weights(options.initial)
-    network.compile(
-        keras.optimizers.Adam(options.rate, clipnorm=1.0),
-        make_losses(training),
-        loss_weights=LOSS_WEIGHTS,
-        jit_compile=False,  # oneDNN's convolutions beat XLA's on a processor
+    optimizer = keras.optimizers.AdamW(
+        options.rate, weight_decay=0.01, clipnorm=1.0, use_ema=True, ema_momentum=0.995
+    )
+    # oneDNN's convolutions beat XLA's on a processor.
+    network.compile(optimizer, choices_loss, jit_compile=False)
+    crops = Crops(sources, options)
+    backup = keras.callbacks.BackupAndRestore(options.out / "backup")
+    resumed = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: setattr(crops, "epoch", epoch)
     )
     network.fit(
-        Crops(training, np.random.default_rng(options.seed)),
-        epochs=math.ceil(options.steps / STEPS_PER_EPOCH),
-        callbacks=[Course(validation, options)],
+        crops,
+        epochs=max(1, round(options.steps / STEPS_PER_EPOCH)),
+        callbacks=[backup, resumed, Course(options)],
         verbose=0,
     )
+    network.save_weights(options.out / "network.weights.h5")
 
 
-# === Recognisers ===
+# === The recogniser ===
 
 
-def make_recognizer(network, vocabulary: str) -> CRNNChordRecognizer:
-    """Put the trained body and one of its heads behind the transform's layer."""
-    head, name = HEADS[vocabulary], PRESETS[vocabulary]
-    detail = None if head == vocabulary else head
-    model = CRNNChordRecognizer(vocabulary, detail=detail, name=name)
-    for layer in model.backbone.layers:
+def make_recognizer(options) -> kmt.TCNChordRecognizer:
+    """Put the trained network behind the transform's layer."""
+    keras.config.set_dtype_policy("float32")
+    network = build_network()
+    network.load_weights(options.out / "network.weights.h5")
+    model = kmt.TCNChordRecognizer(options.vocabulary, name=PRESET, **SIZES)
+    for layer in network.layers:
         if layer.weights:
-            source = head if layer.name == "head" else layer.name
-            layer.set_weights(network.get_layer(source).get_weights())
+            model.backbone.get_layer(layer.name).set_weights(layer.get_weights())
     return model
+
+
+def judge(model, options) -> dict[str, float]:
+    """Say for how much of the time triads are those of the ensemble, per album.
+
+    The same is said of CREMA, and of the recogniser of rendered songs. What the
+    teachers said about each frame becomes their path; frames that the ensemble calls
+    neither major, minor nor `N` do not count.
+    """
+    rows = []
+    for path in sorted((options.work / "real").glob("*.npz")):
+        with np.load(path) as data:
+            if str(data["album"]) not in (*TEST_ALBUMS, CHOICE_ALBUM):
+                continue
+            said = data["choices"].astype("float32")
+            truth = path_of(compose({n: said[:, part(n)] for n in NAMES}, "tetrads"))
+            found = {
+                name: majmin(
+                    chords.reduce_probabilities(data[name], CREMA, TETRADS, outside="N")
+                )
+                for name in ("crema", "rendered")
+            }
+            outputs = model.whole_track.predict(
+                10 ** (net_input(data["decibels"]) / 20)
+            )
+            found["ours"] = majmin(compose(outputs, "tetrads"))
+            album = str(data["album"])
+        truth = to_majmin(truth)
+        known = truth >= 0
+        rows += [
+            (album, name, float((path[known] == truth[known]).sum()), int(known.sum()))
+            for name, path in found.items()
+        ]
+    shares = {}
+    for album in sorted({row[0] for row in rows}):
+        for name in ("crema", "rendered", "ours"):
+            same = [row for row in rows if row[:2] == (album, name)]
+            right, of = (sum(row[i] for row in same) for i in (2, 3))
+            shares[f"{album} {name}"] = round(right / of, 4)
+    for name in ("crema", "rendered", "ours"):
+        same = [r for r in rows if r[1] == name and r[0] in TEST_ALBUMS]
+        if same:
+            share = sum(r[2] for r in same) / sum(r[3] for r in same)
+            shares[f"held-out albums {name}"] = round(share, 4)
+    return shares
+
+
+def path_of(probabilities) -> np.ndarray:
+    """The best path, in classes of `tetrads`."""
+    return chords.decode(probabilities, TETRADS, frame_period=HOP / SAMPLE_RATE)
+
+
+def to_majmin(path: np.ndarray) -> np.ndarray:
+    """Turn classes of `tetrads` into those of `majmin`; -1 for none of them."""
+    return MAJMIN.indices(TETRADS.labels)[path]
+
+
+def majmin(probabilities) -> np.ndarray:
+    """Decode, then reduce."""
+    return to_majmin(path_of(probabilities))
 
 
 def evaluate(model, folders) -> dict[str, float]:
@@ -396,42 +457,43 @@ def evaluate(model, folders) -> dict[str, float]:
     ]
     truth = {lab.stem: chords.ChordSequence.from_lab(lab) for lab in labs}
     found = model.recognize(files, on_error="raise")
-    scores = chord_scores(truth, dict(zip(truth, found, strict=True)))
-    return {key: scores[key] for key in ("root", "majmin", "mirex", "tetrads", "seg")}
+    scores = kmt.metrics.chord_scores(truth, dict(zip(truth, found, strict=True)))
+    kinds = ("root", "majmin", "mirex", "tetrads", "seg")
+    return {key: round(scores[key], 4) for key in kinds}
 
 
 def main() -> None:
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    stages = ("features", "train", "export", "evaluate")
+    stages = ("features", "train", "export", "judge", "evaluate")
     parser.add_argument("--stage", nargs="+", choices=stages, default=stages)
     parser.add_argument("--songs", type=Path, nargs="+", default=[], metavar="FOLDER")
     parser.add_argument("--work", type=Path, default=Path("work"), metavar="FOLDER")
     parser.add_argument("--out", type=Path, default=Path("trained"), metavar="FOLDER")
-    parser.add_argument("--vocabulary", nargs="+", choices=PRESETS, default=PRESETS)
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument(
-        "--minutes", type=float, help="end the schedule after this time"
-    )
+    parser.add_argument("--vocabulary", default="tetrads", help="of the recogniser")
+    materials = ("both", "rendered", "real")
+    parser.add_argument("--material", choices=materials, default="both")
+    teachers = ("majority", "ensemble")
+    parser.add_argument("--believe", choices=teachers, default="majority")
+    parser.add_argument("--plain", action="store_true", help="without augmentation")
+    parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--rate", type=float, default=1.5e-3, help="of learning")
-    parser.add_argument("--initial", type=Path, help="weights to go on from")
+    parser.add_argument("--rate", type=float, default=2e-3, help="of learning")
+    precisions = ("float32", "mixed_bfloat16")
+    parser.add_argument("--precision", choices=precisions, default="float32")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if "features" in options.stage:
-        make_features(options.songs, options.work)
+        make_features(options.songs, options.work / "rendered")
     if "train" in options.stage:
         train(options)
     if "export" in options.stage:
-        network = build_network()
-        network.load_weights(options.out / BEST)
-        for vocabulary in options.vocabulary:
-            model = make_recognizer(network, vocabulary)
-            model.save_pretrained(options.out / PRESETS[vocabulary])
-    if "evaluate" in options.stage:
-        for vocabulary in options.vocabulary:
-            folder = options.out / PRESETS[vocabulary]
-            model = CRNNChordRecognizer.from_pretrained(folder)
-            print(PRESETS[vocabulary], evaluate(model, options.songs))
+        make_recognizer(options).save_pretrained(options.out / PRESET)
+    for stage, run in (("judge", judge), ("evaluate", evaluate)):
+        if stage in options.stage:
+            model = kmt.TCNChordRecognizer.from_pretrained(options.out / PRESET)
+            given = options if stage == "judge" else options.songs
+            print(stage, json.dumps(run(model, given), indent=1), flush=True)
 
 
 if __name__ == "__main__":

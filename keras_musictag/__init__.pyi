@@ -52,6 +52,7 @@ from .models.recognizer import ChordRecognizer
 from .models.recognizers.chord_structure import ChordStructureRecognizer
 from .models.recognizers.crema import CremaChordRecognizer
 from .models.recognizers.crnn_chords import CRNNChordRecognizer
+from .models.recognizers.tcn_chords import TCNChordRecognizer
 from .models.tagger import MusicTagger
 from .models.taggers.ast import ASTTagger
 from .models.taggers.auto_pool import AutoPoolTagger
@@ -128,6 +129,7 @@ __all__ = [
     "SampleCNNTagger",
     "SelfAttentionTagger",
     "ShortChunkCNNTagger",
+    "TCNChordRecognizer",
     "Taggram",
     "VGGTagger",
     "audio",

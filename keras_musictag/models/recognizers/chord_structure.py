@@ -5,12 +5,14 @@ from typing import Any, Self
 import keras
 import numpy as np
 
-from keras_musictag.chords import parse
-from keras_musictag.chords.structure import CHOICES, NOT_SAID, structure
 from keras_musictag.constant_q.kernels import C1_HZ
 from keras_musictag.errors import ConfigError
 from keras_musictag.layers.cqt import CQT
 from keras_musictag.models.recognizer import ChordRecognizer
+from keras_musictag.models.recognizers.structure_losses import (
+    choice_losses,
+    choice_targets,
+)
 from keras_musictag.models.recognizers.structure_networks import N_BINS, backbone
 from keras_musictag.models.recognizers.structure_track import StructureTrack
 from keras_musictag.presets.weights import copy_weights
@@ -148,8 +150,7 @@ class ChordStructureRecognizer(ChordRecognizer):
         """Return optimizer, losses and metrics as the original was trained."""
         return {
             "optimizer": keras.optimizers.Adam(1e-3),
-            "loss": dict.fromkeys(CHOICES, SaidCrossentropy()),
-            "metrics": {"triad": [SaidAccuracy(name="accuracy")]},
+            **choice_losses(),
         }
 
     def chord_targets(self, labels: list[str]) -> dict[str, np.ndarray]:
@@ -163,38 +164,7 @@ class ChordStructureRecognizer(ChordRecognizer):
             and the six choices, -1 where a label does not say, such as the seventh of
             `N` or the triad of a power chord. These do not count in training.
         """
-        parts = np.array([structure(parse(label)) for label in labels], int)
-        columns = parts.reshape(-1, len(CHOICES)).T
-        choices = dict(zip(CHOICES, columns, strict=True))
-        return {**super().chord_targets(labels), **choices}
-
-
-@keras.saving.register_keras_serializable(package="keras_musictag")
-class SaidCrossentropy(keras.losses.Loss):
-    """Cross-entropy of classes, where targets of -1 do not count.
-
-    Args:
-        **kwargs: `reduction` and `name`.
-    """
-
-    def call(self, y_true, y_pred):
-        y_true = keras.ops.cast(y_true, "int32")
-        said = keras.ops.cast(y_true != NOT_SAID, y_pred.dtype)
-        classes = keras.ops.maximum(y_true, 0)
-        losses = keras.ops.sparse_categorical_crossentropy(classes, y_pred)
-        return losses * said
-
-
-@keras.saving.register_keras_serializable(package="keras_musictag")
-class SaidAccuracy(keras.metrics.SparseCategoricalAccuracy):
-    """Share of classes that are right, where targets of -1 do not count."""
-
-    def update_state(self, y_true, y_pred, sample_weight=None):
-        y_true = keras.ops.cast(y_true, "int32")
-        said = keras.ops.cast(y_true != NOT_SAID, y_pred.dtype)
-        if sample_weight is not None:
-            said = said * keras.ops.cast(sample_weight, said.dtype)
-        return super().update_state(keras.ops.maximum(y_true, 0), y_pred, said)
+        return {**super().chord_targets(labels), **choice_targets(labels)}
 
 
 def check_nets(nets: Any, most: int = MOST_NETS) -> int:

@@ -47,7 +47,7 @@ class CRNNChordRecognizer(ChordRecognizer):
     `variant="strong"` is what the presets hold: three bins per semitone, three
     convolutions with batch normalisation, the last one over the full height, and a
     bidirectional GRU of 128 units over steps of two frames that says a chord for each
-    of the two. `examples/train_chords.py` trained them on rendered music.
+    of the two. `examples/train_rendered_chords.py` trained them on rendered music.
 
     Args:
         vocabulary: The chord classes, a name or a `chords.Vocabulary`.

@@ -137,7 +137,7 @@ def test_labels_that_nothing_can_express_are_refused(one, tmp_path):
 
 
 def test_what_a_label_does_not_say_has_no_loss():
-    from keras_musictag.models.recognizers.chord_structure import SaidCrossentropy
+    from keras_musictag.models.recognizers.structure_losses import SaidCrossentropy
 
     p = np.full((1, 3, 4), 0.25, "float32")
     loss = SaidCrossentropy(reduction=None)(np.array([[0, -1, 3]]), p)

@@ -1,0 +1,101 @@
+"""The small chord recogniser without recurrence."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_musictag import chords
+from keras_musictag.chords.structure import CHOICES
+from keras_musictag.errors import ConfigError
+from keras_musictag.models.recognizers.tcn_chords import TCNChordRecognizer
+
+SMALL = {"channels": (4, 4), "units": 8, "dilations": (1, 4)}
+ROOTS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+TONES = {"maj": (0, 4, 7), "min": (0, 3, 7)}
+
+
+@pytest.mark.parametrize("frames", [40, 41])
+def test_filling_changes_no_frame(frames):
+    model = TCNChordRecognizer(**SMALL)
+    rng = np.random.default_rng(0)
+    for weight in model.backbone.weights:
+        # Offsets that are not zero, or filling could hide behind them.
+        noise = rng.uniform(0, 0.3, weight.shape).astype("float32")
+        weight.assign(keras.ops.convert_to_numpy(weight.value) + noise)
+    magnitudes = rng.uniform(0.001, 1, (frames, 252)).astype("float32")
+    alone = model.whole_track.predict(magnitudes, fixed=False)
+    filled = model.whole_track.predict(magnitudes, fixed=True)
+    for name in ("chord", *CHOICES):
+        np.testing.assert_allclose(filled[name], alone[name], atol=1e-5)
+        assert alone[name].std() > 1e-3
+
+
+def test_config_round_trip():
+    model = TCNChordRecognizer("majmin", **SMALL, dropout=0.3)
+    again = TCNChordRecognizer.from_config(model.get_config())
+    assert again.get_config() == model.get_config()
+    shapes = [tuple(weight.shape) for weight in model.weights]
+    assert [tuple(weight.shape) for weight in again.weights] == shapes
+
+
+@pytest.mark.parametrize("wrong", [{"units": 0}, {"dilations": (1, 2.5)}])
+def test_sizes_are_whole_numbers(wrong):
+    with pytest.raises(ConfigError, match="units"):
+        TCNChordRecognizer(**{**SMALL, **wrong})
+
+
+def test_a_call_names_the_six_choices_and_the_chords_composed_of_them():
+    model = TCNChordRecognizer("sevenths", **SMALL)
+    audio = np.random.default_rng(0).normal(0, 0.1, (2, 22050)).astype("float32")
+    outputs = model.predict(audio, verbose=0)
+    for name, classes in {"chord": 61, **CHOICES}.items():
+        assert outputs[name].shape == (2, 22050 // 1024, classes)
+        np.testing.assert_allclose(outputs[name].sum(axis=-1), 1, atol=1e-5)
+
+
+def played(rng, labels, seconds=2.0, rate=22050):
+    """Chords of decaying tones."""
+    parts = []
+    time = np.arange(round(seconds * rate)) / rate
+    for label in labels:
+        chord = chords.parse(label)
+        notes = [48 + chord.root + tone for tone in TONES[chord.quality]]
+        tones = [
+            np.sin(2 * np.pi * 440 * 2 ** ((note - 69) / 12) * k * time) / k
+            for note in notes
+            for k in range(1, rng.integers(3, 6))
+        ]
+        parts.append(np.sum(tones, axis=0) * np.exp(-time) * 0.1)
+    return np.concatenate(parts).astype("float32")
+
+
+@pytest.mark.slow
+def test_it_learns_chords_from_a_folder(tmp_path):
+    import soundfile
+
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        roots, kinds = rng.integers(0, 12, 8), rng.choice(["maj", "min"], 8)
+        labels = [
+            f"{ROOTS[root]}:{kind}" for root, kind in zip(roots, kinds, strict=True)
+        ]
+        path = tmp_path / f"{number}.wav"
+        soundfile.write(path, played(rng, labels), 22050)
+        intervals = [[2.0 * i, 2.0 * i + 2] for i in range(8)]
+        chords.ChordSequence(intervals, labels).to_lab(path.with_suffix(".lab"))
+    keras.utils.set_random_seed(1)
+    model = TCNChordRecognizer(
+        "majmin", channels=(8, 16), units=32, dilations=(1, 2), dropout=0.0
+    )
+    model.compile(keras.optimizers.Adam(4e-3), **_losses(model))
+    model.fit(tmp_path, epochs=60, batch_size=6, crop_seconds=8, seed=1, verbose=0)
+    labels = ["D:maj", "F#:min", "Bb:maj", "G:min"]
+    found = model.recognize(played(rng, labels), sample_rate=22050, decoder="viterbi")
+    heard = found.sample([1.0, 3.0, 5.0, 7.0])
+    majmin = chords.get_vocabulary("majmin")
+    assert majmin.indices(heard).tolist() == majmin.indices(labels).tolist()
+
+
+def _losses(model):
+    settings = model.default_compile()
+    return {key: settings[key] for key in ("loss", "metrics")}
