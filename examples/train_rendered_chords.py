@@ -15,7 +15,8 @@ Then features, training, and the two recognisers as folders for `from_pretrained
     KERAS_BACKEND=tensorflow python examples/train_rendered_chords.py \
         --songs songs/tetrads songs/majmin --work work --out trained \
         --stage features train export
-    python examples/train_rendered_chords.py --stage evaluate --out trained --songs FOLDER
+    python examples/train_rendered_chords.py --stage evaluate --out trained \
+        --songs FOLDER
 
 `features` keeps one array per song in `--work` and skips those that are there. One
 network learns all vocabularies at once, each with a head of its own; `--vocabulary`
