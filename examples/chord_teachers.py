@@ -107,13 +107,15 @@ def _at(values: np.ndarray, frames: int, rate: float) -> np.ndarray:
 
 def tracks_of(album: Path, hours: float) -> list[Path]:
     """Return tracks of an album, spread over it, until it is so many hours."""
-    import soundfile
-
     lengths = {}
     for path in sorted(p for p in album.rglob("*") if p.suffix.lower() in SUFFIXES):
-        info = soundfile.info(str(path))
-        if SHORTEST <= info.frames / info.samplerate <= LONGEST:
-            lengths[path] = info.frames / info.samplerate
+        try:
+            seconds = kmt.audio.duration(path)
+        except kmt.AudioError as error:
+            print(f"left out: {path.name}: {error.problem}", flush=True)
+            continue
+        if SHORTEST <= seconds <= LONGEST:
+            lengths[path] = seconds
     # An order of its own, the same everywhere, so that no part of the album is missed.
     order = sorted(lengths, key=lambda p: hashlib.sha256(p.name.encode()).digest())
     chosen, seconds = [], 0.0

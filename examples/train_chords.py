@@ -276,13 +276,13 @@ class Crops(keras.utils.PyDataset):
         self.epoch = 0
 
     def __len__(self):
-        return STEPS_PER_EPOCH
+        return self.options.epoch_steps
 
     def on_epoch_end(self):
         self.epoch += 1
 
     def __getitem__(self, index):
-        step = self.epoch * STEPS_PER_EPOCH + index
+        step = self.epoch * len(self) + index
         rng = np.random.default_rng([self.options.seed, step])
         crops = []
         for songs, shares in zip(self.sources, self.shares, strict=True):
@@ -328,12 +328,12 @@ class Course(keras.callbacks.Callback):
         self.options = options
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.step = epoch * STEPS_PER_EPOCH
+        self.step = epoch * self.options.epoch_steps
 
     def on_train_batch_begin(self, batch, logs=None):
         done = min(1.0, self.step / self.options.steps)
         rate = self.options.rate * (0.5 + 0.5 * math.cos(math.pi * done))
-        rate *= min(1.0, (self.step + 1) / WARM_UP)
+        rate *= min(1.0, (self.step + 1) / min(WARM_UP, self.options.steps / 4))
         self.model.optimizer.learning_rate.assign(max(rate, 1e-6))
         self.step += 1
 
@@ -367,7 +367,7 @@ def train(options) -> None:
     )
     network.fit(
         crops,
-        epochs=max(1, round(options.steps / STEPS_PER_EPOCH)),
+        epochs=max(1, round(options.steps / options.epoch_steps)),
         callbacks=[backup, resumed, Course(options)],
         verbose=0,
     )
@@ -399,7 +399,7 @@ def judge(model, options) -> dict[str, float]:
     rows = []
     for path in sorted((options.work / "real").glob("*.npz")):
         with np.load(path) as data:
-            if str(data["album"]) not in (*TEST_ALBUMS, CHOICE_ALBUM):
+            if str(data["album"]) not in options.albums:
                 continue
             said = data["choices"].astype("float32")
             truth = path_of(compose({n: said[:, part(n)] for n in NAMES}, "tetrads"))
@@ -427,10 +427,10 @@ def judge(model, options) -> dict[str, float]:
             right, of = (sum(row[i] for row in same) for i in (2, 3))
             shares[f"{album} {name}"] = round(right / of, 4)
     for name in ("crema", "rendered", "ours"):
-        same = [r for r in rows if r[1] == name and r[0] in TEST_ALBUMS]
+        same = [r for r in rows if r[1] == name and r[0] != CHOICE_ALBUM]
         if same:
             share = sum(r[2] for r in same) / sum(r[3] for r in same)
-            shares[f"held-out albums {name}"] = round(share, 4)
+            shares[f"together {name}"] = round(share, 4)
     return shares
 
 
@@ -481,7 +481,11 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=2e-3, help="of learning")
     precisions = ("float32", "mixed_bfloat16")
     parser.add_argument("--precision", choices=precisions, default="float32")
+    parser.add_argument(
+        "--albums", nargs="+", default=(*TEST_ALBUMS, CHOICE_ALBUM), help="to judge"
+    )
     options = parser.parse_args()
+    options.epoch_steps = min(STEPS_PER_EPOCH, options.steps)
     options.out.mkdir(parents=True, exist_ok=True)
     if "features" in options.stage:
         make_features(options.songs, options.work / "rendered")
