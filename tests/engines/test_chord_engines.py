@@ -45,13 +45,15 @@ def make(model, folder):
     return ChordEngine(folder)
 
 
-@pytest.fixture(scope="module", params=["crema", "crnn", "lstm", "structure"])
+@pytest.fixture(scope="module", params=["crema", "crnn", "lstm", "structure", "tcn"])
 def both(request, tmp_path_factory):
     keras.utils.set_random_seed(0)
     if request.param == "crema":
         model = kmt.CremaChordRecognizer("majmin", conv_filters=8, recurrent_units=8)
     elif request.param == "structure":
         model = kmt.ChordStructureRecognizer(nets=2)
+    elif request.param == "tcn":
+        model = kmt.TCNChordRecognizer(channels=(4, 8), units=16, dilations=(1, 8))
     else:
         kind = {"crnn": "gru", "lstm": "lstm"}[request.param]
         model = kmt.CRNNChordRecognizer(recurrent=kind, units=8)
