@@ -405,7 +405,9 @@ def judge(model, options) -> dict[str, float]:
             truth = path_of(compose({n: said[:, part(n)] for n in NAMES}, "tetrads"))
             found = {
                 name: majmin(
-                    chords.reduce_probabilities(data[name], CREMA, TETRADS, outside="N")
+                    chords.reduce_probabilities(
+                        data[name].astype("float32"), CREMA, TETRADS
+                    )
                 )
                 for name in ("crema", "rendered")
             }
