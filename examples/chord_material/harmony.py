@@ -122,7 +122,7 @@ FAMILIES = {
     },
     "rich": {
         "M": "maj7 15 maj 8 maj6 11 sus2 12 sus4 8 aug 10 maj9 4 maj6(9) 2 maj(9) 2",
-        "D": "7 24 sus4 12 aug 12 9 5 sus4(b7) 5 dim7 9 7(b9) 3 7(#9) 2 maj 4",
+        "D": "7 32 sus4 12 aug 12 9 5 sus4(b7) 5 dim7 9 7(b9) 3 7(#9) 2 maj 4",
         "m": "min7 15 min 6 min6 13 minmaj7 15 hdim7 9 min9 4 sus2 4 dim 7",
         "o": "dim 40 dim7 28 hdim7 30",
     },
@@ -178,7 +178,7 @@ class Harmony:
         )
         self.level = self._level(rich)
         self.favoured = set(rng.choice(RARE, 2 + rng.integers(3), replace=False))
-        self.inversion_rate = float(rng.choice([0, 0.12, 0.25, 0.5], p=[0.3, 0.25, 0.3, 0.15]))
+        self.inversion_rate = float(rng.choice([0, 0.1, 0.2, 0.4], p=[0.35, 0.3, 0.23, 0.12]))
         self.habits = {}
         self.minor = self.genre in ("minor", "walk-minor") or (
             self.genre in ("film", "modal") and rng.random() < 0.5
@@ -201,7 +201,7 @@ class Harmony:
     def quality(self, numeral, suffix):
         """A quality for a numeral, the same as last time most of the time."""
         key = numeral + suffix
-        if key in self.habits and self.rng.random() < 0.7:
+        if key in self.habits and self.rng.random() < (0.5 if self.level == "rich" else 0.75):
             return self.habits[key]
         fixed = [FIXED[s] for s in suffix if s in FIXED]
         if fixed and not ("s" in suffix and "7" in suffix):
