@@ -28,6 +28,7 @@ import numpy as np
 import soundfile
 from chord_material import synth
 from chord_material.arranging import compose
+from chord_material.band import Band
 from chord_material.producing import Producer
 
 RATE = 22050
@@ -94,7 +95,8 @@ def make_song(index, options):
     rng = np.random.default_rng([options.seed, index])
     share = {"mixed": RICH_SHARE, "pop": 0.0, "rich": 1.0}[options.style]
     rich = bool(rng.random() < share)
-    song = compose(rng, options.seconds, rich, synth.installed())
+    song = compose(rng, options.seconds, rich)
+    song.parts = Band(rng, song, synth.installed()).parts()
     producer = Producer(rng, song, RATE)
     mix, pitched = producer.mixed()
     rows = label_rows(song, pitched)
@@ -118,14 +120,16 @@ def make_song(index, options):
         "tonic": song.harmony.tonic,
         "minor": int(song.harmony.minor),
         "parts": " ".join(_told(part) for part in song.parts),
-        "soundfont": " ".join(sorted({p.font for p in song.parts})),
+        "soundfont": " ".join(
+            sorted({p.font for p in song.parts if p.font in synth.BANKS})
+        ),
         "breaks": " ".join(song.breaks.values()),
         "chords": sum(label != "N" for *_, label in rows),
     } | producer.done
 
 
 def _told(part):
-    return f"{part.role}:{'voice' if part.sung else f'{part.font}/{part.program}'}"
+    return f"{part.role}:{part.font}/{part.program}".replace(" ", "_")
 
 
 def write_manifest(path, rows):
@@ -166,7 +170,9 @@ def main(arguments=None):
     except OSError as error:
         sys.exit(str(error))
     if not synth.installed():
-        sys.exit("None of these soundfonts is installed: " + ", ".join(synth.BANKS.values()))
+        sys.exit(
+            "None of these soundfonts is installed: " + ", ".join(synth.BANKS.values())
+        )
     options.out.mkdir(parents=True, exist_ok=True)
     numbers = range(options.first, options.first + options.count)
     rows = []

@@ -23,7 +23,14 @@ RHYTHMS = {
     "boom-chick": 2,
     "two-bars": 1.5,
 }
-GESTURES = {"block": 9, "strum": 6, "arpeggio": 7, "roll": 1.5, "boom-chick": 2, "repeat": 1}
+GESTURES = {
+    "block": 9,
+    "strum": 6,
+    "arpeggio": 7,
+    "roll": 1.5,
+    "boom-chick": 2,
+    "repeat": 1,
+}
 BASSES = {
     "hold": 4,
     "beats": 4,
@@ -40,11 +47,14 @@ BASSES = {
 
 @dataclass
 class Note:
-    """One note; `start` and `end` in beats, later in seconds."""
+    """One note, `start` and `end` in beats.
+
+    `pitch` is MIDI's; of the strummed guitar, the pair of a chord and "down" or "up".
+    """
 
     start: float
     end: float
-    pitch: int
+    pitch: int | tuple
     velocity: float  # 0 to 1
     spread: float = 0.0  # seconds by which it comes late (strums, rolls)
 
@@ -63,7 +73,9 @@ def rhythm(rng, kind, metre):
         "sixteenths": list(np.arange(0, metre, 0.25)),
         "triplets": list(np.arange(0, metre - 0.01, 1 / 3)),
         "halves": list(range(0, metre, 2)) if metre % 3 else [0],
-        "gallop": sorted([*range(metre), *np.arange(0.5, metre), *np.arange(0.75, metre)]),
+        "gallop": sorted(
+            [*range(metre), *np.arange(0.5, metre), *np.arange(0.75, metre)]
+        ),
         "boom-chick": list(range(metre)),
     }
     if kind in fixed:
@@ -72,7 +84,9 @@ def rhythm(rng, kind, metre):
     grid = np.arange(0, metre, step)
     odds = np.where(grid % 1 == 0, 0.45, np.where(grid % 0.5 == 0, 0.45, 0.22))
     odds[0] = 0.9
-    return [float(t) for t, p in zip(grid, odds, strict=True) if rng.random() < p] or [0.0]
+    return [float(t) for t, p in zip(grid, odds, strict=True) if rng.random() < p] or [
+        0.0
+    ]
 
 
 class Voicer:
@@ -86,7 +100,7 @@ class Voicer:
         doubled: Whether a tone of a triad is doubled at the octave.
     """
 
-    def __init__(self, rng, centre, kind, low, doubled=False):
+    def __init__(self, rng, centre, kind="close", low=False, doubled=False):
         self.rng, self.centre, self.kind, self.low = rng, centre, kind, low
         self.doubled = doubled
         self.last = None
@@ -98,7 +112,8 @@ class Voicer:
         if len(tones) > 4 and 7 in steps and self.rng.random() < 0.6:
             tones.remove((chord.root + 7) % 12)  # the fifth tells least
         best = min(
-            self._stacks(tones), key=lambda s: self._distance(s) + 0.5 * self.rng.random()
+            self._stacks(tones),
+            key=lambda s: self._distance(s) + 0.5 * self.rng.random(),
         )
         self.last = best
         best = self._opened(best)
@@ -132,7 +147,12 @@ class Voicer:
         if self.kind == "open" and len(stack) > 2:
             return sorted([p + 12 * (i % 2) for i, p in enumerate(stack)])
         if self.kind == "spread":
-            return sorted([stack[0] - 12, *(p + 12 * (i % 2 == 0) for i, p in enumerate(stack[1:]))])
+            return sorted(
+                [
+                    stack[0] - 12,
+                    *(p + 12 * (i % 2 == 0) for i, p in enumerate(stack[1:])),
+                ]
+            )
         if self.kind == "full":
             return sorted({stack[0] - 12, *stack, stack[-1] - 12, stack[0] + 12})
         return stack
@@ -155,15 +175,25 @@ class Comping:
         self.kind, self.gesture, self.beat_seconds = kind, gesture, beat_seconds
         if beat_seconds < 0.45 and kind in ("sixteenths", "gallop"):
             self.kind = "eighths"
-        if gesture == "arpeggio" and kind in ("hold", "two-bars", "halves", "charleston"):
-            self.kind = str(rng.choice(["eighths", "triplets", "eighths", "beats", "sixteenths"]))
+        if gesture == "arpeggio" and kind in (
+            "hold",
+            "two-bars",
+            "halves",
+            "charleston",
+        ):
+            self.kind = str(
+                rng.choice(["eighths", "triplets", "eighths", "beats", "sixteenths"])
+            )
         self.bar = rhythm(rng, self.kind, metre)
         self.fill = float(rng.choice([0.98, 0.98, 0.9, 0.6, 0.35]))
+        if self.kind in ("hold", "two-bars", "charleston"):
+            self.fill = max(self.fill, 0.85)
         self.spread = float(rng.uniform(0.004, 0.03 if gesture == "strum" else 0.07))
         self.order = str(rng.choice(["up", "down", "updown", "alberti", "random"]))
         self.ring = rng.random() < 0.4
         self.early = float(rng.choice([0, 0, 0, 0.3]))
         self.accents = rng.uniform(0.75, 1.0, 16)
+        self.ornaments = float(rng.choice([0, 0, 0, 0, 0.25]))
 
     def onsets(self, slot):
         """Onsets within a slot, the first at its start for most rhythms."""
@@ -200,7 +230,11 @@ class Comping:
             "up": list(range(len(pitches))),
             "down": list(range(len(pitches)))[::-1],
             "updown": [*range(len(pitches)), *range(len(pitches) - 2, 0, -1)],
-            "alberti": [0, -1, *(x for i in range(1, len(pitches) - 1) for x in (i, -1))],
+            "alberti": [
+                0,
+                -1,
+                *(x for i in range(1, len(pitches) - 1) for x in (i, -1)),
+            ],
             "random": list(self.rng.permutation(len(pitches))),
         }[self.order]
         if len(onsets) < len(turns):
@@ -222,6 +256,8 @@ class Comping:
                 played = pitches[:1] if i % 2 == 0 else pitches[1:]
             if self.gesture == "repeat" and i % 2 and len(pitches) > 3:
                 played = pitches[1:]
+            if i and self.ornaments and self.rng.random() < self.ornaments:
+                played = self._ornamented(slot.chord, played, start, end)
             length = (end - start) * self.fill
             if self.kind not in ("hold", "two-bars"):
                 length = max(length, min(end - start, 0.12 / self.beat_seconds))
@@ -233,9 +269,21 @@ class Comping:
                 notes.append(Note(start, start + length, pitch, velocity, late))
         return notes
 
+    def _ornamented(self, chord, pitches, start, end):
+        """The third gives way to a neighbour for a moment, as guitarists do it."""
+        if chord.quality not in ("maj", "min") or end - start > 0.6 or start % 1 < 0.01:
+            return pitches
+        third, step = chord.tones[1], int(self.rng.choice([-2, 1, 2]))
+        step = {"min": {-2: -1, 1: 2, 2: 2}, "maj": {-2: -2, 1: 1, 2: 1}}[
+            chord.quality
+        ][step]
+        return [p + step if p % 12 == third else p for p in pitches]
+
     def _velocity(self, beat):
         accent = self.accents[int(round(beat % self.metre * 2)) % 16]
-        return float(np.clip(0.72 * accent + 0.05 * self.rng.standard_normal(), 0.25, 1))
+        return float(
+            np.clip(0.72 * accent + 0.05 * self.rng.standard_normal(), 0.25, 1)
+        )
 
 
 class Bass:
@@ -250,7 +298,12 @@ class Bass:
 
     def __init__(self, rng, metre, kind, low=28):
         self.rng, self.metre, self.kind, self.low = rng, metre, kind, low
-        names = {"hold": "hold", "beats": "beats", "eighths": "eighths", "halves": "halves"}
+        names = {
+            "hold": "hold",
+            "beats": "beats",
+            "eighths": "eighths",
+            "halves": "halves",
+        }
         names |= {"octaves": "eighths", "root-fifth": "halves", "walking": "beats"}
         names |= {"sixteenths": "sixteenths", "arpeggio": "beats"}
         if kind == "root-fifth" and metre % 2:
@@ -272,12 +325,16 @@ class Bass:
         elif not onsets or onsets[0] > slot.start + 0.01:
             onsets.insert(0, slot.start)
         notes, base = [], self.pitch(slot.chord.bass_tone)
-        for i, (start, end) in enumerate(zip(onsets, [*onsets[1:], slot.end], strict=True)):
+        for i, (start, end) in enumerate(
+            zip(onsets, [*onsets[1:], slot.end], strict=True)
+        ):
             pitch = base
             if i:
                 pitch = self._later(slot, following, base, i, len(onsets) - i == 1)
             velocity = float(np.clip(0.78 + 0.06 * self.rng.standard_normal(), 0.3, 1))
-            notes.append(Note(start, start + (end - start) * self.fill, pitch, velocity))
+            notes.append(
+                Note(start, start + (end - start) * self.fill, pitch, velocity)
+            )
         return notes
 
     def _later(self, slot, following, base, number, last):
@@ -292,20 +349,29 @@ class Bass:
             fifth = base + (chord.tones[2 if len(chord.tones) > 2 else 1] - base) % 12
             return (fifth if fifth - base < 8 else fifth - 12) if number % 2 else base
         if self.kind == "arpeggio":
-            return sorted(p if p >= base else p + 12 for p in tones)[number % len(tones)]
+            return sorted(p if p >= base else p + 12 for p in tones)[
+                number % len(tones)
+            ]
         if self.kind == "walking":
             if last and following and following.chord and self.rng.random() < 0.6:
-                return self.pitch(following.chord.bass_tone) + int(self.rng.choice([-1, 1, 2]))
+                return self.pitch(following.chord.bass_tone) + int(
+                    self.rng.choice([-1, 1, 2])
+                )
             return int(self.rng.choice([p if p >= base else p + 12 for p in tones]))
         if self.kind == "syncopated" and self.rng.random() < 0.2:
             return base + int(self.rng.choice([12, 12, (chord.tones[-1] - base) % 12]))
         return base
 
 
-def random_comping(rng, metre, beat_seconds, centre, low, plain=False):
-    """A chord part drawn at random; `plain` keeps to sustained, full chords."""
+def random_comping(rng, metre, beat_seconds, voicer, plain=False, alone=False):
+    """A chord part drawn at random.
+
+    `plain` keeps to sustained, full chords; `alone`, to rhythms that do not wait for
+    somebody else to sound the beat.
+    """
     kinds = {"hold": 4, "two-bars": 2, "beats": 1, "halves": 1} if plain else RHYTHMS
+    if alone:
+        kinds = {k: w for k, w in kinds.items() if k not in ("offbeats", "backbeats")}
     gestures = {"block": 4, "roll": 1} if plain else GESTURES
-    layout = choose(rng, {"close": 5, "drop": 2, "open": 2, "spread": 2, "full": 1.5})
-    voicer = Voicer(rng, centre, layout, low, rng.random() < 0.3)
-    return Comping(rng, metre, voicer, choose(rng, kinds), choose(rng, gestures), beat_seconds)
+    kind, gesture = choose(rng, kinds), choose(rng, gestures)
+    return Comping(rng, metre, voicer, kind, gesture, beat_seconds)

@@ -4,11 +4,23 @@ import numpy as np
 
 from .accompaniment import Note
 
-KICK, SNARE, RIM, CLAP, HAT, PEDAL, OPEN, RIDE, CRASH = 36, 38, 37, 39, 42, 44, 46, 51, 49
+KICK, SNARE, RIM, CLAP, HAT, PEDAL, OPEN, RIDE, CRASH = (
+    36,
+    38,
+    37,
+    39,
+    42,
+    44,
+    46,
+    51,
+    49,
+)
 TOMS = (50, 48, 47, 45, 43, 41)
 SHAKERS = (70, 82, 69, 54)
 HANDS = (60, 61, 62, 63, 64, 65, 66, 75, 76, 77, 56)
-STYLES = "rock rock funk floor half swing latin hands brushes ballad march break".split()
+STYLES = (
+    "rock rock funk floor half swing latin hands brushes ballad march break".split()
+)
 
 
 def _rows(rng, style, metre):
@@ -34,7 +46,11 @@ def _rows(rng, style, metre):
         put(KICK, some(beats, 0.4), 0.4)
     elif style in ("latin", "hands"):
         for key in rng.choice(HANDS, 2 + rng.integers(3), replace=False):
-            put(int(key), some(eighths if metre > 3 else sixteenths, 0.4), rng.uniform(0.4, 0.8))
+            put(
+                int(key),
+                some(eighths if metre > 3 else sixteenths, 0.4),
+                rng.uniform(0.4, 0.8),
+            )
         put(int(rng.choice(SHAKERS)), eighths, 0.45)
         if style == "latin":
             put(KICK, [0.0, *some(eighths, 0.25)], 0.7)
@@ -76,7 +92,10 @@ def play(rng, style, metre, start, end):
         if fill:
             keys = sorted(rng.choice([SNARE, *TOMS], 4), reverse=True)
             at = (bar + 1) * metre - 1
-            notes += [Note(at + i / 4, at + i / 4 + 0.2, int(k), 0.8) for i, k in enumerate(keys)]
+            notes += [
+                Note(at + i / 4, at + i / 4 + 0.2, int(k), 0.8)
+                for i, k in enumerate(keys)
+            ]
         if loud and bar % 8 == 0 and rng.random() < 0.6:
             notes.append(Note(bar * metre, bar * metre + 1, CRASH, 0.75))
     return [n for n in notes if start - 1e-6 <= n.start < end]

@@ -13,7 +13,7 @@ CABINETS = Path("/usr/share/gx_head/sounds")
 CODECS = {  # name: (suffix, encoder, bit rates in kbit/s)
     "mp3": ("mp3", "libmp3lame", (24, 32, 40, 48, 64, 96)),
     "opus": ("opus", "libopus", (16, 24, 32, 48, 64)),
-    "vorbis": ("ogg", "libvorbis", (32, 48, 64, 96)),
+    "vorbis": ("ogg", "libvorbis", (32, 40, 48, 64)),
 }
 
 
@@ -44,14 +44,18 @@ def cabinet(rng, rate):
     """The response of a loudspeaker's cabinet: a measured one or one by a filter."""
     files = _cabinet_files()
     if files and rng.random() < 0.85:
-        found, own = soundfile.read(files[int(rng.integers(len(files)))], dtype="float32")
+        found, own = soundfile.read(
+            files[int(rng.integers(len(files)))], dtype="float32"
+        )
         found = found.reshape(len(found), -1)[: own // 12, 0]
         found = signal.resample_poly(found, rate, own)
     else:
         edges = [rng.uniform(70, 130), rng.uniform(3500, 6000)]
         pulse = np.zeros(512)
         pulse[0] = 1
-        found = signal.sosfilt(signal.butter(2, edges, "band", fs=rate, output="sos"), pulse)
+        found = signal.sosfilt(
+            signal.butter(2, edges, "band", fs=rate, output="sos"), pulse
+        )
     return found / np.sqrt(np.sum(found**2) + 1e-12)
 
 
@@ -131,10 +135,14 @@ def noise(rng, count, rate, kind):
         return sum(waves).astype(np.float32) / 0.8
     found = rng.standard_normal(count, dtype=np.float32)
     if kind == "pink":
-        found = signal.lfilter([0.05], [1, -0.95], found).astype(np.float32) + 0.05 * found
+        found = (
+            signal.lfilter([0.05], [1, -0.95], found).astype(np.float32) + 0.05 * found
+        )
     if kind == "vinyl":
         clicks = (rng.random(count) < 8 / rate) * rng.exponential(1, count)
-        found = 0.12 * found + 12 * signal.lfilter([1], [1, -0.6], clicks).astype(np.float32)
+        found = 0.12 * found + 12 * signal.lfilter([1], [1, -0.6], clicks).astype(
+            np.float32
+        )
     return found / (np.sqrt(np.mean(found**2)) + 1e-9)
 
 
@@ -142,7 +150,9 @@ def coded(sound, rate, codec, bitrate):
     """Through a lossy codec at some kbit/s, at the same place in time."""
     suffix, encoder, _ = CODECS[codec]
     with tempfile.TemporaryDirectory() as folder:
-        source, small, back = (Path(folder) / n for n in ("a.wav", f"b.{suffix}", "c.wav"))
+        source, small, back = (
+            Path(folder) / n for n in ("a.wav", f"b.{suffix}", "c.wav")
+        )
         soundfile.write(source, sound, rate)
         quiet = ["ffmpeg", "-v", "error", "-y", "-threads", "1", "-i"]
         encoding = ["-c:a", encoder, "-b:a", f"{bitrate}k"]

@@ -178,7 +178,9 @@ class Harmony:
         )
         self.level = self._level(rich)
         self.favoured = set(rng.choice(RARE, 2 + rng.integers(3), replace=False))
-        self.inversion_rate = float(rng.choice([0, 0.1, 0.2, 0.4], p=[0.35, 0.3, 0.23, 0.12]))
+        self.inversion_rate = float(
+            rng.choice([0, 0.1, 0.2, 0.4], p=[0.35, 0.3, 0.23, 0.12])
+        )
         self.habits = {}
         self.minor = self.genre in ("minor", "walk-minor") or (
             self.genre in ("film", "modal") and rng.random() < 0.5
@@ -201,7 +203,9 @@ class Harmony:
     def quality(self, numeral, suffix):
         """A quality for a numeral, the same as last time most of the time."""
         key = numeral + suffix
-        if key in self.habits and self.rng.random() < (0.5 if self.level == "rich" else 0.75):
+        if key in self.habits and self.rng.random() < (
+            0.5 if self.level == "rich" else 0.75
+        ):
             return self.habits[key]
         fixed = [FIXED[s] for s in suffix if s in FIXED]
         if fixed and not ("s" in suffix and "7" in suffix):
@@ -250,7 +254,11 @@ class Harmony:
         rng = self.rng
         if self.genre == "random":
             return self.random_chords(count)
-        if self.genre.startswith("walk") or rng.random() < 0.25 and self.genre != "riff":
+        if (
+            self.genre.startswith("walk")
+            or rng.random() < 0.25
+            and self.genre != "riff"
+        ):
             table = WALK_MINOR if self.minor else WALK
             token = ("i" if self.minor else "I") if rng.random() < 0.6 else None
             token = token or list(table)[int(rng.integers(6))]
@@ -263,11 +271,15 @@ class Harmony:
             tokens = known[int(rng.integers(len(known)))]
             tokens = [tokens[i % len(tokens)] for i in range(max(count, len(tokens)))]
         chords = [self.chord(token) for token in tokens]
-        if rng.random() < 0.04 and self.genre != "riff":  # a pedal point
-            chords = [
-                Chord(c.root, c.quality, (self.tonic - c.root) % 12) for c in chords
-            ]
+        if rng.random() < 0.05 and self.level != "rich" and self.genre != "riff":
+            chords = [self._over_tonic(chord) for chord in chords]
         return chords
+
+    def _over_tonic(self, chord):
+        """The chord over a pedal point, where that is usual."""
+        bass = (self.tonic - chord.root) % 12
+        usual = bass in (2, 3, 4, 5, 7, 10) and chord.quality in ("maj", "min", "7")
+        return Chord(chord.root, chord.quality, bass) if usual else chord
 
     def lengths(self, metre, beat_seconds):
         """How many beats a chord lasts in a section, as a choice by weights."""
@@ -302,11 +314,17 @@ class Harmony:
     def _passing(self, chord):
         kind = int(self.rng.integers(4))
         if kind == 0:
-            return Chord((chord.root + 7) % 12, "7" if self.level != "triads" else "maj")
+            return Chord(
+                (chord.root + 7) % 12, "7" if self.level != "triads" else "maj"
+            )
         if kind == 1:
-            return Chord((chord.root + 1) % 12, "dim7" if self.level != "triads" else "dim")
+            return Chord(
+                (chord.root + 1) % 12, "dim7" if self.level != "triads" else "dim"
+            )
         if kind == 2:
-            return Chord((chord.root + 2) % 12, "min7" if self.level != "triads" else "min")
+            return Chord(
+                (chord.root + 2) % 12, "min7" if self.level != "triads" else "min"
+            )
         return Chord((chord.root + 5) % 12, "maj")
 
     def song(self, beats, metre, beat_seconds):

@@ -70,10 +70,14 @@ class Melody:
             if self.rng.random() < self.chromatic:
                 allowed = set(range(12))
         reach = 5 if self.sung else 8
-        near = range(max(self.low, self.pitch - reach), min(self.high, self.pitch + reach) + 1)
+        near = range(
+            max(self.low, self.pitch - reach), min(self.high, self.pitch + reach) + 1
+        )
         options = [p for p in near if p % 12 in allowed] or [self.pitch]
         middle = (self.low + self.high) / 2
-        cost = np.array([abs(p - self.pitch) * 0.35 + abs(p - middle) * 0.06 for p in options])
+        cost = np.array(
+            [abs(p - self.pitch) * 0.35 + abs(p - middle) * 0.06 for p in options]
+        )
         odds = np.exp(-cost) * np.where(np.array(options) == self.pitch, 0.6, 1)
         self.pitch = int(self.rng.choice(options, p=odds / odds.sum()))
         velocity = float(np.clip(0.8 + 0.08 * self.rng.standard_normal(), 0.3, 1))

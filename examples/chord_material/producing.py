@@ -8,10 +8,12 @@ import numpy as np
 import soundfile
 from scipy import signal
 
-from . import effects, singing, synth
+from . import effects, guitars, kits, singing, synth, waves
 from .chords import choose
 
 GUITARS = range(24, 32)
+#: What plays without a soundfont.
+OWN = ("voice", "waves", "strums", "kit", "loop")
 
 
 class Producer:
@@ -39,9 +41,13 @@ class Producer:
         loose = float(self.rng.choice([0.0, 0.003, 0.008]))
         dynamic, notes = self.rng.uniform(75, 127), []
         for note in part.notes:
-            shift = late + note.spread + float(np.clip(rng.normal(0, loose), -0.02, 0.02))
+            shift = (
+                late + note.spread + float(np.clip(rng.normal(0, loose), -0.02, 0.02))
+            )
             start = float(self.song.seconds_at(note.start)) + shift
-            end = max(float(self.song.seconds_at(note.end)) + min(shift, 0), start + 0.04)
+            end = max(
+                float(self.song.seconds_at(note.end)) + min(shift, 0), start + 0.04
+            )
             velocity = int(np.clip(note.velocity * dynamic, 12, 127))
             notes.append((start * self.rate, end * self.rate, note.pitch, velocity))
         return [n for n in notes if n[1] > 0 and n[0] < self.samples]
@@ -50,21 +56,12 @@ class Producer:
         """Each part's sound, balanced, through its own effects."""
         parts = self.song.parts
         notes = [self.timed(part) for part in parts]
-        played = [[] if part.sung else n for part, n in zip(parts, notes, strict=True)]
-        with synth.Synth(self.rate, len(parts)) as device:
-            for channel, part in enumerate(parts):
-                cents = 0 if part.role == "drums" else self.cents + part.cents
-                if not device.assign(channel, part.font, part.bank, part.program, cents):
-                    part.font = "fluid"
-                    program = 0 if part.role == "drums" else part.program
-                    device.assign(channel, "fluid", part.bank, program, cents)
-            sounds = device.render(played, self.samples)
+        sounds = self._synthesised(parts, notes)
         found = []
-        for part, sound, line in zip(parts, sounds, notes, strict=True):
-            if part.sung and line:
-                cents = self.cents + part.cents
-                sound = singing.sing(self.rng, sorted(line), self.samples, self.rate, cents)
-            level = effects.loudness(sound)
+        for part, sound, played in zip(parts, sounds, notes, strict=True):
+            if sound is None and played:
+                sound = self._own_sound(part, played)
+            level = effects.loudness(sound) if sound is not None else 0.0
             if level < 1e-6:
                 continue
             sound = self._treated(part, sound / level)
@@ -72,11 +69,66 @@ class Producer:
             found.append((part, sound * (effects.decibels(part.level) / level)))
         return found
 
+    def _synthesised(self, parts, notes):
+        """The sound of parts that have a soundfont, None for others."""
+        known = [i for i, part in enumerate(parts) if part.font not in OWN]
+        sounds = [None] * len(parts)
+        if not known:
+            return sounds
+        with synth.Synth(self.rate, len(known)) as device:
+            for channel, i in enumerate(known):
+                part = parts[i]
+                cents = 0 if part.role == "drums" else self.cents + part.cents
+                chosen = part.font, part.bank, part.program
+                if not device.assign(channel, *chosen, cents):
+                    part.program = 0 if part.role == "drums" else part.program
+                    part.font = next(iter(synth.installed()))
+                    device.assign(channel, part.font, part.bank, part.program, cents)
+            controls = [self._controls(parts[i]) for i in known]
+            rendered = device.render([notes[i] for i in known], controls, self.samples)
+        for i, sound in zip(known, rendered, strict=True):
+            sounds[i] = sound
+        return sounds
+
+    def _controls(self, part):
+        """Pedal, swells and vibrato as (time in samples, number, value)."""
+        found, rng = [], self.rng
+        if part.pedal:
+            for slot in self.song.slots:
+                time = float(self.song.seconds_at(slot.start)) * self.rate
+                found.append((time, 64, 0))
+                if slot.chord:
+                    found.append((time + 0.08 * self.rate, 64, 127))
+            end = float(self.song.seconds_at(self.song.slots[-1].end))
+            found.append((end * self.rate, 64, 0))
+        if part.swells:
+            value = 100.0
+            for time in np.arange(0, self.samples, self.rate / 4):
+                value = float(np.clip(value + rng.normal(0, 6), 70, 127))
+                found.append((time, 11, round(value)))
+        if part.role == "lead" and rng.random() < 0.4:
+            found.append((0, 1, int(rng.integers(10, 70))))
+        return found
+
+    def _own_sound(self, part, notes):
+        """The sound of a part without soundfont."""
+        rng, cents = self.rng, self.cents + part.cents
+        if part.font == "voice":
+            return singing.choir(rng, notes, self.samples, self.rate, cents)
+        if part.font == "waves":
+            return waves.play(rng, part.program, notes, self.samples, self.rate, cents)
+        if part.font == "strums":
+            return guitars.strummed(rng, notes, self.samples, self.rate, cents)
+        if part.font == "kit":
+            return kits.play(rng, part.program, notes, self.samples, self.rate)
+        spans, beat = [n[:2] for n in notes], 60 / self.song.tempo * self.rate
+        return kits.looped(part.program, spans, beat, self.samples, self.rate)
+
     def _treated(self, part, sound):
         rng, rate = self.rng, self.rate
         if part.role == "drums":
             return sound
-        guitar = part.program in GUITARS and not part.sung
+        guitar = part.program in GUITARS or part.font == "strums"
         if rng.random() < (0.5 if guitar else 0.06):
             drive = float(np.exp(rng.uniform(np.log(0.15), np.log(1.2))))
             if self.song.harmony.genre == "riff" and part.role == "comp":
@@ -90,8 +142,12 @@ class Producer:
             self.done["chorus"] = 1
         if part.role in ("comp", "pad", "arp") and rng.random() < 0.07:
             time = np.arange(len(sound)) / rate
-            wave = np.sin(2 * np.pi * self.song.tempo / 60 * rng.choice([1, 2, 4]) * time)
-            sound = (sound * (1 - rng.uniform(0.2, 0.45) * (1 + wave))).astype(np.float32)
+            wave = np.sin(
+                2 * np.pi * self.song.tempo / 60 * rng.choice([1, 2, 4]) * time
+            )
+            sound = (sound * (1 - rng.uniform(0.2, 0.45) * (1 + wave))).astype(
+                np.float32
+            )
             self.done["tremolo"] = 1
         if part.role == "lead" and rng.random() < 0.25:
             sound = effects.echoed(sound, rate, 45 / self.song.tempo, 0.4)
@@ -121,7 +177,21 @@ class Producer:
                 beats = beats + 0.5 * amount * effects.convolved(beats, response)
             self.done["room_seconds"] = round(seconds, 2)
         pitched = pitched * self._gate()
+        if beats.any() and self.rng.random() < 0.12:
+            pitched = pitched * self._pumping()
         return pitched + beats + self._spoken(pitched), pitched
+
+    def _pumping(self):
+        """Softer at every beat, as of a compressor that hears the kick drum."""
+        count = int(self.song.slots[-1].end) + 2
+        beats = self.song.seconds_at(np.arange(count))
+        time = np.arange(self.samples) / self.rate
+        since = time - beats[np.maximum(np.searchsorted(beats, time, "right") - 1, 0)]
+        depth, seconds = self.rng.uniform(0.3, 0.8), 25 / self.song.tempo
+        self.done["pumping"] = round(depth, 2)
+        return (1 - depth * np.exp(-np.maximum(since, 0) / seconds * 2)).astype(
+            np.float32
+        )
 
     def _gate(self):
         """1 where chords are, falling within some 0.1 s where a break begins."""
@@ -178,7 +248,10 @@ class Producer:
             mix = np.tanh(mix * (drive / effects.loudness(mix)))
             self.done["drive"] = round(drive, 2)
         if rng.random() < 0.3:
-            kind, level = str(rng.choice(["white", "pink", "vinyl", "hum"])), rng.uniform(-58, -28)
+            kind, level = (
+                str(rng.choice(["white", "pink", "vinyl", "hum"])),
+                rng.uniform(-58, -28),
+            )
             hiss = effects.noise(rng, len(mix), rate, kind) * effects.decibels(level)
             mix = mix + hiss * effects.loudness(mix)
             self.done["noise"] = f"{kind} {level:.0f} dB"
@@ -199,7 +272,11 @@ remember what she said it was raining and the radio played all night long""".spl
 def speech(rng, samples, rate):
     """Words by eSpeak, of unit loudness; noise where eSpeak is absent."""
     words = " ".join(rng.choice(WORDS, max(3, int(2.4 * samples / rate))))
-    voice = str(rng.choice(["en+m1", "en+m3", "en+m7", "en+f2", "en+f4", "en+croak", "de", "fr"]))
+    voice = str(
+        rng.choice(
+            ["en+m1", "en+m3", "en+m7", "en+f2", "en+f4", "en+croak", "de", "fr"]
+        )
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
         command = ["espeak-ng", "-v", voice, "-s", str(int(rng.integers(120, 200)))]

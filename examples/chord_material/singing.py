@@ -37,9 +37,26 @@ def _pitch_curve(rng, notes, samples, rate):
     time = np.arange(samples) / rate
     rate_of_vibrato, depth = rng.uniform(4.5, 6.5), rng.uniform(0.05, 0.45)
     held = signal.lfilter([2e-4], [1, -(1 - 2e-4)], level)
-    midi += depth * np.sin(2 * np.pi * rate_of_vibrato * time) * np.minimum(held * 1.5, 1)
+    midi += (
+        depth * np.sin(2 * np.pi * rate_of_vibrato * time) * np.minimum(held * 1.5, 1)
+    )
     midi += signal.lfilter([0.002], [1, -0.998], rng.standard_normal(samples)) * 2
     return 440 * 2 ** ((midi - 69) / 12), level
+
+
+def choir(rng, notes, samples, rate, cents=0.0):
+    """As many voices as notes sound at once, each a line of `sing`."""
+    lines = []
+    for note in sorted(notes):
+        free = [line for line in lines if line[-1][1] <= note[0] + 0.06 * rate]
+        if free:
+            free[0].append(note)
+        else:
+            lines.append([note])
+    voices = [
+        sing(rng, line, samples, rate, cents + rng.normal(0, 5)) for line in lines
+    ]
+    return np.sum(voices, axis=0)
 
 
 def sing(rng, notes, samples, rate, cents=0.0):
@@ -59,7 +76,9 @@ def sing(rng, notes, samples, rate, cents=0.0):
     phase = np.cumsum(hertz * 2 ** (cents / 1200) / rate) % 1.0
     opened = rng.uniform(0.45, 0.7)
     # Rosenberg's pulse, whose derivative the filters of the mouth get.
-    pulse = np.where(phase < opened, (phase / opened) ** 2 * (1 - phase / opened) * 6.75, 0)
+    pulse = np.where(
+        phase < opened, (phase / opened) ** 2 * (1 - phase / opened) * 6.75, 0
+    )
     source = np.diff(pulse, prepend=0.0) * level
     source += rng.uniform(0.002, 0.02) * rng.standard_normal(samples) * level
     throat = 1.0 + 0.2 * (np.mean([n[2] for n in notes]) > 57) + rng.normal(0, 0.04)

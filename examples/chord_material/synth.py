@@ -44,7 +44,9 @@ def library():
     """FluidSynth's library with its signatures; `OSError` where it is absent."""
     name = ctypes.util.find_library("fluidsynth")
     if name is None:
-        raise OSError("FluidSynth is not installed. On Debian: apt-get install fluidsynth")
+        raise OSError(
+            "FluidSynth is not installed. On Debian: apt-get install fluidsynth"
+        )
     fluid = ctypes.CDLL(name)
     for function, (result, arguments) in SIGNATURES.items():
         getattr(fluid, function).restype = result
@@ -99,12 +101,14 @@ class Synth:
         fluid.fluid_synth_pitch_bend(self.synth, channel, min(max(bend, 0), 16383))
         return chosen == 0
 
-    def render(self, notes, samples):
+    def render(self, notes, controls, samples):
         """Sound of every part.
 
         Args:
             notes: For each part a list of (start, end, pitch, velocity 1 to 127), in
                 samples.
+            controls: For each part a list of (time in samples, number, value) of MIDI's
+                control changes.
             samples: Length in samples.
 
         Returns:
@@ -118,12 +122,19 @@ class Synth:
                 if end > 0 and first * BLOCK < samples:
                     events.append((first, 1, channel, pitch, velocity))
                     events.append((last, 0, channel, pitch, 0))
+        for channel, part in enumerate(controls):
+            for time, number, value in part:
+                events.append(
+                    (round(max(time, 0) / BLOCK), 0.5, channel, number, value)
+                )
         sound = np.zeros((2, self.count, samples + BLOCK), np.float32)
         at = 0
         for block, kind, channel, pitch, velocity in sorted(events):
             if block * BLOCK > at and at < samples:
                 at = self._write(sound, at, min(block * BLOCK, samples))
-            if kind:
+            if kind == 0.5:
+                fluid.fluid_synth_cc(self.synth, channel, pitch, velocity)
+            elif kind:
                 fluid.fluid_synth_noteon(self.synth, channel, pitch, velocity)
             else:
                 fluid.fluid_synth_noteoff(self.synth, channel, pitch)
@@ -137,5 +148,7 @@ class Synth:
             for i, channel in enumerate(channels):
                 side[i] = channel.ctypes.data + 4 * start
         places = [ctypes.addressof(side) for side in sides]
-        library().fluid_synth_nwrite_float(self.synth, stop - start, *places, None, None)
+        library().fluid_synth_nwrite_float(
+            self.synth, stop - start, *places, None, None
+        )
         return stop
