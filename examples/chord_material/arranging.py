@@ -33,7 +33,7 @@ class Part:
 class Song:
     """A whole song, ready to be heard.
 
-    `slots` and the notes of `parts` are in beats; `seconds_at` tells the time of a beat.
+    `slots` and the notes of `parts` are in beats, whose times `seconds_at` tells.
     """
 
     seconds: float

@@ -81,7 +81,7 @@ def room(rng, rate, seconds):
 
 
 def delayed(sound, rate, hertz, depth, base=0.0):
-    """Read at a time that swings by `depth` seconds around a delay of `base` seconds."""
+    """Read `base` seconds later, give or take `depth` seconds in a slow swing."""
     time = np.arange(len(sound), dtype=np.float64)
     swing = depth * rate * np.sin(2 * np.pi * hertz / rate * time)
     return np.interp(time - base * rate - swing, time, sound).astype(np.float32)

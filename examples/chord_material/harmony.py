@@ -33,33 +33,46 @@ LOOPS = {
         I bVII bVI bVII|i IV i IV|I I IV I V IV I V|bVI bVII I I|I bIII bVII IV""",
     "riff": """I5 bIII5 IV5 I5|I5 bVII5 IV5 IV5|I5 I5 bVI5 bVII5|I5 bII5 I5 bIII5
         I5 IV5 bIII5 bVII5|I5 V5 vi5 IV5|I5 bVI5 bIII5 bVII5|I5 IV5 V5 IV5""",
-    "blues": """I7 I7 I7 I7 IV7 IV7 I7 I7 V7 IV7 I7 V7|I7 IV7 I7 I7 IV7 IV7 I7 VI7 ii V7 I7 V7
-        i i i i iv iv i i bVI7 V7 i V7|I7 I7 IV7 IV7|I7 IV7 I7 V7|I7 I7 IV7 #ivo I7 VI7 II7 V7
+    "blues": """I7 I7 I7 I7 IV7 IV7 I7 I7 V7 IV7 I7 V7
+        I7 IV7 I7 I7 IV7 IV7 I7 VI7 ii V7 I7 V7
+        i i i i iv iv i i bVI7 V7 i V7|I7 I7 IV7 IV7|I7 IV7 I7 V7
+        I7 I7 IV7 #ivo I7 VI7 II7 V7
         I7 IV7 I7/4 #ivo I7/7 VI7 II7 V7""",
-    "jazz": """ii V7 IM IM|ii V7 IM VI7|IM vi ii V7|iii VI7 ii V7|IM #io ii V7|iih V7 i i
-        IM bIIIo ii V7|ii bII7 IM IM|IM IV7 iii VI7 ii V7 IM V7|i iv bVII7 bIIIM bVIM iih V7 i
+    "jazz": """ii V7 IM IM|ii V7 IM VI7|IM vi ii V7|iii VI7 ii V7|IM #io ii V7
+        iih V7 i i
+        IM bIIIo ii V7|ii bII7 IM IM|IM IV7 iii VI7 ii V7 IM V7
+        i iv bVII7 bIIIM bVIM iih V7 i
         iih V7 i VI7 iih V7 i i|ii V7 iM VI7|IM iv bVII7 IM|iiih VI7 iih V7
-        IM VII7 III7 VI7 II7 V7 IM IM|IM II7 ii V7|IM ii iii #iio|#ivh iv iii bIIIo ii V7 IM IM
+        IM VII7 III7 VI7 II7 V7 IM IM|IM II7 ii V7|IM ii iii #iio
+        #ivh iv iii bIIIo ii V7 IM IM
         I I+ vi I7 IV iv I V7|IM bIII bVIM bII|i bIIIM bVIM bII7|iv bVII7 IM VI7""",
-    "film": """i bVI bIII bVII|i bvi i bvi|I bVI I bVI|i iv bVI V|I #iv I #iv|i iii i iii
+    "film": """i bVI bIII bVII|i bvi i bvi|I bVI I bVI|i iv bVI V|I #iv I #iv
+        i iii i iii
         I bIII bV bVI|i bII V i|i io V i|i viio i V|I II I II|i bvii bvi V|I iv I iv
         i i i bVI bVI iv iv V|iih V7 i bVIM|i V+ bIII IV bVI iv iih V7|i im bIIIs IV
         I bIIIM bVIM iv|i iio i viio|bVIM V+ i im|I viio I I+|i bviio bVI V+""",
     "modal": """i IV i IV|I bVII I bVII|I II I II|i bII i bII|i bVII i bVII|i ii bIII ii
-        I bVII IV IV|I v IV I|i IV bVII i|I ii I ii|i v i v|I II vi V|i bII bIII bII|I I I I
+        I bVII IV IV|I v IV I|i IV bVII i|I ii I ii|i v i v|I II vi V|i bII bIII bII
+        I I I I
         i i i i|I Is I Is|I I/0 bVII I""",
-    "soul": """IM ii iii ii|ii iii IV V7|IV iii ii V7|IM IVM IM IVM|i iv i iv|IVM iii vi V
+    "soul": """IM ii iii ii|ii iii IV V7|IV iii ii V7|IM IVM IM IVM|i iv i iv
+        IVM iii vi V
         ii V7 ii V7|I I7 IV #ivo I/7 V7 I I|bVIM bVII7 IM IM|IVM III7 vi I7
-        vi III+ I/7 II7 IV V7 IM IM|IVs V7 IM vi|I III7 vi I7 IV iv I V7|IM bVIIM IM bVIIM
+        vi III+ I/7 II7 IV V7 IM IM|IVs V7 IM vi|I III7 vi I7 IV iv I V7
+        IM bVIIM IM bVIIM
         IVM iv iii bIIIo ii V7s IM IM""",
-    "old": """I V vi iii IV I IV V|i bVII bIII bVI iv iio V i|I V I IV I V I I|i V i bVII bIII bVII i V
-        i v/3 iv V|i V/4 i iv/3 V i|I IV viio iii vi ii V7 I|I V7 I V7|i iv viio i|I IV/7 I V/4 I
-        I viio/3 I/4 IV I/7 V7 I I|I IVs IV I|i iv/3 V viio i V7 i i|I V7/5 I/4 IV I/7 V7 I""",
+    "old": """I V vi iii IV I IV V|i bVII bIII bVI iv iio V i|I V I IV I V I I
+        i V i bVII bIII bVII i V
+        i v/3 iv V|i V/4 i iv/3 V i|I IV viio iii vi ii V7 I|I V7 I V7|i iv viio i
+        I IV/7 I V/4 I
+        I viio/3 I/4 IV I/7 V7 I I|I IVs IV I|i iv/3 V viio i V7 i i
+        I V7/5 I/4 IV I/7 V7 I""",
 }
 
 #: Next numerals of a walk, by relative frequency.
 WALK = {
-    "I": "IV 33 V 22 vi 9 bVII 10 ii 7 iii 4 bVI 3 bIII 3 III7 2 VI7 2 iv 2 I7 2 viio 1 I+ 1 #io 1",
+    "I": "IV 33 V 22 vi 9 bVII 10 ii 7 iii 4 bVI 3 bIII 3 III7 2 VI7 2 iv 2 "
+    "I7 2 viio 1 I+ 1 #io 1",
     "IV": "I 42 V 24 ii 6 vi 6 bVII 5 iv 5 iii 3 #ivo 2 bIII 2 V7 5",
     "V": "I 40 IV 24 vi 14 V7 6 ii 3 #vo 2 iii 3 bVI 3 III7 2",
     "V7": "I 60 vi 15 IV 8 iii 4 bVI 4 I7 3",

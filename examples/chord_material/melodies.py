@@ -65,7 +65,7 @@ class Melody:
         if strong and self.rng.random() < 0.93:
             allowed = set(slot.chord.tones)
         else:
-            allowed = {t for t in self.scale | set(slot.chord.tones)}
+            allowed = self.scale | set(slot.chord.tones)
             allowed -= {(root + d) % 12 for d in AVOIDED.get(quality, ())}
             if self.rng.random() < self.chromatic:
                 allowed = set(range(12))

@@ -18,7 +18,7 @@ FORMANTS = {
 
 
 def _pitch_curve(rng, notes, samples, rate):
-    """Hertz at each sample, and loudness, of a line of (start, end, pitch, velocity)."""
+    """Hertz and loudness at each sample of a line (start, end, pitch, velocity)."""
     midi = np.zeros(samples)
     level = np.zeros(samples)
     glide = rng.uniform(0.03, 0.12)
