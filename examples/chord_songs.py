@@ -96,7 +96,7 @@ def make_song(index, options):
     share = {"mixed": RICH_SHARE, "pop": 0.0, "rich": 1.0}[options.style]
     rich = bool(rng.random() < share)
     song = compose(rng, options.seconds, rich)
-    song.parts = Band(rng, song, synth.installed()).parts()
+    song.parts = Band(rng, song, synth.installed(options.soundfont)).parts()
     producer = Producer(rng, song, RATE)
     mix, pitched = producer.mixed()
     rows = label_rows(song, pitched)
@@ -156,7 +156,19 @@ def parse(arguments):
     parser.add_argument("--seconds", type=float, default=45.0, help="length of a song")
     parser.add_argument("--style", choices=["mixed", "pop", "rich"], default="mixed")
     parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser.add_argument(
+        "--soundfont",
+        type=Path,
+        action="append",
+        default=[],
+        help="one more General MIDI bank to draw from (may be repeated)",
+    )
     options = parser.parse_args(arguments)
+    for path in options.soundfont:
+        if path.stem.lower() in synth.RESERVED:
+            parser.error(f"{path.name} is reserved for test material")
+        if not path.exists():
+            parser.error(f"--soundfont: there is no file {path}")
     if options.seconds < 15:
         parser.error(f"--seconds must be at least 15. Received: {options.seconds:g}")
     return options
@@ -169,7 +181,7 @@ def main(arguments=None):
         synth.library()
     except OSError as error:
         sys.exit(str(error))
-    if not synth.installed():
+    if not synth.installed(options.soundfont):
         sys.exit(
             "None of these soundfonts is installed: " + ", ".join(synth.BANKS.values())
         )

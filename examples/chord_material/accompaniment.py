@@ -310,6 +310,7 @@ class Bass:
             names["root-fifth"] = "beats"
         self.bar = rhythm(rng, names.get(kind, "syncopated"), metre)
         self.fill = float(rng.choice([0.95, 0.95, 0.8, 0.5]))
+        self.approach = float(rng.choice([0, 0, 0.2, 0.4]))
 
     def pitch(self, tone):
         """The pitch of a pitch class in the bass's octave."""
@@ -341,6 +342,10 @@ class Bass:
         chord = slot.chord
         tones = [self.pitch(t) for t in chord.tones[:3]]
         inverted = chord.bass != 0
+        leads = last and following and following.chord and slot.beats >= 2
+        if leads and self.rng.random() < self.approach:
+            steps = [-2, -1, 1, 2, 0]
+            return self.pitch(following.chord.bass_tone) + int(self.rng.choice(steps))
         if self.kind == "octaves":
             return base + 12 * (number % 2)
         if inverted and self.kind != "walking":

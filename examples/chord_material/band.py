@@ -5,8 +5,8 @@ import numpy as np
 from . import drums, guitars, kits, waves
 from .accompaniment import BASSES, Bass, Comping, Note, Voicer, random_comping
 from .arranging import Part
-from .chords import choose
-from .harmony import weights
+from .chords import QUALITIES, Chord, choose
+from .harmony import Slot, weights
 from .melodies import Melody, riff
 
 #: General MIDI programs by role, with weights.
@@ -29,6 +29,56 @@ PROGRAMS = {
     "0 4 4 2 26 2 27 3 29 3 30 2 24 2 105 1 110 1 111 1 52 1 9 1",
     "drums": "0 8 8 2 16 3 24 2 25 2 32 2 40 2 48 1",
 }
+#: Instruments that are heard together; other roles take what `PROGRAMS` has.
+ENSEMBLES = {
+    "rock": {
+        "comp": "29 4 30 5 27 4 26 1 18 1 16 1 0 1",
+        "arp": "27 4 29 3 30 1 4 1",
+        "bass": "33 4 34 5",
+        "lead": "29 4 30 5 27 2 81 1",
+    },
+    "acoustic": {
+        "comp": "25 6 24 4 0 3 21 1",
+        "pad": "48 2 21 1 42 1 49 1",
+        "arp": "25 4 24 4 46 1 105 1 12 1",
+        "bass": "32 4 33 2",
+        "lead": "22 2 110 2 73 1 40 2 78 1 24 1 25 1",
+    },
+    "jazz": {
+        "comp": "0 5 26 4 4 2 16 1 11 1 1 1",
+        "pad": "11 1 48 1 16 1",
+        "arp": "0 2 11 2 26 2",
+        "bass": "32 9 35 1",
+        "lead": "66 4 65 3 56 3 59 2 71 2 73 1 11 1 64 1 57 1",
+    },
+    "orchestra": {
+        "comp": "48 5 45 2 49 2 61 1 60 2 46 1 0 1 6 1",
+        "pad": "48 4 49 3 60 2 52 2 44 1 57 1",
+        "arp": "45 3 46 4 0 2 71 1 68 1 40 1 73 1 6 1",
+        "bass": "43 5 42 2 58 2 70 2",
+        "lead": "40 4 68 3 71 3 73 4 60 2 56 2 42 2 69 1 70 1",
+    },
+    "soul": {
+        "comp": "4 4 5 3 27 4 16 3 18 3 7 2 61 2 1 1",
+        "pad": "16 2 18 2 48 2 50 1 53 1",
+        "bass": "33 5 36 2 38 2",
+        "lead": "65 2 66 3 56 2 61 2 4 1 81 1",
+    },
+    "winds": {
+        "comp": "61 4 60 2 66 2 71 2 21 2 19 1 20 1",
+        "pad": "60 2 61 2 68 1 71 2 19 2",
+        "arp": "71 2 73 2 68 1 11 1",
+        "bass": "58 4 70 2 67 2",
+        "lead": "56 3 71 2 73 2 64 1 72 1",
+    },
+}
+#: Which ensembles a genre likes; the others are drawn from all.
+CUSTOMS = {"jazz": "jazz", "rock": "rock", "blues": "rock jazz", "soul": "soul"}
+CUSTOMS |= {
+    "old": "orchestra winds acoustic",
+    "film": "orchestra",
+    "pop": "acoustic rock",
+}
 LEVELS = {"comp": -20, "arp": -21, "pad": -25, "bass": -20, "lead": -20, "drums": -19}
 PEDALLED = (*range(6), 8, 9, 10, 11, 46)  # instruments that ring on
 SWELLING = (*range(40, 45), *range(48, 55), *range(56, 76), *range(88, 96))
@@ -47,6 +97,7 @@ class Band:
         self.rng, self.song, self.beat = rng, song, 60 / song.tempo
         self.main_font, self.fonts = choose(rng, fonts), fonts
         self.electronic = rng.random() < 0.12
+        self.ensemble = self._ensemble()
         self.riffs = song.harmony.genre == "riff"
         self.solo = not self.riffs and rng.random() < 0.13
         self.has_bass = not self.solo and rng.random() < 0.9
@@ -54,6 +105,14 @@ class Band:
         self.has_lead = rng.random() < (0.25 if self.solo else 0.62)
         self.sings = rng.random() < (0.36 if self.has_lead else 0.0)
         self.sections = {s.section for s in song.slots}
+
+    def _ensemble(self):
+        """{role: programs} of players who belong together; {}: anything goes."""
+        if self.rng.random() < 0.45:
+            return {}
+        usual = CUSTOMS.get(self.song.harmony.genre, " ".join(ENSEMBLES)).split()
+        names = usual if self.rng.random() < 0.7 else list(ENSEMBLES)
+        return ENSEMBLES[str(self.rng.choice(names))]
 
     def parts(self):
         """All parts of the song."""
@@ -70,6 +129,8 @@ class Band:
             found.append(self._lead())
         if not self.solo and rng.random() < 0.05:
             found.append(self._choir())
+        if self.song.harmony.genre in ("rock", "minor", "pop") and rng.random() < 0.12:
+            found.append(self._power())
         if self.has_drums or "drums" in self.song.breaks.values():
             found.append(self._drums())
         if rng.random() < 0.12:
@@ -82,7 +143,10 @@ class Band:
         if role in waves.BY_ROLE and rng.random() < (0.6 if self.electronic else 0.08):
             return "waves", str(rng.choice(waves.BY_ROLE[role]))
         font = self.main_font if rng.random() < 0.55 else choose(rng, self.fonts)
-        return font, int(choose(rng, weights(PROGRAMS[table or role])))
+        programs = PROGRAMS[table or role]
+        if table in (None, role):
+            programs = self.ensemble.get(role, programs)
+        return font, int(choose(rng, weights(programs)))
 
     def _part(self, role, notes, table=None, instrument=None):
         rng, spread = self.rng, {"lead": 5, "bass": 4}.get(role, 3.5)
@@ -187,7 +251,12 @@ class Band:
         kinds = ["eighths", "syncopated", "gallop", "beats", "sixteenths", "hold"]
         kind = str(rng.choice(kinds))
         comp = Comping(rng, song.metre, voicer, kind, "block", self.beat)
-        notes = [n for s in self._slots("comp") for n in comp.play(s)]
+        notes = []
+        for slot in self._slots("comp"):  # what is labelled otherwise has its fifths
+            chord = slot.chord
+            if not {7, 0} - set(QUALITIES[chord.quality]) and not chord.bass:
+                fifths = Chord(chord.root, "5")
+                notes += comp.play(Slot(slot.start, slot.beats, fifths, slot.section))
         return self._part("comp", notes, "riff")
 
     def _bass(self):

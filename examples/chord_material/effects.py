@@ -138,6 +138,16 @@ def noise(rng, count, rate, kind):
         found = (
             signal.lfilter([0.05], [1, -0.95], found).astype(np.float32) + 0.05 * found
         )
+    if kind == "crowd":  # many hands that clap, and a murmur
+        claps = (rng.random(count) < 60 / rate) * rng.exponential(1, count)
+        grain = rng.standard_normal(int(0.008 * rate))
+        murmur = signal.lfilter([0.02], [1, -0.98], found)
+        swell = 1 + 0.5 * np.sin(
+            2 * np.pi * rng.uniform(0.05, 0.3) * np.arange(count) / rate
+        )
+        found = ((signal.oaconvolve(claps, grain)[:count] + 3 * murmur) * swell).astype(
+            np.float32
+        )
     if kind == "vinyl":
         clicks = (rng.random(count) < 8 / rate) * rng.exponential(1, count)
         found = 0.12 * found + 12 * signal.lfilter([1], [1, -0.6], clicks).astype(

@@ -220,7 +220,8 @@ class Producer:
             if kind == "speech":
                 sound = speech(self.rng, stop - first, self.rate)
             else:
-                sound = effects.noise(self.rng, stop - first, self.rate, "pink")
+                colour = str(self.rng.choice(["pink", "crowd", "crowd", "white"]))
+                sound = effects.noise(self.rng, stop - first, self.rate, colour)
                 sound *= np.hanning(len(sound)) * self.rng.uniform(0.1, 0.7)
             found[first : first + len(sound)] += sound * level
             self.done[kind] = 1
@@ -249,7 +250,7 @@ class Producer:
             self.done["drive"] = round(drive, 2)
         if rng.random() < 0.3:
             kind, level = (
-                str(rng.choice(["white", "pink", "vinyl", "hum"])),
+                str(rng.choice(["white", "pink", "vinyl", "hum", "crowd"])),
                 rng.uniform(-58, -28),
             )
             hiss = effects.noise(rng, len(mix), rate, kind) * effects.decibels(level)

@@ -91,8 +91,23 @@ def sing(rng, notes, samples, rate, cents=0.0):
     for i, vowel in enumerate(vowels):
         weight = signal.oaconvolve((which == i).astype(float), smooth, "same")
         voice += _mouth(source, FORMANTS[str(vowel)], throat, rate) * weight
-    peak = np.abs(voice).max()
-    return (voice / (peak + 1e-9)).astype(np.float32)
+    peak = np.abs(voice).max() + 1e-9
+    voice = voice / peak + _consonants(rng, notes, samples, rate)
+    return voice.astype(np.float32)
+
+
+def _consonants(rng, notes, samples, rate):
+    """Hisses and clicks before some of the notes."""
+    found = np.zeros(samples)
+    share, level = rng.uniform(0, 0.7), rng.uniform(0.02, 0.15)
+    for start, _, _, velocity in notes:
+        count = int(rng.uniform(0.02, 0.1) * rate)
+        first = int(start) - count
+        if first < 0 or start >= samples or rng.random() > share:
+            continue
+        hiss = np.diff(rng.standard_normal(count + 1)) * np.hanning(count)
+        found[first : first + count] += hiss * level * velocity / 127
+    return found
 
 
 def _mouth(source, formants, throat, rate):

@@ -56,8 +56,15 @@ def library():
     return fluid
 
 
-def installed():
-    """{name: weight} of the General MIDI banks that are installed."""
+def installed(further=()):
+    """{name: weight} of the General MIDI banks that are installed.
+
+    Args:
+        further: Paths of other banks, which get a name and a weight.
+    """
+    for path in further:
+        BANKS[Path(path).stem] = str(path)
+        WEIGHTS[Path(path).stem] = 14
     return {name: w for name, w in WEIGHTS.items() if Path(BANKS[name]).exists()}
 
 
