@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import drums, guitars, kits, waves
+from . import drums, guitars, kits, synth, waves
 from .accompaniment import BASSES, Bass, Comping, Note, Voicer, random_comping
 from .arranging import Part
 from .chords import QUALITIES, Chord, choose
@@ -146,7 +146,8 @@ class Band:
         programs = PROGRAMS[table or role]
         if table in (None, role):
             programs = self.ensemble.get(role, programs)
-        return font, int(choose(rng, weights(programs)))
+        program = int(choose(rng, weights(programs)))
+        return font, synth.A_FIFTH_HIGH.get((font, program), program)
 
     def _part(self, role, notes, table=None, instrument=None):
         rng, spread = self.rng, {"lead": 5, "bass": 4}.get(role, 3.5)
