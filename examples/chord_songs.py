@@ -13,14 +13,16 @@ seed, options and installed soundfonts give the same songs.
 It needs `numpy`, `scipy` and `soundfile`, and of Debian's packages `fluidsynth`,
 `ffmpeg` and at least one of `fluid-soundfont-gm`,
 `musescore-general-soundfont-lossless`, `opl3-soundfont`, `fluidr3mono-gm-soundfont`;
-`guitarix-common` (responses of cabinets) and `espeak-ng` (spoken breaks) are used
-where they are installed.
+`guitarix-common` (responses of cabinets), `hydrogen-drumkits` (recorded drums, a
+strummed guitar), `sonic-pi-samples` (drum loops) and `espeak-ng` (spoken breaks) are
+used where they are installed.
 """
 
 import argparse
 import csv
 import functools
 import multiprocessing
+import shutil
 import sys
 from pathlib import Path
 
@@ -185,6 +187,8 @@ def main(arguments=None):
         sys.exit(
             "None of these soundfonts is installed: " + ", ".join(synth.BANKS.values())
         )
+    if shutil.which("ffmpeg") is None:
+        sys.exit("ffmpeg is not installed. On Debian: apt-get install ffmpeg")
     options.out.mkdir(parents=True, exist_ok=True)
     numbers = range(options.first, options.first + options.count)
     rows = []

@@ -2,6 +2,7 @@
 
 import csv
 import ctypes.util
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,8 @@ SONGS, SECONDS = 3, 20
 def run(folder, *arguments):
     if ctypes.util.find_library("fluidsynth") is None:
         pytest.skip("FluidSynth is not installed")
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed")
     if not any((Path("/usr/share/sounds/sf2") / bank).exists() for bank in BANKS):
         pytest.skip("no soundfont is installed")
     command = [sys.executable, EXAMPLE, "--out", folder, "--seed", "4"]
