@@ -134,9 +134,9 @@ FAMILIES = {
         "o": "hdim7 50 dim7 35 dim 10",
     },
     "rich": {
-        "M": "maj7 15 maj 8 maj6 11 sus2 12 sus4 8 aug 10 maj9 4 maj6(9) 2 maj(9) 2",
-        "D": "7 32 sus4 12 aug 12 9 5 sus4(b7) 5 dim7 9 7(b9) 3 7(#9) 2 maj 4",
-        "m": "min7 15 min 6 min6 13 minmaj7 15 hdim7 9 min9 4 sus2 4 dim 7",
+        "M": "maj7 15 maj 8 maj6 11 sus2 12 sus4 8 aug 7 maj9 4 maj6(9) 2 maj(9) 2",
+        "D": "7 32 sus4 10 aug 8 9 5 sus4(b7) 5 dim7 13 7(b9) 3 7(#9) 2 maj 4",
+        "m": "min7 15 min 6 min6 17 minmaj7 15 hdim7 8 min9 4 sus2 4 dim 10",
         "o": "dim 40 dim7 28 hdim7 30",
     },
 }
@@ -192,7 +192,7 @@ class Harmony:
         self.level = self._level(rich)
         self.favoured = set(rng.choice(RARE, 2 + rng.integers(3), replace=False))
         self.inversion_rate = float(
-            rng.choice([0, 0.1, 0.2, 0.4], p=[0.35, 0.3, 0.23, 0.12])
+            rng.choice([0, 0.1, 0.2, 0.4], p=[0.28, 0.3, 0.28, 0.14])
         )
         self.habits = {}
         self.minor = self.genre in ("minor", "walk-minor") or (
