@@ -1,0 +1,1 @@
+"""What `chord_songs.py` is made of: composing, playing, sound."""

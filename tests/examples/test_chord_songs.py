@@ -1,0 +1,94 @@
+"""Invented songs have the chords that their labels tell, by another program's ears."""
+
+import csv
+import ctypes.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from mir_eval.chord import encode
+
+from keras_musictag.chords import ChordSequence
+
+pytestmark = pytest.mark.slow
+
+EXAMPLE = Path(__file__).parents[2] / "examples/chord_songs.py"
+BANKS = "FluidR3_GM.sf2", "MuseScore_General_Full.sf2", "OPL-3_FM_128M.sf2"
+SONGS, SECONDS = 3, 20
+
+
+def run(folder, *arguments):
+    if ctypes.util.find_library("fluidsynth") is None:
+        pytest.skip("FluidSynth is not installed")
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed")
+    if not any((Path("/usr/share/sounds/sf2") / bank).exists() for bank in BANKS):
+        pytest.skip("no soundfont is installed")
+    command = [sys.executable, EXAMPLE, "--out", folder, "--seed", "4"]
+    command += ["--seconds", str(SECONDS), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("songs")
+    run(folder, "--count", str(SONGS), "--style", "pop")
+    return folder
+
+
+def test_labels_cover_every_song(songs):
+    for path in sorted(songs.glob("*.flac")):
+        sound, rate = soundfile.read(path)
+        assert rate == 22050 and sound.shape == (SECONDS * rate,)
+        assert 0.1 < np.abs(sound).max() <= 1
+        song = ChordSequence.from_lab(path.with_suffix(".lab"))
+        starts, ends = song.intervals[:, 0], song.intervals[:, 1]
+        assert starts[0] == 0 and ends[-1] == SECONDS
+        np.testing.assert_array_equal(starts[1:], ends[:-1])
+    with (songs / "manifest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == [f"4-{i:04d}.flac" for i in range(SONGS)]
+
+
+def test_a_chroma_hears_the_chords(songs):
+    librosa = pytest.importorskip("librosa", reason="librosa is not installed")
+    inside, shares = 0, []
+    for path in sorted(songs.glob("*.flac")):
+        sound, rate = soundfile.read(path, dtype="float32")
+        harmonic = librosa.effects.harmonic(sound)
+        chroma = librosa.feature.chroma_cqt(y=harmonic, sr=rate, norm=None)
+        times = librosa.times_like(chroma, sr=rate)
+        song = ChordSequence.from_lab(path.with_suffix(".lab"))
+        for (start, end), label in zip(song.intervals, song.labels, strict=True):
+            frames = chroma[:, (times > start + 0.1) & (times < end - 0.1)]
+            if label == "N" or not frames.size:
+                continue
+            mean = frames.mean(axis=1)
+            root, tones, _ = encode(label)
+            # Three or four of twelve tones have a quarter to a third of even noise.
+            best = max(range(12), key=lambda r: mean[np.roll(tones, r) > 0].sum())
+            shares.append(
+                (mean[np.roll(tones, root) > 0].sum() / mean.sum(), best == root)
+            )
+            inside += end - start
+    assert inside > 0.5 * SONGS * SECONDS
+    share, found = np.mean(shares, axis=0)
+    assert share > 0.5 and found > 0.8
+
+
+def test_the_same_seed_gives_the_same_song(songs, tmp_path):
+    run(tmp_path, "--count", "1", "--first", "1", "--style", "pop")
+    for name in ("4-0001.lab", "4-0001.flac"):
+        assert (tmp_path / name).read_bytes() == (songs / name).read_bytes()
+
+
+def test_short_songs_are_refused(tmp_path):
+    command = [sys.executable, EXAMPLE, "--out", tmp_path, "--seconds", "3"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "--seconds must be at least 15. Received: 3" in done.stderr
