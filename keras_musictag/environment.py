@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 VARIABLES = {
     "KMT_CACHE": "folder of fetched and converted weights",
     "XDG_CACHE_HOME": "its parent, if KMT_CACHE is not set",
-    "KMT_ENGINE": "who computes in commands: auto or keras",
+    "KMT_ENGINE": "who computes in commands: auto, ready or keras",
     "KMT_UPSTREAM": "address of a mirror for weights that authors publish",
     "KMT_SEARCH_MEMORY": "memory that a search in a library may take",
     "USERNAME": "tells users of one Windows machine apart",

@@ -1,6 +1,8 @@
 // The page: takes a file, shows what the worker makes of it.
 
 import { mixDown, sampleRateOf } from "./audio.js";
+import { toLab } from "./chords.js";
+import * as player from "./player.js";
 
 const LARGEST_MB = 300; // the browser decodes all of it at once
 const FALLBACK_RATE = 48000;
@@ -11,6 +13,7 @@ const IN_TAGGRAM = 12;
 const element = (id) => document.getElementById(id);
 const worker = new Worker("worker.js", { type: "module" });
 let about = null;
+let chords = null; // what build.py says of the recogniser
 let shown = null;
 let job = 0;
 
@@ -34,9 +37,10 @@ function fail(text) {
 worker.onerror = () => fail("The page could not start. Run build.py again and reload.");
 worker.onmessage = ({ data }) => {
   if (data.kind === "ready") {
-    about = data.about;
+    ({ about, chords } = data);
     element("model").textContent =
-      `${about.origin?.preset ?? about.class_name} · ${about.labels.names.length} tags`;
+      `${about.origin?.preset ?? about.class_name} · ${about.labels.names.length} tags, ` +
+      `${chords.preset} · ${chords.labels.length} chords`;
     if (!job) say("Ready. Nothing leaves this computer.");
   } else if (data.kind === "broken") {
     fail(`The model could not be loaded (${data.reason}). Run build.py again and reload.`);
@@ -44,11 +48,13 @@ worker.onmessage = ({ data }) => {
     return; // about a file that another one has replaced
   } else if (data.kind === "progress") {
     progress(data.done);
-    say("Listening …");
+    say(`Listening for ${data.what} …`);
   } else if (data.kind === "failed") {
-    fail(`The model could not score this file (${data.reason}).`);
-  } else {
+    fail(`The models could not hear this file (${data.reason}).`);
+  } else if (data.kind === "scores") {
     show({ ...data, ...pending });
+  } else {
+    finish(data);
   }
 };
 
@@ -70,6 +76,7 @@ async function take(file) {
     for (const sample of mono) loudest = Math.max(loudest, Math.abs(sample));
     if (loudest < SILENCE) throw new Refusal(`${file.name} is silent: there is nothing to tag.`);
     pending = { name: file.name, seconds: mono.length / decoded.rate };
+    player.load(file);
     worker.postMessage({ job, mono, rate: decoded.rate }, [mono.buffer]);
   } catch (error) {
     if (mine !== job) return;
@@ -126,17 +133,6 @@ function show(result) {
   );
   const ranked = names.map((_, i) => i).sort((a, b) => means[b] - means[a]);
   shown = { ...result, means, ranked };
-  progress(null);
-  const chunk = pieceSeconds();
-  if (result.seconds < chunk) {
-    say(
-      `Only ${result.seconds.toFixed(2)} s long: the model hears ${chunk.toFixed(1)} s at a ` +
-        "time, so the rest was filled up. Do not trust these tags much.",
-      "warning",
-    );
-  } else {
-    say(`Done: ${result.scores.length} ${result.scores.length > 1 ? "pieces" : "piece"} of ${chunk.toFixed(1)} s.`);
-  }
   element("title").textContent = result.name;
   element("length").textContent = clock(result.seconds);
   element("best").replaceChildren(...ranked.slice(0, 3).map((i) => made("li", names[i])));
@@ -147,7 +143,30 @@ function show(result) {
   const link = element("save");
   URL.revokeObjectURL(link.href);
   link.href = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], { type: "text/csv" }));
-  link.download = `${result.name.replace(/\.[^.]*$/, "")}.csv`;
+  link.download = `${stem(result.name)}.csv`;
+}
+
+// Chords come after the tags; with them all is there.
+function finish({ segments }) {
+  progress(null);
+  const named = segments.map((part) => ({ ...part, ...chords.shown[part.index] }));
+  player.showChords(named, shown.seconds, toLab(segments, chords.labels), `${stem(shown.name)}.lab`);
+  drawTaggram();
+  const chunk = pieceSeconds();
+  if (shown.seconds < chunk) {
+    say(
+      `Only ${shown.seconds.toFixed(2)} s long: the tagger hears ${chunk.toFixed(1)} s at a ` +
+        "time, so the rest was filled up. Do not trust these tags much.",
+      "warning",
+    );
+  } else {
+    const pieces = `${shown.scores.length} ${shown.scores.length > 1 ? "pieces" : "piece"}`;
+    say(`Done: tags of ${pieces} of ${chunk.toFixed(1)} s, and ${segments.length} chords.`);
+  }
+}
+
+function stem(name) {
+  return name.replace(/\.[^.]*$/, "");
 }
 
 function showGroups() {
@@ -251,5 +270,10 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
     if (kind === "drop") take(event.dataTransfer.files[0]);
   });
 }
-window.addEventListener("resize", drawTaggram);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawTaggram);
+function drawAll() {
+  drawTaggram();
+  player.draw();
+}
+
+window.addEventListener("resize", drawAll);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);

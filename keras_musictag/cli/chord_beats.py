@@ -17,6 +17,8 @@ def chords_and_beats(
     paths: list[Path],
     found: dict[Path, BeatSequence],
     options: dict[str, Any],
+    *,
+    engines: bool = True,
 ) -> Iterator[Any]:
     """Find the beats of files, and their chords, which change on beats only.
 
@@ -26,12 +28,13 @@ def chords_and_beats(
         found: Gets the beats of each file before its chords are given; the chords have
             told where bars begin.
         options: Of `iter_chords`.
+        engines: Whether an engine may find the beats.
 
     Yields:
         For each file, in order, its `ChordSequence`, or the error that says why there
         is none.
     """
-    tracker = load_tracker()
+    tracker = load_tracker(engines=engines)
     for path, beats in zip(paths, tracker.iter_beats(paths), strict=True):
         if not isinstance(beats, BeatSequence):
             yield beats
@@ -42,9 +45,13 @@ def chords_and_beats(
             yield chords
 
 
-def load_tracker() -> Any:
-    """Return what finds beats: the engine, if an earlier run has made it, or Keras."""
-    tracker = ready_engine(BEAT_PRESET)
+def load_tracker(*, engines: bool = True) -> Any:
+    """Return what finds beats: the engine, if an earlier run has made it, or Keras.
+
+    Args:
+        engines: Whether it may be the engine.
+    """
+    tracker = ready_engine(BEAT_PRESET) if engines else None
     if tracker is not None:
         return tracker
     start_keras()

@@ -162,7 +162,8 @@ def chords(
     }
     found: dict[Path, BeatSequence] = {}
 
-    auto = not exported and engine == Engine.auto
+    engines = engine != Engine.keras
+    auto = engines and not exported
     ready = ready_engine(preset) if auto and not agreement else None
     if ready is not None and tuned is not None:
         ready.tuning = tuned
@@ -170,7 +171,7 @@ def chords(
     def work(usable):
         recognizer = exported or ready or _load(preset, tuned)
         if beats or chosen == ChordFormat.sheet:
-            return chords_and_beats(recognizer, usable, found, options)
+            return chords_and_beats(recognizer, usable, found, options, engines=engines)
         return recognizer.iter_chords(usable, **options)
 
     def use(path, sequence, show):
@@ -198,7 +199,7 @@ def chords(
             chosen, several=len(usable) > 1, agreement=agreement, roman=roman
         )
     wanted = [preset] if auto else []
-    if beats or chosen == ChordFormat.sheet:
+    if engines and (beats or chosen == ChordFormat.sheet):
         wanted.append(BEAT_PRESET)
     for_each_file(
         usable,

@@ -17,7 +17,15 @@ import filelock
 import typer
 
 from keras_musictag import environment
-from keras_musictag.engines.files import engine_path, is_final, is_wanted
+from keras_musictag.engines.files import (
+    engine_mode,
+    engine_path,
+    is_final,
+    is_wanted,
+    lock_of,
+    log_of,
+    remove_unused,
+)
 
 # What making one takes, besides Keras' own backend.
 PACKAGES = ("onnxruntime", "onnx", "tf2onnx", "tensorflow")
@@ -34,7 +42,11 @@ def prepare_engine(preset: str) -> bool:
     Returns:
         Whether it was started.
     """
-    if not is_wanted(preset) or not all(map(importlib.util.find_spec, PACKAGES)):
+    if (
+        engine_mode() != "auto"
+        or not is_wanted(preset)
+        or not all(map(importlib.util.find_spec, PACKAGES))
+    ):
         return False
     path = engine_path(preset)
     log = log_of(path)
@@ -59,11 +71,6 @@ def prepare_engine(preset: str) -> bool:
     return True
 
 
-def log_of(path: Path) -> Path:
-    """Return where the process that makes an engine writes what went wrong."""
-    return path.with_name(f"{path.name}.log")
-
-
 def prepare_engines(presets: Iterable[str], *, quiet: bool) -> None:
     """Let engines be made, after a command has done all its files.
 
@@ -75,7 +82,7 @@ def prepare_engines(presets: Iterable[str], *, quiet: bool) -> None:
     if started and not quiet and sys.stderr.isatty():
         typer.echo(
             f"In the background, {' and '.join(started)} is made ready to start "
-            "quickly next time; KMT_ENGINE=keras does without.",
+            "quickly next time; KMT_ENGINE=ready makes none.",
             err=True,
         )
 
@@ -85,7 +92,7 @@ def main() -> None:
     preset, path = sys.argv[1], Path(sys.argv[2])
     if hasattr(os, "nice"):
         os.nice(19)
-    with contextlib.suppress(filelock.Timeout), filelock.FileLock(f"{path}.lock", 0):
+    with contextlib.suppress(filelock.Timeout), filelock.FileLock(lock_of(path), 0):
         # One after the other: each takes a gigabyte.
         with filelock.FileLock(path.parent / "making.lock"):
             if path.exists():
@@ -96,6 +103,7 @@ def main() -> None:
             from keras_musictag.models.engine_making import make_engine
 
             make_engine(PretrainedModel.from_pretrained(preset), path)
+            remove_unused(preset)
         log_of(path).unlink(missing_ok=True)
 
 

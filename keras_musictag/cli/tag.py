@@ -188,7 +188,7 @@ def tag(
     check_report(report, no_chords)
     check_output("--report", report)
     taggrams = _named_after(taggram, files)
-    listener = ChordsAndTempo()
+    listener = ChordsAndTempo(engines=engine != Engine.keras)
     reports = Reports(
         _named_after(report, files), None if no_chords or exported else listener
     )

@@ -64,6 +64,12 @@ class Page:
         view = about(song)
         self.shelf.hold(visit, song)
         choice = chords, vocabulary, decoder
+        # Gradio's menus report one choice twice: when it is made, and when they lose
+        # the keyboard.
+        made = self.shelf.made(visit, (song, preset, choice))
+        if made is not None:
+            yield made
+            return
         try:
             yield from self._steps(view, visit, song, preset, choice)
         except EXPECTED as error:
@@ -102,11 +108,14 @@ class Page:
             if self.similar is not None:
                 yield {**view, "message": "Looking for similar clips …"}
                 view["similar"] = self.similar.to(song)
-        files = write_downloads(self.shelf.results(visit), summary)
+        results = self.shelf.results(visit, (song, preset, choice))
+        files = write_downloads(results.folder, summary)
         view["downloads"] = [
             {"name": name, "file": file_link(path)} for name, path in files.items()
         ]
-        yield {**view, "state": "done", "message": " ".join(filter(None, notices))}
+        message = " ".join(filter(None, notices))
+        results.view = {**view, "state": "done", "message": message}
+        yield results.view
 
     def _with_chords(self, summary, view, song, choice) -> SongSummary:
         sequence = self.listener.chords(song, *choice)

@@ -7,12 +7,14 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
+from typing import Any
 
 KEPT_SECONDS = 3600  # after the last use, at most
 AWAY_SECONDS = 120  # after the page was closed: a phone wakes up again
 UNHEARD_SECONDS = 300  # from an upload to its first use
+REPLACED_SECONDS = 120  # of results after newer ones: somebody may be saving them
 LOOSE_SECONDS = 60  # of empty files that Gradio leaves
 LOOK_SECONDS = 1  # between two looks at the disk
 MB = 2**20
@@ -37,11 +39,21 @@ class Song:
 
 
 @dataclasses.dataclass
+class Results:
+    """What came of one choice on a page: its files, and what the page shows of it."""
+
+    choice: Hashable
+    folder: Path
+    view: dict[str, Any] | None = None  # while its files are being written
+    replaced: float | None = None
+
+
+@dataclasses.dataclass
 class Visit:
     """What one open page holds."""
 
     songs: list[str] = dataclasses.field(default_factory=list)
-    results: Path | None = None
+    results: list[Results] = dataclasses.field(default_factory=list)
     used: float = dataclasses.field(default_factory=time.monotonic)
     left: float | None = None
 
@@ -161,14 +173,29 @@ class Shelf:
                 page.songs = [song]
             self.sweep()
 
-    def results(self, visit: str) -> Path:
-        """Make a folder for results of an open page; those before are deleted."""
+    def results(self, visit: str, choice: Hashable) -> Results:
+        """Make a folder for results of an open page.
+
+        Those before stay for a while: the page shows their links until it has heard of
+        the new ones.
+        """
         with self._lock:
             page = self._visits.setdefault(visit, Visit())
-            self._clear(page)
-            page.results = self.folder / secrets.token_hex(32)
-            page.results.mkdir()
-            return page.results
+            results = Results(choice, self.folder / secrets.token_hex(32))
+            results.folder.mkdir()
+            page.results.append(results)
+            _replace_others(page, results)
+            return results
+
+    def made(self, visit: str, choice: Hashable) -> dict[str, Any] | None:
+        """Return what the page showed of a choice, if its files are still here."""
+        with self._lock:
+            page = self._visits.get(visit, Visit())
+            for results in page.results:
+                if results.choice == choice and results.view is not None:
+                    _replace_others(page, results)
+                    return results.view
+        return None
 
     def leave(self, visit: str) -> None:
         """Note that a page was closed."""
@@ -183,8 +210,13 @@ class Shelf:
         now = time.monotonic()
         with self._lock:
             for visit, page in list(self._visits.items()):
-                if page.over(now):
-                    self._clear(page)
+                over = page.over(now)
+                for results in list(page.results):
+                    replaced = now if results.replaced is None else results.replaced
+                    if over or now - replaced > REPLACED_SECONDS:
+                        self._clear(results)
+                        page.results.remove(results)
+                if over:
                     del self._visits[visit]
             held = {song for page in self._visits.values() for song in page.songs}
             for path, song in list(self._songs.items()):
@@ -202,12 +234,10 @@ class Shelf:
                 if path.is_file() and not facts.st_size and facts.st_mtime < old:
                     path.unlink()
 
-    def _clear(self, page: Visit) -> None:
-        if page.results is not None:
-            for path in page.results.iterdir():
-                self.forget(str(path))
-            shutil.rmtree(page.results, ignore_errors=True)
-            page.results = None
+    def _clear(self, results: Results) -> None:
+        for path in results.folder.iterdir():
+            self.forget(str(path))
+        shutil.rmtree(results.folder, ignore_errors=True)
 
     def _delete(self, path: Path) -> None:
         self.forget(str(path))
@@ -228,3 +258,12 @@ class Shelf:
         for path in self.folder.rglob("*"):
             with contextlib.suppress(OSError):  # others delete, too
                 self._used += path.stat().st_size
+
+
+def _replace_others(page: Visit, shown: Results) -> None:
+    now = time.monotonic()
+    for results in page.results:
+        if results is shown:
+            results.replaced = None
+        elif results.replaced is None:
+            results.replaced = now

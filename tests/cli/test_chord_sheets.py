@@ -11,6 +11,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from keras_musictag.cli import app
+from keras_musictag.engines.files import engine_path
 
 RATE = 22050
 
@@ -39,6 +40,16 @@ def test_a_sheet_by_bars(song):
     bars = [bar.split() for row in lines.splitlines() for bar in row.split("|")[1:-1]]
     assert [bar[0] for bar in bars] == ["C", "Am", "F", "C", "Am", "F"]
     assert {tuple(bar[1:]) for bar in bars} == {(".", ".", ".")}
+
+
+def test_keras_finds_the_beats_if_it_is_asked_to(song, tmp_path, monkeypatch):
+    monkeypatch.setenv("KMT_ENGINE", "auto")
+    monkeypatch.setenv("KMT_CACHE", str(tmp_path))
+    engine = engine_path("beatnet")
+    engine.mkdir(parents=True)  # whoever opened it would find it damaged, and remove it
+    result = run(song, "--format", "sheet", "--engine", "keras")
+    assert "Tempo: 120" in result.stdout
+    assert list(engine.parent.iterdir()) == [engine]
 
 
 def test_numerals_of_a_sheet_and_of_tables(song):

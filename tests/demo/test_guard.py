@@ -229,7 +229,7 @@ def test_songs_that_nobody_uses_go(tmp_path, monkeypatch):
     songs.ended("a", 0, [put(tmp_path, "unheard")])
     used = put(tmp_path, "used")
     songs.hold("page", used)
-    results = songs.results("page")
+    results = songs.results("page", "choice").folder
     (results / "tags.json").write_text("{}")
     elsewhere = put(tmp_path.parent, f"{tmp_path.name}-library")
     songs.hold("page", elsewhere)
@@ -241,6 +241,28 @@ def test_songs_that_nobody_uses_go(tmp_path, monkeypatch):
     songs.sweep()
     assert list(tmp_path.iterdir()) == []
     assert Path(elsewhere).exists()
+
+
+def test_links_that_a_page_has_shown_work_for_a_while(tmp_path, monkeypatch):
+    clock = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: clock)
+    songs = Shelf(tmp_path, 1, 1)
+    first = songs.results("page", "first choice")
+    assert songs.made("page", "first choice") is None  # its files are being written
+    first.view = {"state": "done"}
+    second = songs.results("page", "second choice")
+    clock += shelf.REPLACED_SECONDS - 1
+    songs.tidy()
+    assert first.folder.is_dir()
+    assert songs.made("page", "first choice") == first.view  # chosen again
+    assert songs.made("other page", "first choice") is None
+    clock += shelf.REPLACED_SECONDS + 1
+    songs.tidy()
+    assert first.folder.is_dir() and not second.folder.exists()
+    clock += shelf.KEPT_SECONDS
+    songs.tidy()
+    assert list(tmp_path.iterdir()) == []
+    assert songs.made("page", "first choice") is None
 
 
 def test_there_is_room_again_when_songs_are_gone(tmp_path):
@@ -260,7 +282,7 @@ def test_there_is_room_again_when_songs_are_gone(tmp_path):
     songs.check("a", MB)
 
 
-def test_many_threads_agree(tmp_path):
+def test_many_threads_agree(tmp_path, monkeypatch):
     songs = Shelf(tmp_path, 10, 10)
     ready = threading.Barrier(8)
 
@@ -271,7 +293,7 @@ def test_many_threads_agree(tmp_path):
             songs.receive(f"{number}", 100)
             songs.ended(f"{number}", 100, [path])
             songs.hold(f"page {number}", path, only=True)
-            songs.results(f"page {number}")
+            songs.results(f"page {number}", turn % 3)
 
     threads = [threading.Thread(target=visitor, args=(n,)) for n in range(8)]
     for thread in threads:
@@ -279,3 +301,8 @@ def test_many_threads_agree(tmp_path):
     for thread in threads:
         thread.join()
     assert len(files(tmp_path)) == 8
+    assert sum(path.is_dir() for path in tmp_path.iterdir()) == 8 * 51
+    clock = time.monotonic() + shelf.REPLACED_SECONDS + 1
+    monkeypatch.setattr(time, "monotonic", lambda: clock)
+    songs.sweep()
+    assert sum(path.is_dir() for path in tmp_path.iterdir()) == 8 * 2

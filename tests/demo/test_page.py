@@ -5,6 +5,7 @@ import io
 import json
 import re
 import socket
+import time
 
 import numpy as np
 import pytest
@@ -210,6 +211,29 @@ def test_another_preset_and_vocabulary(window, song):
     )
     report = saved(page, "Report").decode()
     assert "vgg_mtt" in report and "crnn_majmin_rendered" in report
+
+
+def test_a_choice_makes_files_once_and_those_before_stay_for_a_while(window, song):
+    page = window()
+    give(page, song)
+    old = page.get_by_role("link", name="JSON").get_attribute("href")
+    page.evaluate(
+        """() => {
+          window.shown = new Set();
+          const files = document.querySelector(".kmt-files");
+          new MutationObserver(() => shown.add(files.querySelector("a").href)).observe(
+            files, { childList: true });
+        }"""
+    )
+    choose(page, "decoder", "Frame by frame")
+    page.wait_for_function("shown.size", timeout=SOON)
+    time.sleep(3)  # Gradio's menus report a choice twice
+    (new,) = page.evaluate("[...shown]")
+    for address in (old, new):
+        assert httpx.get(address).json()["file"] == song.name
+    choose(page, "decoder", "Steady (Viterbi)")
+    page.wait_for_function("shown.size === 2", timeout=SOON)
+    assert set(page.evaluate("[...shown]")) == {old, new}  # as it was
 
 
 def test_which_seconds_made_a_tag(window, tagger, song):

@@ -19,7 +19,8 @@ def test_visitors_who_come_and_go(monkeypatch, tmp_path):
     assert ends["done"] > 0
     assert not [ended for ended in ends if ended.startswith("wrong")]
     _, _, most_files, _ = map(max, zip(*levels, strict=True))
-    # Eight pages, and those that were closed in the last two minutes: of each a song,
-    # seven results, and an empty file for each call.
-    assert most_files < 12 * (8 + sum(ends.values()) / demo_visitors.SONGS) + 8
+    # Of eight pages, and of those that were closed in the last two minutes: a song,
+    # seven results of each song they had, and an empty file for each call.
+    pages = 8 + sum(ends.values()) / demo_visitors.SONGS
+    assert most_files < (5 + 7 * demo_visitors.SONGS) * pages + 8
     del sys.modules["demo_visitors"], sys.modules["demo_load"]

@@ -1,12 +1,15 @@
 """The page of `examples/web` in headless Chromium, cut off from every network."""
 
+import contextlib
 import csv
 import functools
 import importlib.util
 import io
+import json
 import re
 import shutil
 import threading
+import urllib.request
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +19,7 @@ import numpy as np
 import pytest
 
 import keras_musictag as kmt
+from keras_musictag.chords import ChordSequence
 
 for package in ("onnx", "tf2onnx", "onnxruntime", "tensorflow"):
     pytest.importorskip(package)
@@ -32,6 +36,8 @@ BUILD = Path(__file__).resolve().parents[2] / "examples" / "web" / "build.py"
 # samples than out of libsndfile: docs/export.md has the differences of such clips.
 TOLERANCE = 2e-3
 KINDS = (".wav", ".flac", ".mp3", ".ogg")
+RECOGNIZER = "crnn_majmin_rendered"
+RATE = 22050
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +50,7 @@ def address(tmp_path_factory):
         build.fetch_runtime(folder / "vendor")
     except SystemExit as error:
         pytest.skip(f"needs what npm fetches: {error}")
-    build.build(folder, "musicnn_msd")
+    build.build(folder, "musicnn_msd", RECOGNIZER)
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *args):
@@ -59,6 +65,13 @@ def address(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(address, chromium):
+    with opened(address, chromium) as page:
+        yield page
+
+
+@contextlib.contextmanager
+def opened(address, chromium, about=None):
+    """Open the page; with another `about` of its recogniser, if one is given."""
     refused = []
 
     def only_here(route):
@@ -69,6 +82,8 @@ def page(address, chromium):
 
     context = chromium.new_context()
     context.route("**/*", only_here)
+    if about is not None:
+        context.route("**/about.json", lambda route: route.fulfill(json=about))
     page = context.new_page()
     complaints = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -86,7 +101,13 @@ def page(address, chromium):
 def give(page, *, name, data, says):
     file = {"name": name, "mimeType": "application/octet-stream", "buffer": data}
     page.locator("#file").set_input_files(file)
-    page.locator("#status").get_by_text(says).wait_for(timeout=60_000)
+    page.locator("#status").get_by_text(says).wait_for(timeout=120_000)
+
+
+def saved_chords(page):
+    with page.expect_download() as download:
+        page.locator("#save-chords").click()
+    return ChordSequence.from_lab(download.value.path())
 
 
 def saved_scores(page):
@@ -124,6 +145,71 @@ def test_the_page_gives_the_packages_scores(page, tagger, corpus):
         np.testing.assert_allclose(scores, expected, atol=TOLERANCE)
         best = [tagger.labels[i] for i in np.argsort(-scores)[:3]]
         assert page.locator("#best li").all_inner_texts() == best
+
+
+@pytest.fixture(scope="module")
+def recognizer():
+    return kmt.ChordRecognizer.from_pretrained(RECOGNIZER)
+
+
+def compare(found, expected, recognizer):
+    frame = recognizer.hop_length / recognizer.sample_rate
+    assert found.labels == expected.labels
+    np.testing.assert_allclose(found.intervals, expected.intervals, atol=2 * frame)
+
+
+PLAYED = ["C:maj", "A:min", "F:maj"] * 2  # two seconds each, from 0.5 s on
+
+
+def test_the_page_hears_the_packages_chords(page, recognizer, cadence):
+    clip = kmt.audio.demo_path()
+    give(page, name=clip.name, data=clip.read_bytes(), says="Done:")
+    compare(saved_chords(page), recognizer.recognize(clip), recognizer)
+    give(page, name="cadence.wav", data=wav(cadence, RATE), says="Done:")
+    found = saved_chords(page)
+    compare(found, recognizer.recognize(cadence, sample_rate=RATE), recognizer)
+    assert found.sample(np.arange(1.5, 12, 2)) == PLAYED
+
+
+def test_the_chord_follows_the_sound(page, cadence):
+    give(page, name="cadence.wav", data=wav(cadence, RATE), says="Done:")
+    lanes = page.locator("#lanes")
+    for number, name in enumerate(("C", "Am", "F", "C")):
+        at = 1.5 + 2 * number
+        width = lanes.bounding_box()["width"]
+        lanes.click(position={"x": at / 12.5 * width, "y": 9})
+        page.locator("#chord").get_by_text(name, exact=True).wait_for()
+        time = page.evaluate("document.getElementById('player').currentTime")
+        assert time == pytest.approx(at, abs=0.05)
+        line, box = page.locator("#playhead").bounding_box(), lanes.bounding_box()
+        share = (line["x"] + 1 - box["x"]) / box["width"]
+        assert share == pytest.approx(at / 12.5, abs=0.01)
+    # What is drawn there is one colour a chord; the same chord is the same one.
+    colours = page.evaluate(
+        """() => {
+          const canvas = document.getElementById("strip");
+          const pen = canvas.getContext("2d");
+          return [0, 1, 2, 3, 4, 5].map((i) => {
+            const x = ((2.3 + 2 * i) / 12.5) * canvas.width;
+            return pen.getImageData(x, canvas.height - 2, 1, 1).data.join();
+          });
+        }"""
+    )
+    assert colours[:3] == colours[3:] and len(set(colours)) == 3
+
+
+def test_music_that_is_out_of_tune(address, chromium, recognizer, cadence):
+    sharp = kmt.audio.resample(cadence, round(RATE * 2 ** (0.4 / 12)), RATE)
+    with urllib.request.urlopen(f"{address}chords/about.json") as answer:
+        about = {**json.load(answer), "tuning": "auto"}
+    recognizer.tuning = "auto"
+    expected = recognizer.recognize(sharp, sample_rate=RATE)
+    recognizer.tuning = 0.0
+    with opened(address, chromium, about) as page:
+        give(page, name="sharp.wav", data=wav(sharp, RATE), says="Done:")
+        compare(saved_chords(page), expected, recognizer)
+    shrunk = 2 ** (-0.4 / 12)
+    assert expected.sample(shrunk * np.arange(1.5, 12, 2)) == PLAYED
 
 
 def test_a_short_clip_is_tagged_with_a_warning(page, tagger):
