@@ -79,7 +79,9 @@ class EngineTrack(WholeTrack):
         given = {**model.filters, "fmins": tuple(model.filters["fmins"])}
         self.settings = Settings(**given)
         self.filters = functools.lru_cache(maxsize=4)(self._filters)
-        self.open = functools.cache(lambda name: Network(folder / name))
+        self.open = functools.cache(
+            lambda name: Network(folder / name, whole=name == NETWORK)
+        )
         self.follows = not (folder / FRONTEND).is_file()
         self.nets: list[Net] = []
         if model.preset is not None:

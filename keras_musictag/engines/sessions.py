@@ -32,16 +32,19 @@ class Network:
 
     Args:
         path: The `.onnx` file.
+        whole: Whether it sees whole tracks: then the memory of a call goes back to the
+            system, where others keep it for the next one.
 
     Raises:
         PresetError: If it cannot be opened.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, whole: bool = False):
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        options.enable_cpu_mem_arena = not whole
         try:
             self.session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]

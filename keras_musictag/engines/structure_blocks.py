@@ -20,6 +20,7 @@ from keras_musictag.engines.recurrence import lstms
 from keras_musictag.engines.sessions import runtime_installed
 from keras_musictag.engines.structure_convolutions import Convolve, Step, by_onnx
 from keras_musictag.environment import cores
+from keras_musictag.tracks.slabs import Slabs
 
 # Name, filters, zeros beyond the lowest and highest bin, and bins of the pooling.
 CONVOLUTIONS = (
@@ -178,23 +179,35 @@ class Rows:
 
     Attributes:
         spans: The first frame and the end of each block.
-        blocks: Arrays `(channels, frames of the block, bins)`.
+        blocks: Arrays `(channels, frames of the block, bins)`; `None` where dropped.
     """
 
     def __init__(self, channels, frames, bins, half=False, values=None):
         self.channels, self.frames, self.bins = channels, frames, bins
         starts = range(0, frames, BLOCK_FRAMES)
         self.spans = [(start, min(start + BLOCK_FRAMES, frames)) for start in starts]
+        self.given = values is not None
         if values is not None:
             self.blocks = [values[:, start:stop] for start, stop in self.spans]
             return
-        # One piece of memory, which goes back to the system when it is done.
-        size, kind = channels * bins, "float16" if half else "float32"
-        whole = np.empty(frames * size, kind)
+        slabs, kind = Slabs(), "float16" if half else "float32"
         self.blocks = [
-            whole[start * size : stop * size].reshape(channels, -1, bins)
+            slabs.empty((channels, stop - start, bins), kind)
             for start, stop in self.spans
         ]
+        self.read = [False] * len(self.blocks)
+
+    def release(self, number: int) -> None:
+        """Say that the cut around a block was the last one; values given stay.
+
+        A cut reaches into the neighbours, so a block goes when these have been as well.
+        """
+        if self.given:
+            return
+        self.read[number] = True
+        for middle in range(max(0, number - 1), min(number + 2, len(self.blocks))):
+            if all(self.read[max(0, middle - 1) : middle + 2]):
+                self.blocks[middle] = None
 
     def cut(self, start: int, stop: int) -> np.ndarray:
         """Return float32 values from one frame to another, zeros beyond the track."""
@@ -272,9 +285,10 @@ def convolve(rows: Rows, products: Products, net: Net) -> np.ndarray:
             rows, first, bins = kept, last + 1, kept.bins
     flat = np.empty((rows.frames, rows.bins * filters), "float32")
     scale, shift = (values[:, None, None] for values in norms[-1])
-    for block, (start, stop) in zip(rows.blocks, rows.spans, strict=True):
-        block = selu(block * scale + shift)
+    for number, (start, stop) in enumerate(rows.spans):
+        block = selu(rows.blocks[number] * scale + shift)
         flat[start:stop] = block.transpose(1, 2, 0).reshape(stop - start, -1)
+        rows.release(number)
     return flat
 
 
@@ -305,7 +319,10 @@ def sweep(
             inputs.append((norm.scale[:, None] * valid, norm.shift[:, None] * valid))
         reach = len(norms) + (rows.channels == 1)
         block = rows.cut(start - reach, stop + reach)
-        return run(block, inputs, None if kept is None else kept.blocks[number])
+        if kept is None:
+            return run(block, inputs, None)
+        rows.release(number)  # the next sweep reads what is kept
+        return run(block, inputs, kept.blocks[number])
 
     with ThreadPoolExecutor(cores()) as threads:
         moments = list(threads.map(convolved, range(len(rows.spans))))
