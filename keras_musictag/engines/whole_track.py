@@ -88,6 +88,9 @@ class WholeTrack:
         """
         raise NotImplementedError
 
+    def warm_up(self) -> None:
+        """Do what can be done while the first track is decoded."""
+
     @property
     def hears_tuning(self) -> bool:
         """Whether the tuning of each track is estimated from all of its samples."""
@@ -149,7 +152,8 @@ class WholeTrack:
             values = output.outputs["magnitudes"][: self.count_frames(output.length)]
             return output._replace(outputs={"magnitudes": values})
 
-        return map(trimmed, join_tracks(tracks, cut, magnitudes, BLOCKS_AHEAD))
+        joined = join_tracks(tracks, cut, magnitudes, BLOCKS_AHEAD, self.warm_up)
+        return map(trimmed, joined)
 
     def track_magnitudes(self, source, sample_rate: int | None = None) -> np.ndarray:
         """Compute the magnitudes of one track, as training needs them.

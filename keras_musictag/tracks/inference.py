@@ -116,6 +116,7 @@ def join_tracks(
     cut: Cut,
     forward: Callable[[Chunk], dict[str, np.ndarray]],
     depth: int,
+    warm_up: Callable[[], object] = lambda: None,
 ) -> Iterator[TrackOutput]:
     """Compute something for each chunk, and join it to one array per track.
 
@@ -123,12 +124,14 @@ def join_tracks(
         tracks, cut: As in `score_tracks`.
         forward: Maps a chunk to named arrays `(frames, ...)`.
         depth: How many chunks are decoded ahead.
+        warm_up: Called once, while the first track is decoded.
 
     Yields:
         One `TrackOutput` per track, its arrays joined along the frames.
     """
     parts = _Parts()
     with Producer(tracks, cut, depth) as events:
+        warm_up()
         for event in events:
             if isinstance(event, Item):
                 parts.add(event.value.start, forward(event.value))
