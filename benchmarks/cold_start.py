@@ -39,9 +39,9 @@ def run(env: dict[str, str], *arguments: str) -> tuple[float, float]:
     return time.perf_counter() - began, usage.ru_maxrss / 1000
 
 
-def make_engines(env: dict[str, str]) -> None:
+def make_engines(env: dict[str, str], presets=PRESETS) -> None:
     """Make what a first run of each command makes in the background."""
-    for preset in PRESETS:
+    for preset in presets:
         code = "from keras_musictag.engines import files; print(files.engine_path"
         ask = [sys.executable, "-c", f"{code}({preset!r}))"]
         path = subprocess.check_output(ask, env=env, text=True)

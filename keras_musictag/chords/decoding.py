@@ -108,7 +108,8 @@ def decode(
     if decoder == "argmax" and steps == 1:
         path = values.argmax(axis=1)
         return path if lengths is None else np.repeat(path, lengths)
-    scores = np.log(values + values.dtype.type(TINY))
+    values = values + values.dtype.type(TINY)
+    scores = np.log(values, out=values)  # of a long track this is much memory
     if decoder == "penalty":
         cost = PENALTY if penalty is None else float(penalty)
         begun = None if first is None else vocabulary.labels.index(first)
@@ -167,7 +168,8 @@ def _model(scores, decoder, self_transition, transition, prior, period):
             self_transition = max(CREMA_SELF_TRANSITION**frames, 1.0 / n)
         matrix = transition_matrix(n, self_transition)
     weights = np.log(_check_prior(prior, n) + TINY)
-    return scores - weights, np.log(matrix + TINY), weights
+    scores -= weights
+    return scores, np.log(matrix + TINY), weights
 
 
 def transition_matrix(n: int, self_probability: float) -> np.ndarray:

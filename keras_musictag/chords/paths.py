@@ -4,6 +4,9 @@ import numpy as np
 
 from keras_musictag.errors import ConfigError
 
+# Frames whose scores are in double precision at once.
+BLOCK_FRAMES = 4096
+
 
 def viterbi(
     log_probabilities, log_transition, log_initial=None, *, min_steps: int = 1
@@ -40,7 +43,10 @@ def viterbi(
         return np.zeros(0, dtype=int)
     steps = min(min_steps, frames)
     stay = np.diag(change).copy()
-    find_best = _best_change(change)
+    alike = _alike(change)
+    if steps == 1 and alike is not None and (stay > alike).all():
+        return _path_of_alike(scores, start, stay, alike)
+    find_best = _best_change(change, alike)
     held = stay * (steps - 1) if steps > 1 else np.zeros(n)
     best = start + scores[:steps].sum(axis=0) + held
     # Where the best path to (frame, class) comes from: the class itself, or the
@@ -76,28 +82,47 @@ def steady_path(scores, penalty: float, first: int | None = None) -> np.ndarray:
     Returns:
         int array `(frames,)`. Of equal scores, the lower class.
     """
-    frames, n = scores.shape
-    total = np.array(scores[0], "float64")
+    n = scores.shape[1]
+    start = np.zeros(n)
     if first is not None:
-        total[np.arange(n) != first] = -np.inf
-    entered = np.zeros(n, int)
+        start[np.arange(n) != first] = -np.inf
+    return _path_of_alike(scores, start, np.zeros(n), -penalty)
+
+
+def _path_of_alike(scores, start, stay, change) -> np.ndarray:
+    """The best path where any change costs the same and more than to stay.
+
+    Every class but the best one is then entered from the best one, if at all.
+    """
+    frames, n = scores.shape
+    total = start + np.asarray(scores[0], "float64")
+    wins, entered, stays = np.empty(n, bool), np.zeros(n, int), stay.any()
     # For each frame: the best class of the frame before, and when it was entered.
     before, since = np.zeros((2, frames), int)
-    for t in range(1, frames):
-        best = total.argmax()
-        change = total[best] - penalty
-        before[t], since[t] = best, entered[best]
-        np.copyto(entered, t, where=total <= change)
-        np.maximum(total, change, out=total)
-        total += scores[t]
+    for first in range(0, frames, BLOCK_FRAMES):
+        block = np.asarray(scores[first : first + BLOCK_FRAMES], "float64")
+        for t, frame in enumerate(block, first):
+            if t == 0:
+                continue
+            best = total.argmax()
+            before[t], since[t] = best, entered[best]
+            came = total[best] + change
+            if stays:
+                total += stay
+            # Equal scores: the lower class.
+            np.less(total[:best], came, out=wins[:best])
+            np.less_equal(total[best:], came, out=wins[best:])
+            np.copyto(entered, t, where=wins)
+            np.maximum(total, came, out=total)
+            total += frame
     path = np.empty(frames, int)
     state = total.argmax()
-    start, end = entered[state], frames
+    begin, end = entered[state], frames
     while True:
-        path[start:end] = state
-        if start == 0:
+        path[begin:end] = state
+        if begin == 0:
             return path
-        state, start, end = before[start], since[start], start
+        state, begin, end = before[begin], since[begin], begin
 
 
 def _trace_back(came_from, last, steps):
@@ -112,15 +137,20 @@ def _trace_back(came_from, last, steps):
     return path
 
 
-def _best_change(change):
+def _alike(change) -> float | None:
+    """Return what each change costs if all cost the same."""
+    others = change[~np.eye(len(change), dtype=bool)]
+    return others[0] if len(others) and (others == others[0]).all() else None
+
+
+def _best_change(change, alike: float | None):
     """Return a function: scores of all classes -> best entry into each, and from where.
 
     Staying is left out.
     """
     n = len(change)
     classes = np.arange(n)
-    others = change[~np.eye(n, dtype=bool)]
-    if n > 1 and (others == others[0]).all():
+    if alike is not None:
 
         def from_the_top_two(best):
             # Every class is entered from the best one, and that one from the second.
@@ -129,7 +159,7 @@ def _best_change(change):
             rest[top] = -np.inf
             source = np.full(n, top)
             source[top] = rest.argmax()
-            return best[source] + others[0], source
+            return best[source] + alike, source
 
         return from_the_top_two
     into = change.T.copy()

@@ -191,14 +191,14 @@ def _refuse(bad, intervals, name, reason):
 
 
 def _chosen(probabilities, path):
-    values = np.asarray(probabilities, dtype="float64")
+    values = np.asarray(probabilities)
     if values.ndim != 2 or len(values) != len(path):
         raise ConfigError(
             "`probabilities` must have one row for each frame of `path`.",
             received=f"shape {values.shape} for {len(path)} frames",
             advice="Give (frames, classes), or None for no confidences.",
         )
-    return np.take_along_axis(values, path[:, None], axis=1)[:, 0]
+    return np.take_along_axis(values, path[:, None], axis=1)[:, 0].astype("float64")
 
 
 def labels_of_regions(intervals, regions) -> list[str]:

@@ -29,6 +29,13 @@ class Frame:
     pseudo: tuple | None
 
     @classmethod
+    def from_config(cls, config):
+        """Make the frame that `dataclasses.asdict` turned into JSON values."""
+        levels = {int(index): tuple(shape) for index, shape in config["levels"].items()}
+        pseudo = config["pseudo"]
+        return cls(levels, None if pseudo is None else tuple(pseudo))
+
+    @classmethod
     def of(cls, settings):
         """Make the frame of some `Settings`."""
         plans = [make_plan(settings, tuning) for tuning in extremes(settings)]

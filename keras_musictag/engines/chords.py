@@ -11,10 +11,10 @@ import numpy as np
 from keras_musictag.audio.tuning import check_tuning
 from keras_musictag.chords.confidence import check_calibration
 from keras_musictag.chords.vocabulary import vocabulary_from_config
-from keras_musictag.constant_q.plan import Settings
-from keras_musictag.constant_q.tuning import pack, tuned_plan
+from keras_musictag.constant_q.plan import Settings, make_plan
+from keras_musictag.constant_q.tuning import Frame, pack
 from keras_musictag.engines import storage
-from keras_musictag.engines.sessions import Network, damaged
+from keras_musictag.engines.sessions import Network, damaged, import_graphs
 from keras_musictag.engines.storage import WEIGHTS, Description
 from keras_musictag.engines.structure_blocks import Net, answers, array_names
 from keras_musictag.engines.whole_track import Segment, WholeTrack
@@ -38,6 +38,7 @@ class ChordModel(Description):
         vocabulary: Its config.
         filters: What decides the filters of its constant-Q transform.
         fingerprint: SHA-256 of its weights, as libraries note it.
+        frame: The shapes of its filters at any tuning, a `Frame`; `None` in older ones.
         preset: Whose weights in the package those of its networks are; `None` if they
             are in the folder.
     """
@@ -56,6 +57,7 @@ class ChordModel(Description):
     filters: dict
     fingerprint: str
     preset: str | None = None
+    frame: dict | None = None
 
 
 class EngineTrack(WholeTrack):
@@ -78,8 +80,13 @@ class EngineTrack(WholeTrack):
         )
         given = {**model.filters, "fmins": tuple(model.filters["fmins"])}
         self.settings = Settings(**given)
+        self.frame = functools.cache(
+            lambda: Frame.from_config(model.frame or frame_of(self.settings))
+        )
         self.filters = functools.lru_cache(maxsize=4)(self._filters)
-        self.open = functools.cache(lambda name: Network(folder / name))
+        self.open = functools.cache(
+            lambda name: Network(folder / name, whole=name == NETWORK)
+        )
         self.follows = not (folder / FRONTEND).is_file()
         self.nets: list[Net] = []
         if model.preset is not None:
@@ -91,7 +98,17 @@ class EngineTrack(WholeTrack):
 
     def _filters(self, semitones: float) -> np.ndarray:
         per_semitone = self.settings.bins_per_octave / 12
-        return pack(tuned_plan(self.settings, semitones * per_semitone))[None]
+        plan = make_plan(self.settings, semitones * per_semitone, self.frame())
+        return pack(plan)[None]
+
+    def warm_up(self) -> None:
+        """Open what the first track needs, while it is decoded; see `WholeTrack`."""
+        if self.hears_tuning or self.follows:
+            self.open(TUNED_FRONTEND)
+        else:
+            self.open(FRONTEND)
+        if self.nets:
+            import_graphs()
 
     def magnitudes(
         self, samples: np.ndarray, span: np.ndarray, tuning: float
@@ -156,6 +173,11 @@ class ChordEngine(TrackRecognition):
 
     def _run(self, tracks: Iterable, sample_rate: int) -> Iterator[TrackOutput]:
         return self.whole_track.run(tracks, sample_rate)
+
+
+def frame_of(settings: Settings) -> dict:
+    """Return the shapes of filters at any tuning, for `ChordModel`."""
+    return dataclasses.asdict(Frame.of(settings))
 
 
 def nets_of(preset: str) -> list[Net]:

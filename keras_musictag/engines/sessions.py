@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import threading
 
 import numpy as np
 
@@ -14,6 +15,11 @@ OPSET, IR_VERSION = 18, 9
 def runtime_installed() -> bool:
     """Return whether `Graph` can be opened."""
     return all(map(importlib.util.find_spec, ("onnx", "onnxruntime")))
+
+
+def import_graphs() -> None:
+    """Import what `Graph` needs, which takes a moment."""
+    import onnxruntime  # noqa: F401
 
 
 def damaged(folder, error: Exception) -> PresetError:
@@ -32,16 +38,21 @@ class Network:
 
     Args:
         path: The `.onnx` file.
+        whole: Whether it sees whole tracks: then the memory of a call goes back to the
+            system, where others keep it for the next one.
 
     Raises:
         PresetError: If it cannot be opened.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, whole: bool = False):
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        options.enable_cpu_mem_arena = not whole
+        # A thread that waits in a loop takes a core from who decodes the next track.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self.session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
@@ -59,6 +70,9 @@ class Network:
         feeds = dict(zip(self.inputs, arrays, strict=True))
         values = self.session.run(self.outputs, feeds)
         return dict(zip(self.outputs, values, strict=True))
+
+
+_LOCK = threading.Lock()
 
 
 @functools.cache
@@ -126,7 +140,8 @@ class Graph:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        _share_memory()
+        with _LOCK:  # threads open sessions
+            _share_memory()
         options.add_session_config_entry("session.use_env_allocators", "1")
         return onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]

@@ -20,6 +20,7 @@ from keras_musictag.engines.recurrence import lstms
 from keras_musictag.engines.sessions import runtime_installed
 from keras_musictag.engines.structure_convolutions import Convolve, Step, by_onnx
 from keras_musictag.environment import cores
+from keras_musictag.tracks.slabs import Slabs
 
 # Name, filters, zeros beyond the lowest and highest bin, and bins of the pooling.
 CONVOLUTIONS = (
@@ -48,6 +49,8 @@ SINGLE_BYTES = 120e6
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 # Frames up to which the LSTMs of all networks run side by side in NumPy.
 MOST_TOGETHER = 60_000
+# Frames up to which two networks run at a time, five minutes: both need memory.
+MOST_ABREAST = 13_000
 
 
 def array_names(net: str) -> list[str]:
@@ -135,30 +138,50 @@ def choices(track: np.ndarray, nets: list[Net]) -> np.ndarray:
     Returns:
         float32 `(frames, 100)`: the probabilities of the six choices, side by side.
     """
-    mean = np.zeros((len(track), sum(CHOICES.values())), "float32")
-    together = not runtime_installed() and len(track) <= MOST_TOGETHER
-    group = len(nets) if together else 1
     frames, bins = track.shape
+    mean = np.zeros((frames, sum(CHOICES.values())), "float32")
+    together = not runtime_installed() and frames <= MOST_TOGETHER
+    group = len(nets) if together else 1
+    groups = [nets[first : first + group] for first in range(0, len(nets), group)]
     rows = Rows(1, frames, bins, values=track[None])
     products = neighbour_products(rows)
-    for first in range(0, len(nets), group):
-        some = nets[first : first + group]
-        for hidden, net in zip(_hidden(rows, products, some), some, strict=True):
-            logits = hidden @ net.dense[0] + net.dense[1]
-            for name, start in STARTS.items():
-                part = logits[:, start : start + CHOICES[name]]
-                part -= part.max(axis=1, keepdims=True)
-                np.exp(part, out=part)
-                part /= part.sum(axis=1, keepdims=True)
-            mean += logits / np.float32(len(nets))
+    # While one network has nothing to do for a core, the next one has.
+    abreast = 2 if frames <= MOST_ABREAST else 1
+    with (
+        ThreadPoolExecutor(cores()) as workers,
+        ThreadPoolExecutor(abreast) as drivers,
+    ):
+        run = functools.partial(_said, rows, products, workers)
+        for said in drivers.map(run, groups):
+            while said:  # what was added is gone while the next one runs
+                mean += said.pop(0) / np.float32(len(nets))
     return mean
 
 
-def _hidden(rows: "Rows", products: "Products", nets: list[Net]) -> np.ndarray:
+def _said(
+    rows: "Rows", products: "Products", workers: ThreadPoolExecutor, nets: list[Net]
+) -> list[np.ndarray]:
+    """Run networks; the probabilities of each, float32 `(frames, 100)`."""
+    said = []
+    hidden = _hidden(rows, products, workers, nets)
+    for values, net in zip(hidden, nets, strict=True):
+        logits = values @ net.dense[0] + net.dense[1]
+        for name, start in STARTS.items():
+            part = logits[:, start : start + CHOICES[name]]
+            part -= part.max(axis=1, keepdims=True)
+            np.exp(part, out=part)
+            part /= part.sum(axis=1, keepdims=True)
+        said.append(logits)
+    return said
+
+
+def _hidden(
+    rows: "Rows", products: "Products", workers: ThreadPoolExecutor, nets: list[Net]
+) -> np.ndarray:
     """Run everything up to the last layer; float32 `(nets, frames, 2 * units)`."""
     ways, weights = [], []
     for net in nets:
-        x = convolve(rows, products, net)
+        x = convolve(rows, products, net, workers)
         ways += [x, x[::-1]]
         weights += net.recurrent
     hidden, _ = lstms(ways, weights)
@@ -178,23 +201,35 @@ class Rows:
 
     Attributes:
         spans: The first frame and the end of each block.
-        blocks: Arrays `(channels, frames of the block, bins)`.
+        blocks: Arrays `(channels, frames of the block, bins)`; `None` where dropped.
     """
 
     def __init__(self, channels, frames, bins, half=False, values=None):
         self.channels, self.frames, self.bins = channels, frames, bins
         starts = range(0, frames, BLOCK_FRAMES)
         self.spans = [(start, min(start + BLOCK_FRAMES, frames)) for start in starts]
+        self.given = values is not None
         if values is not None:
             self.blocks = [values[:, start:stop] for start, stop in self.spans]
             return
-        # One piece of memory, which goes back to the system when it is done.
-        size, kind = channels * bins, "float16" if half else "float32"
-        whole = np.empty(frames * size, kind)
+        slabs, kind = Slabs(), "float16" if half else "float32"
         self.blocks = [
-            whole[start * size : stop * size].reshape(channels, -1, bins)
+            slabs.empty((channels, stop - start, bins), kind)
             for start, stop in self.spans
         ]
+        self.read = [False] * len(self.blocks)
+
+    def release(self, number: int) -> None:
+        """Say that the cut around a block was the last one; values given stay.
+
+        A cut reaches into the neighbours, so a block goes when these have been as well.
+        """
+        if self.given:
+            return
+        self.read[number] = True
+        for middle in range(max(0, number - 1), min(number + 2, len(self.blocks))):
+            if all(self.read[max(0, middle - 1) : middle + 2]):
+                self.blocks[middle] = None
 
     def cut(self, start: int, stop: int) -> np.ndarray:
         """Return float32 values from one frame to another, zeros beyond the track."""
@@ -241,13 +276,16 @@ def neighbour_products(rows: Rows) -> Products:
     return Products(total, pairs, rows.frames * rows.bins)
 
 
-def convolve(rows: Rows, products: Products, net: Net) -> np.ndarray:
+def convolve(
+    rows: Rows, products: Products, net: Net, workers: ThreadPoolExecutor
+) -> np.ndarray:
     """Run the convolutions over a whole track.
 
     Args:
         rows: The magnitudes, of one channel.
         products: Of the track.
         net: The network.
+        workers: Run its blocks.
 
     Returns:
         float32 `(frames, units)`, normalised and activated.
@@ -267,19 +305,26 @@ def convolve(rows: Rows, products: Products, net: Net) -> np.ndarray:
             half = pool > 1 and size / pool > SINGLE_BYTES
             kept = Rows(filters, rows.frames, bins // pool, half)
         run = net.convolutions(first, last, kept is not None)
-        norms.append(sweep(rows, norms[max(0, first - 1) :], run, bins, kept))
+        some = norms[max(0, first - 1) :]
+        norms.append(sweep(rows, some, run, bins, kept, workers))
         if kept is not None:
             rows, first, bins = kept, last + 1, kept.bins
     flat = np.empty((rows.frames, rows.bins * filters), "float32")
     scale, shift = (values[:, None, None] for values in norms[-1])
-    for block, (start, stop) in zip(rows.blocks, rows.spans, strict=True):
-        block = selu(block * scale + shift)
+    for number, (start, stop) in enumerate(rows.spans):
+        block = selu(rows.blocks[number] * scale + shift)
         flat[start:stop] = block.transpose(1, 2, 0).reshape(stop - start, -1)
+        rows.release(number)
     return flat
 
 
 def sweep(
-    rows: Rows, norms: list[Norm], run: Convolve, bins: int, kept: Rows | None
+    rows: Rows,
+    norms: list[Norm],
+    run: Convolve,
+    bins: int,
+    kept: Rows | None,
+    workers: ThreadPoolExecutor,
 ) -> Norm:
     """Go over a track once, to find the norm of the last of some convolutions.
 
@@ -289,6 +334,7 @@ def sweep(
         run: Runs the convolutions over a block.
         bins: Of the output before it is pooled.
         kept: Takes the output before the norm; `None` if it is not wanted.
+        workers: Run the blocks.
 
     Returns:
         The norm.
@@ -305,10 +351,12 @@ def sweep(
             inputs.append((norm.scale[:, None] * valid, norm.shift[:, None] * valid))
         reach = len(norms) + (rows.channels == 1)
         block = rows.cut(start - reach, stop + reach)
-        return run(block, inputs, None if kept is None else kept.blocks[number])
+        if kept is None:
+            return run(block, inputs, None)
+        rows.release(number)  # the next sweep reads what is kept
+        return run(block, inputs, kept.blocks[number])
 
-    with ThreadPoolExecutor(cores()) as threads:
-        moments = list(threads.map(convolved, range(len(rows.spans))))
+    moments = list(workers.map(convolved, range(len(rows.spans))))
     sums, squares = np.sum(moments, axis=0)
     return _norm(sums, squares, rows.frames * bins)
 

@@ -16,6 +16,7 @@ from keras_musictag.chords.chordogram import Chordogram, silent_outputs
 from keras_musictag.recognition import check_length
 from keras_musictag.tracks import sources
 from keras_musictag.tracks.inference import Chunk, TrackOutput, join_tracks
+from keras_musictag.tracks.slabs import Slabs
 
 BLOCK_FRAMES = 128
 BLOCKS_AHEAD = 4
@@ -87,6 +88,9 @@ class WholeTrack:
         """
         raise NotImplementedError
 
+    def warm_up(self) -> None:
+        """Do what can be done while the first track is decoded."""
+
     @property
     def hears_tuning(self) -> bool:
         """Whether the tuning of each track is estimated from all of its samples."""
@@ -109,11 +113,15 @@ class WholeTrack:
             For each track, in order, a `TrackOutput` with `(frames, classes)` by the
             name of the output.
         """
-        for output in self.run_frontend(tracks, sample_rate):
-            if output.error is None:
-                outputs = self.outputs(output.outputs["magnitudes"])
-                output = output._replace(outputs=outputs)
-            yield output
+
+        def answered(output: TrackOutput) -> TrackOutput:
+            if output.error is not None:
+                return output
+            magnitudes = output.outputs["magnitudes"]
+            return output._replace(outputs=self.outputs(magnitudes))
+
+        # A loop would keep the magnitudes while the caller works on the answers.
+        return map(answered, self.run_frontend(tracks, sample_rate))
 
     def run_frontend(self, tracks: Iterable, sample_rate: int) -> Iterator[TrackOutput]:
         """Compute the magnitudes of many tracks, lazily.
@@ -138,12 +146,14 @@ class WholeTrack:
         def magnitudes(chunk: Chunk) -> dict[str, np.ndarray]:
             return {"magnitudes": self.block_magnitudes(chunk)}
 
-        for output in join_tracks(tracks, cut, magnitudes, BLOCKS_AHEAD):
-            if output.error is None:
-                frames = self.count_frames(output.length)
-                values = output.outputs["magnitudes"][:frames]
-                output = output._replace(outputs={"magnitudes": values})
-            yield output
+        def trimmed(output: TrackOutput) -> TrackOutput:
+            if output.error is not None:
+                return output
+            values = output.outputs["magnitudes"][: self.count_frames(output.length)]
+            return output._replace(outputs={"magnitudes": values})
+
+        joined = join_tracks(tracks, cut, magnitudes, BLOCKS_AHEAD, self.warm_up)
+        return map(trimmed, joined)
 
     def track_magnitudes(self, source, sample_rate: int | None = None) -> np.ndarray:
         """Compute the magnitudes of one track, as training needs them.
@@ -168,7 +178,9 @@ class WholeTrack:
         """Return the tuning of a track in semitones, and its samples again."""
         if not self.hears_tuning:
             return float(self.tuning), blocks
-        kept = collections.deque(blocks)
+        slabs = Slabs()
+        kept = collections.deque(map(slabs.copy, blocks))
+        del slabs  # it holds the last one
         return hear_tuning(kept, self.sample_rate, str(self.tuning)), drain(kept)
 
     # === The two steps ===
@@ -222,18 +234,18 @@ class Segment:
         to_chordogram: Callable[[dict[str, np.ndarray], int], Chordogram],
     ):
         self.whole_track, self.to_chordogram = whole_track, to_chordogram
-        self.blocks: list[np.ndarray] = []
+        self.slabs, self.blocks = Slabs(), list[np.ndarray]()
 
     def add(self, chunk: Chunk) -> None:
         """Take the next chunk of `WholeTrack.plan`, with its span."""
         whole = self.whole_track
         if not whole.hears_tuning:
             chunk = chunk._replace(tuning=float(whole.tuning))
-            self.blocks.append(whole.block_magnitudes(chunk))
+            self.blocks.append(self.slabs.copy(whole.block_magnitudes(chunk)))
             return
         first = whole.plan.context
         core = chunk.samples[first : first + whole.plan.hop_samples]
-        self.blocks.append(core.copy())
+        self.blocks.append(self.slabs.copy(core))
 
     def chordogram(self, samples: int) -> Chordogram:
         """Compute the probabilities once all chunks are there.

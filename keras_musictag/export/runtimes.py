@@ -156,6 +156,8 @@ class OnnxRuntime(Runtime):
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3
+        # A thread that waits in a loop takes a core from who decodes the next track.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self.session = runtime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]

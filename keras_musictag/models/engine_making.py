@@ -69,6 +69,7 @@ def _write_chords(model, folder: Path, preset: str | None) -> None:
         dataclasses.asdict(model.frontend.settings),
         fingerprint(model, "scores")["sha256"],
         preset if nets is not None else None,
+        chords.frame_of(model.frontend.settings),
     ).write(folder)
     # Keras exports only what was called.
     silence = np.zeros((1, whole.plan.chunk_samples), "float32")

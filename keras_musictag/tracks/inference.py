@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_musictag.errors import MissingExtraError, MusicTagError
+from keras_musictag.tracks.slabs import Slabs
 
 # What may be wrong with one track without being wrong with the others.
 TRACK_ERRORS = (MusicTagError, MissingExtraError)
@@ -115,6 +116,7 @@ def join_tracks(
     cut: Cut,
     forward: Callable[[Chunk], dict[str, np.ndarray]],
     depth: int,
+    warm_up: Callable[[], object] = lambda: None,
 ) -> Iterator[TrackOutput]:
     """Compute something for each chunk, and join it to one array per track.
 
@@ -122,26 +124,51 @@ def join_tracks(
         tracks, cut: As in `score_tracks`.
         forward: Maps a chunk to named arrays `(frames, ...)`.
         depth: How many chunks are decoded ahead.
+        warm_up: Called once, while the first track is decoded.
 
     Yields:
         One `TrackOutput` per track, its arrays joined along the frames.
     """
-    starts: list[int] = []
-    parts: list[dict[str, np.ndarray]] = []
+    parts = _Parts()
     with Producer(tracks, cut, depth) as events:
+        warm_up()
         for event in events:
             if isinstance(event, Item):
-                starts.append(event.value.start)
-                parts.append(forward(event.value))
+                parts.add(event.value.start, forward(event.value))
                 continue
-            if event.error is not None:
-                starts, parts = [], []
-            names = parts[0] if parts else ()
-            joined = {name: np.concatenate([p[name] for p in parts]) for name in names}
-            begun = np.asarray(starts, dtype="int64")
-            starts, parts = [], []
-            position, track, length, error = event
-            yield TrackOutput(position, track, length or 0, begun, joined, error)
+            # Nobody here keeps what is yielded: of a long track it is much memory.
+            yield parts.taken(event)
+
+
+class _Parts:
+    """What the chunks of one track gave so far."""
+
+    slabs: Slabs
+    starts: list[int]
+    parts: dict[str, list[np.ndarray]]
+
+    def __init__(self):
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin a track."""
+        self.slabs, self.starts, self.parts = Slabs(), [], {}
+
+    def add(self, start: int, values: dict[str, np.ndarray]) -> None:
+        """Keep what a chunk gave."""
+        self.starts.append(start)
+        for name, value in values.items():
+            self.parts.setdefault(name, []).append(self.slabs.copy(value))
+
+    def taken(self, end: End) -> TrackOutput:
+        """Join the parts, none of a bad track, and clear them."""
+        if end.error is not None:
+            self.clear()
+        starts = np.asarray(self.starts, dtype="int64")
+        joined = {name: np.concatenate(parts) for name, parts in self.parts.items()}
+        self.clear()
+        position, track, length, error = end
+        return TrackOutput(position, track, length or 0, starts, joined, error)
 
 
 @dataclasses.dataclass

@@ -65,6 +65,20 @@ def test_viterbi_is_the_best_of_all_paths(kind, min_steps, frames):
         assert score_of(got, scores, change, start) == pytest.approx(value)
 
 
+@pytest.mark.parametrize("change", ["alike", "not alike"])
+def test_of_equal_paths_the_lower_class_wins_where_they_last_differ(change):
+    costs = np.full((3, 3), -1.0)
+    np.fill_diagonal(costs, 0.0)
+    if change == "not alike":
+        costs[0, 2] = -2.0
+    for seed in range(20):
+        scores = np.random.default_rng(seed).integers(0, 2, (6, 3)).astype(float)
+        paths = list(itertools.product(range(3), repeat=6))
+        values = np.array([score_of(p, scores, costs, np.zeros(3)) for p in paths])
+        best = [p for p, v in zip(paths, values, strict=True) if v == values.max()]
+        assert viterbi(scores, costs).tolist() == [*min(p[::-1] for p in best)][::-1]
+
+
 def test_a_class_that_may_not_stay_is_left():
     change = np.array([[-np.inf, 0.0], [0.0, -np.inf]])
     got = viterbi(np.array([[1.0, 0], [1, 0], [1, 0]]), change)
