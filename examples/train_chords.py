@@ -25,6 +25,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from chord_material.targets import CREMA, NAMES, believed, one_hot, part, transpose
 from chord_teachers import (
     BASE_BIN,
     BINS_PER_OCTAVE,
@@ -39,8 +40,6 @@ import keras_musictag as kmt
 from keras_musictag import chords
 from keras_musictag.chords.composing import compose
 from keras_musictag.chords.structure import CHOICES
-from keras_musictag.engines.structure_blocks import STARTS
-from keras_musictag.models.recognizers.structure_losses import choice_targets
 from keras_musictag.models.recognizers.tcn_chords import CHOICE_CLASSES, choice_logits
 
 FLOOR_DB = -80.0
@@ -65,90 +64,8 @@ LOSS_WEIGHTS = {
     **{"triad": 1.0, "bass": 0.4, "seventh": 0.4},
     **{"ninth": 0.1, "eleventh": 0.1, "thirteenth": 0.2},
 }
-AGREED = 0.75  # of the target of a triad that two of three name; the rest is their mean
-TRUST = {"choices": 0.5, "crema": 0.25, "rendered": 0.25}
 
-CREMA = chords.get_vocabulary("crema170")
 MAJMIN, TETRADS = chords.get_vocabulary("majmin"), chords.get_vocabulary("tetrads")
-NAMES = tuple(CHOICES)
-
-
-def part(name: str) -> slice:
-    """Where a choice lies among the 100 classes."""
-    return slice(STARTS[name], STARTS[name] + CHOICES[name])
-
-
-# === Targets: 100 probabilities and 6 weights per frame ===
-
-
-def one_hot(labels: list[str]) -> np.ndarray:
-    """Return float32 `(labels, 106)` of chords: what is not said has the weight 0."""
-    said = choice_targets(labels)
-    rows = np.zeros((len(labels), CHOICE_CLASSES + len(NAMES)), "float32")
-    for number, name in enumerate(NAMES):
-        known = said[name] >= 0
-        rows[known, STARTS[name] + said[name][known]] = 1
-        rows[known, CHOICE_CLASSES + number] = 1
-    return rows
-
-
-CREMA_ROWS = one_hot(list(CREMA.labels))
-
-
-def believed(song: dict, believe: str) -> np.ndarray:
-    """Make targets of what the teachers said.
-
-    Where two of three name the same triad it counts most; elsewhere the mean of all
-    counts. Sevenths and the rest are those of the ensemble where it is one of the two,
-    otherwise those of the other two, who do not say the bass.
-
-    Args:
-        song: As `chord_teachers.py` stored it.
-        believe: `"majority"`, or `"ensemble"` for its probabilities as they are.
-
-    Returns:
-        float16 `(frames, 106)`.
-    """
-    frames = len(song["choices"])
-    targets = np.ones((frames, CHOICE_CLASSES + len(NAMES)), "float32")
-    targets[:, :CHOICE_CLASSES] = song["choices"]
-    if believe == "ensemble":
-        return targets.astype("float16")
-    others = {
-        name: song[name].astype("float32") @ CREMA_ROWS
-        for name in ("crema", "rendered")
-    }
-    triads = np.stack(
-        [song["choices"][:, :73].astype("float32")]
-        + [rows[:, :73] for rows in others.values()]
-    )
-    votes = triads.argmax(axis=2)
-    mean = np.tensordot([*TRUST.values()], triads, 1)
-    mean /= np.maximum(mean.sum(axis=1, keepdims=True), 1e-6)
-    with_ensemble = (votes[0] == votes[1]) | (votes[0] == votes[2])
-    outvoted = ~with_ensemble & (votes[1] == votes[2])
-    winner = np.where(outvoted, votes[1], votes[0])
-    agreed = (with_ensemble | outvoted)[:, None]
-    hard = AGREED * np.eye(73, dtype="float32")[winner] + (1 - AGREED) * mean
-    targets[:, part("triad")] = np.where(agreed, hard, mean)
-    for number, name in enumerate(NAMES[1:], 1):
-        theirs = sum(rows[:, part(name)] for rows in others.values())
-        total = theirs.sum(axis=1, keepdims=True)
-        theirs = theirs / np.maximum(total, 1e-6)
-        targets[outvoted, part(name)] = theirs[outvoted]
-        silent = outvoted & ((name == "bass") | (total[:, 0] < 1e-3))
-        targets[silent, CHOICE_CLASSES + number] = 0
-    return targets.astype("float16")
-
-
-def transpose(targets: np.ndarray, semitones: int) -> np.ndarray:
-    """Move triads and basses; none stays none."""
-    moved = targets.copy()
-    triads = targets[:, 1:73].reshape(-1, 6, 12)
-    moved[:, 1:73] = np.roll(triads, semitones, axis=2).reshape(-1, 72)
-    bass = STARTS["bass"]
-    moved[:, bass : bass + 12] = np.roll(targets[:, bass : bass + 12], semitones, 1)
-    return moved
 
 
 # === Features of rendered songs ===
@@ -299,12 +216,9 @@ def build_network() -> keras.Model:
     """Return the body of the recogniser, all frames valid, with its logits."""
     decibels = keras.Input((None, NET_BINS))
     logits = choice_logits(decibels, None, **SIZES)
-    return keras.Model(decibels, layers_in_float32(logits))
-
-
-def layers_in_float32(x):
-    """Cast logits, which half precision would round in the loss."""
-    return keras.layers.Activation("linear", dtype="float32", name="logits")(x)
+    # In float32: half precision would round them in the loss.
+    cast = keras.layers.Activation("linear", dtype="float32", name="logits")
+    return keras.Model(decibels, cast(logits))
 
 
 @keras.saving.register_keras_serializable(package="train_chords")
