@@ -22,7 +22,7 @@ from pathlib import Path
 import chord_recognizers
 import numpy as np
 import peers
-from chord_material import CENTS, make_all
+from chord_material import CENTS, SNR, make_all
 from chord_recognizers import RECOGNIZERS
 from mir_eval import chord
 
@@ -279,6 +279,13 @@ def _tuning(folder, answers):
     return _column(truth, answers, groups, "majmin")
 
 
+def _noise(folder, answers):
+    truth = read_truth(folder)
+    levels = [f"{decibels} dB" for decibels in SNR]
+    groups = {level: [s for s in truth if s.endswith(f"_{level}")] for level in levels}
+    return _column(truth, answers, groups, "majmin")
+
+
 def _each(comparison):
     def function(folder, answers):
         truth = read_truth(folder)
@@ -315,6 +322,7 @@ PARTS = {
     "songs,groups": _groups,
     "songs,qualities of songs": _qualities,
     "tuning": _tuning,
+    "noise": _noise,
     "isolated": _each("tetrads"),
     "isolated,isolated triads": _each("triads"),
     "isolated,qualities": _qualities,

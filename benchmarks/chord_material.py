@@ -47,6 +47,7 @@ NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 SECONDS = 1.5
 ROOTS_PER_QUALITY = 4
 CENTS = (-50, -33, -16, 16, 33, 50)
+SNR = (20, 10, 0)
 SEED = 2019
 
 
@@ -142,8 +143,8 @@ def make_songs(songs: Path, out: Path) -> None:
             shutil.copy(path, out / path.name)
 
 
-def make_tuning(songs: Path, out: Path) -> None:
-    """Cut 20 s of six songs that are in tune, and play them faster or slower."""
+def pieces(songs: Path):
+    """Yield 20 s of six songs that are in tune: name, sound, rate and chords."""
     with open(songs / "manifest.csv", newline="") as file:
         rows = [row for row in csv.DictReader(file) if float(row["tuning_cents"]) == 0]
     by_kind = [[r for r in rows if r["vocabulary"] == v] for v in ("majmin", "tetrads")]
@@ -151,13 +152,31 @@ def make_tuning(songs: Path, out: Path) -> None:
         sound, rate = soundfile.read(songs / row["file"], dtype="float32")
         chords = ChordSequence.from_lab((songs / row["file"]).with_suffix(".lab"))
         part = chords.between(10, 30)
+        part = ChordSequence(part.intervals - 10, part.labels)
+        yield Path(row["file"]).stem, sound[10 * rate : 30 * rate], rate, part
+
+
+def make_tuning(songs: Path, out: Path) -> None:
+    """Play the pieces faster or slower."""
+    for stem, sound, rate, chords in pieces(songs):
         for cents in (0, *CENTS):
             ratio = 2 ** (cents / 1200)
-            piece = soxr.resample(sound[10 * rate : 30 * rate], rate * ratio, rate)
-            intervals = (part.intervals - 10) / ratio
-            heard = ChordSequence(intervals, part.labels)
-            path = out / f"{Path(row['file']).stem}_{cents:+d}.flac"
-            write(path, piece, rate, heard)
+            piece = soxr.resample(sound, rate * ratio, rate)
+            heard = ChordSequence(chords.intervals / ratio, chords.labels)
+            write(out / f"{stem}_{cents:+d}.flac", piece, rate, heard)
+
+
+def make_noise(songs: Path, out: Path) -> None:
+    """Add pink noise to the pieces, so many decibels below them."""
+    random = np.random.default_rng(SEED)
+    for stem, sound, rate, chords in pieces(songs):
+        sound = sound.reshape(len(sound), -1).mean(axis=1)
+        noise = pink_noise(random.normal(0, 1, len(sound)))
+        for decibels in SNR:
+            level = sound.std() * 10 ** (-decibels / 20)
+            write(
+                out / f"{stem}_{decibels} dB.flac", sound + level * noise, rate, chords
+            )
 
 
 def make_isolated(piano: dict, out: Path) -> None:
@@ -189,12 +208,10 @@ def make_no_chord(out: Path) -> None:
     random = np.random.default_rng(SEED)
     length = 12 * RATE
     white = random.normal(0, 0.05, length)
-    spectrum = np.fft.rfft(white) / np.sqrt(np.arange(length // 2 + 1) + 1)
-    pink = np.fft.irfft(spectrum, length)
     sounds = {
         "silence": np.zeros(length),
         "white noise": white,
-        "pink noise": 0.05 * pink / pink.std(),
+        "pink noise": 0.05 * pink_noise(white),
     }
     sounds["drum loop"] = np.resize(read(LOOPS / "loop_amen_full.flac"), length)
     sounds["drum kit"] = drum_kit(length)
@@ -205,6 +222,13 @@ def make_no_chord(out: Path) -> None:
     for name, sound in sounds.items():
         nothing = ChordSequence([[0, len(sound) / RATE]], ["N"])
         write(out / f"{name}.wav", sound, RATE, nothing)
+
+
+def pink_noise(white: np.ndarray) -> np.ndarray:
+    """Make pink noise of white, with the standard deviation 1."""
+    spectrum = np.fft.rfft(white) / np.sqrt(np.arange(len(white) // 2 + 1) + 1)
+    pink = np.fft.irfft(spectrum, len(white))
+    return pink / pink.std()
 
 
 def drum_kit(length: int) -> np.ndarray:
@@ -242,6 +266,7 @@ def make_all(songs: Path, clips: Path | None, folder: Path) -> dict[str, Path]:
     makers = {
         "songs": lambda out: make_songs(songs, out),
         "tuning": lambda out: make_tuning(songs, out),
+        "noise": lambda out: make_noise(songs, out),
         "isolated": lambda out: make_isolated(piano(), out),
         "inversions": lambda out: make_inversions(piano(), out),
         "short": lambda out: make_short(piano(), out),
