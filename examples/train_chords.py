@@ -269,6 +269,8 @@ def train(options) -> None:
         print(f"{len(songs)} songs, {hours:.1f} hours", flush=True)
     keras.config.set_dtype_policy(options.precision)
     network = build_network()
+    if options.initial:
+        network.load_weights(options.initial)
     optimizer = keras.optimizers.AdamW(
         options.rate, weight_decay=0.01, clipnorm=1.0, use_ema=True, ema_momentum=0.995
     )
@@ -395,6 +397,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--rate", type=float, default=2e-3, help="of learning")
+    parser.add_argument("--initial", type=Path, help="weights to go on from")
     precisions = ("float32", "mixed_bfloat16")
     parser.add_argument("--precision", choices=precisions, default="float32")
     parser.add_argument(
