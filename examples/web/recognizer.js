@@ -27,8 +27,9 @@ export async function hearChords(model, mono, rate, goOn) {
   const { dims, data } = magnitudes;
   const classes = about.labels.length;
   const loudest = data.reduce((most, value) => Math.max(most, value), 0);
-  let path = new Int32Array(count).fill(about.labels.indexOf("N"));
-  if (loudest > about.silence) {
+  const silent = about.labels.indexOf("N");
+  let path = new Int32Array(count).fill(silent);
+  if (loudest > about.silence || silent < 0) {
     const given = { [model.network.inputNames[0]]: new model.ort.Tensor("float32", data, dims) };
     const { chord } = await model.network.run(given);
     path = steadyPath(chord.data, classes, about.penalty);

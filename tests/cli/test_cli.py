@@ -56,6 +56,7 @@ def model():
     return kmt.MusicTagger.from_pretrained()
 
 
+@pytest.mark.usefixtures("through_keras")
 def test_json_goes_clean_to_stdout_and_bad_files_to_stderr(music, model, tmp_path):
     fake = tmp_path / "fake.mp3"
     fake.write_text("<html>not found</html>")
@@ -97,6 +98,7 @@ def test_json_goes_clean_to_stdout_and_bad_files_to_stderr(music, model, tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.usefixtures("through_keras")
 def test_other_backends_are_as_clean(backend, model):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"needs {backend}")

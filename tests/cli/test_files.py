@@ -60,7 +60,9 @@ def mixed(tmp_path):
     return folder
 
 
-def test_a_file_is_looked_at_once_and_decoded_once(song, tmp_path):
+@pytest.mark.parametrize("engine", ["keras", "ready"])
+def test_a_file_is_looked_at_once_and_decoded_once(song, tmp_path, monkeypatch, engine):
+    monkeypatch.setenv("KMT_ENGINE", engine)
     pytest.importorskip("pandas")
     pytest.importorskip("matplotlib")
     calls = tmp_path / "calls"

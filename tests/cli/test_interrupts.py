@@ -67,6 +67,7 @@ def test_no_traceback_while_a_command_starts(command, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("through_keras")
 @pytest.mark.parametrize("command", ALL, ids=" ".join)
 def test_no_traceback_in_the_first_seconds(command, tmp_path):
     for seconds in (0.02, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 2.0, 4.0):

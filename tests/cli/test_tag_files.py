@@ -190,7 +190,7 @@ def test_the_tempo_is_that_of_the_drums_to_two_decimals_without_librosa(tmp_path
 
 
 def test_the_key_as_programs_of_djs_show_it(song):
-    options = ("--key", "--key-notation", "camelot")
+    options = ("--key", "--key-notation", "camelot", "--engine", "keras")
     shown = run(song, "--dry-run", *options)
     key = kmt.ChordRecognizer.from_pretrained().recognize(song).key()
     assert f"  key: - -> {key.camelot}\n" in shown.stdout
