@@ -4,6 +4,7 @@
     python benchmarks/library.py --files ~/Music --count 12
     python benchmarks/library.py --ray --rounds 5 --count 24
     python benchmarks/library.py --tiny 10000 --against FOLDER
+    python benchmarks/library.py --against FOLDER --rounds 3
 
 Rounds of three things take turns, each in a warm process: `predict` of one preset (the
 rate of benchmarks/tagging.py), `library.build` with that preset into a new folder, and
@@ -13,7 +14,8 @@ rate of benchmarks/tagging.py), `library.build` with that preset into a new fold
 time (by psutil) tells what a busy machine's clock does not.
 `--tiny` builds libraries of so many files of less than a second, one chunk each, and
 prints the memory after each thousand; with `--against` in turns with the package in
-another folder, such as a `git worktree` of an earlier version.
+another folder, such as a `git worktree` of an earlier version. `--against` without
+`--tiny`: the whole command `library build` over the clips, in turns with that one's.
 """
 
 import argparse
@@ -32,6 +34,7 @@ from pathlib import Path
 import numpy as np
 import peers
 import soundfile
+from cold_start import MAIN
 
 import keras_musictag as kmt
 from keras_musictag.library.analysis import Analyzer
@@ -54,7 +57,7 @@ def main() -> None:
     add("--ray", action="store_true", help="compare the Ray engine with the local one")
     add("--workers", type=int, default=2, help="actors of the Ray engine")
     add("--tiny", type=int, metavar="N", help="so many tiny files instead")
-    add("--against", type=Path, help="folder of another version, with --tiny")
+    add("--against", type=Path, help="folder of another version")
     options = parser.parse_args()
     if options.tiny:
         compare_versions(options)
@@ -63,7 +66,9 @@ def main() -> None:
         files = peers.make_clips(folder, options.files, options.count, options.seconds)
         names = ("keras", "tensorflow", "numpy", "soundfile", "pyarrow", "duckdb")
         print(platform.machine(), ", ".join(f"{n} {version(n)}" for n in names))
-        if options.spaced:
+        if options.against:
+            compare_commands(files, options)
+        elif options.spaced:
             compare_spaced(files)
         elif options.ray:
             compare_engines(files, options)
@@ -197,6 +202,30 @@ def compare_versions(options: argparse.Namespace) -> None:
             pairs = zip(taken["this"], taken["that"], strict=True)
             ratio = statistics.median(one[which] / two[which] for one, two in pairs)
             print(f"this / that, {title}: {ratio:.2f}x")
+
+
+def compare_commands(files: list[str], options: argparse.Namespace) -> None:
+    """Print what `library build` takes here and elsewhere, its start included."""
+    versions = {"this": Path(kmt.__file__).parent.parent}
+    versions["that"] = options.against.absolute()
+    taken: dict[str, list[dict]] = {name: [] for name in versions}
+    for number in range(options.rounds + 1):
+        for name, path in versions.items():
+            with tempfile.TemporaryDirectory() as folder:
+                place = ["env", f"PYTHONPATH={path}", sys.executable, "-c", MAIN]
+                build = ["library", "build", *files, "--out", f"{folder}/library"]
+                done = peers.run([*place, *build])
+            if "failed" in done:
+                raise SystemExit(f"{name}: {done['failed']}")
+            if number:  # the first round makes engines, and warms up
+                taken[name].append(done)
+    for name, runs in taken.items():
+        middle = {key: statistics.median(r[key] for r in runs) for key in runs[0]}
+        print(name, ", ".join(f"{key} {value:.2f}" for key, value in middle.items()))
+    for key in ("wall", "cpu"):
+        pairs = zip(taken["that"], taken["this"], strict=True)
+        ratio = statistics.median(that[key] / this[key] for that, this in pairs)
+        print(f"this is {ratio:.2f} times as fast by {key}")
 
 
 def make_tiny(folder: Path, count: int) -> None:

@@ -3,12 +3,15 @@
     python benchmarks/tagging.py
     python benchmarks/tagging.py --quick --backends tensorflow --skip-peers
     python benchmarks/tagging.py --files ~/Music --output table.md --json runs.json
+    python benchmarks/tagging.py --backends tensorflow --before CHECKOUT
 
 Run it with the Python that has keras_musictag. The peers get environments of their
 own, made on the first run (about 3 GB; see `--peers-env`). Every measured run is a
 fresh process. Runs of all peers take turns, round after round, and the table holds
 medians, so that a slow minute of the machine hits everybody. Everything runs on the
-CPU, on Linux or macOS.
+CPU, on Linux or macOS. "engine" is what commands take after a first run: ONNX Runtime,
+with the extra `export`. `--before` is a folder that holds an earlier state of this
+repository; its programs run in the same rounds, with the backends and its engine.
 """
 
 import argparse
@@ -23,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import peers
+from cold_start import MAIN
 from flops import multiply_adds
 
 BATCH, FRAMES, MELS, HOP, RATE = 32, 187, 96, 256, 16000
@@ -31,6 +35,7 @@ CHUNK = (FRAMES - 1) * HOP + 512
 CHUNK_SECONDS = FRAMES * HOP / RATE
 COLD_SECONDS = 30
 BACKENDS = ("tensorflow", "jax", "torch")
+ENGINE, PRESET = "engine", "musicnn_msd"
 
 
 # The measured programs (each in a process of its own)
@@ -64,18 +69,23 @@ def ours_versions():
     )
 
 
-def load_model():
+def load_model(engine=False):
     """Returns `(model, seconds)`, the seconds with the imports."""
     start = time.perf_counter()
-    import keras_musictag as kmt
+    if engine:
+        from keras_musictag.engines.files import ready_engine
 
-    model = kmt.MusicnnTagger.from_pretrained("musicnn_msd")
+        model = ready_engine(PRESET)
+    else:
+        import keras_musictag as kmt
+
+        model = kmt.MusicnnTagger.from_pretrained(PRESET)
     return model, time.perf_counter() - start
 
 
 def ours_files(job):
     """Tags all files with one call of `predict`."""
-    model, loaded = load_model()
+    model, loaded = load_model(job["engine"])
     start = time.perf_counter()
     model.predict(job["files"][: job["warm"]])
     warmed = time.perf_counter()
@@ -150,12 +160,19 @@ def plan(options, files, cold_clip, pythons, graph):
         ):
             command = program(python, peers.__file__, f"essentia_{what}", its_job)
             runs[who, what] = (command, "")
-    ours = str(Path(sys.executable).with_name("keras-musictag"))
-    for backend in options.backends:
-        for what in ("files", "network"):
-            command = program(sys.executable, __file__, f"ours_{what}", job)
-            runs[backend, what] = (command, backend)
-        runs[backend, "cold"] = ([ours, "tag", cold_clip], backend)
+    ours = [sys.executable, "-c", MAIN, "tag", cold_clip]
+    for state, path in {"": None, " before": options.before}.items():
+        if state and not path:
+            continue
+        place = ["env", f"PYTHONPATH={path.absolute()}"] if path else []
+        for name in (*options.backends, ENGINE):
+            fast = name == ENGINE
+            backend, its_job = "" if fast else name, job | {"engine": fast}
+            for what in ("files",) if fast else ("files", "network"):
+                command = program(sys.executable, __file__, f"ours_{what}", its_job)
+                runs[name + state, what] = ([*place, *command], backend)
+            command = [*place, *ours, "--engine", "auto" if fast else "keras"]
+            runs[name + state, "cold"] = (command, backend)
     return runs
 
 
@@ -348,6 +365,7 @@ def parse_options():
     add("--count", type=int, default=12, help="number of clips")
     add("--seconds", type=float, default=25, help="length of a clip")
     add("--repeats", type=int, default=3, help="number of rounds")
+    add("--before", type=Path, help="a checkout of an earlier state")
     add("--quick", action="store_true", help="3 clips, 1 round: a trial, no figures")
     add("--skip-peers", action="store_true", help="measure keras_musictag only")
     add("--peers-env", type=Path, default=cache / "peers", help="musicnn's environment")

@@ -14,6 +14,7 @@ from keras_musictag.layers.instance_normalization import (
 from keras_musictag.layers.max_pooling import MaxPooling1D
 from keras_musictag.layers.mel import LogMelSpectrogram
 from keras_musictag.layers.padded_mel import PaddedLogMelSpectrogram
+from keras_musictag.layers.pool_first import PooledConv2D
 from keras_musictag.layers.pooling import (
     AutoPool,
     AutoPoolWeightSplit,
@@ -46,6 +47,7 @@ __all__ = [
     "MaxPooling1D",
     "PaddedLogMelSpectrogram",
     "PatchMerging",
+    "PooledConv2D",
     "PreNormTransformerBlock",
     "Residual2D",
     "RotaryTransformerBlock",

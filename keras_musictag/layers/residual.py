@@ -6,6 +6,7 @@ from keras import layers, ops
 from keras_musictag.checks import check_choice, check_filters
 from keras_musictag.errors import ConfigError
 from keras_musictag.layers.instance_normalization import InstanceNormalization
+from keras_musictag.layers.pool_first import largest_responses
 
 # PyTorch's values, which the published weights were trained with. Its momentum of
 # 0.1 weighs the new statistics, Keras' 0.9 the old ones. Trained variances are so
@@ -17,6 +18,8 @@ ACTIVATIONS = {"relu": ops.relu, "elu": ops.elu}
 @keras.saving.register_keras_serializable(package="keras_musictag")
 class ConvBlock2D(layers.Layer):
     """Convolution, batch normalisation, ReLU or ELU, and maximum pooling.
+
+    At inference the maximum comes right after the convolution: see `PooledConv2D`.
 
     Args:
         filters: Channels of the output.
@@ -80,8 +83,12 @@ class ConvBlock2D(layers.Layer):
         self.built = True
 
     def call(self, x, training=None):
-        x = self.norm(self.conv(x), training=training)
-        return self.pool(ACTIVATIONS[self.activation](x))
+        activate = ACTIVATIONS[self.activation]
+        if training:
+            return self.pool(activate(self.norm(self.conv(x), training=True)))
+        return activate(
+            self.norm(largest_responses(x, self.conv, self.norm, self.pool))
+        )
 
     def compute_output_shape(self, input_shape):
         shape = (*input_shape[:-1], self.filters)

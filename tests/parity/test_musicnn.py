@@ -15,7 +15,11 @@ import pytest
 import soundfile
 
 from keras_musictag import audio
-from keras_musictag.layers import FrequencyMaxConv2D, LogMelSpectrogram
+from keras_musictag.layers import (
+    FrequencyMaxConv2D,
+    LogMelSpectrogram,
+    PooledConv2D,
+)
 from keras_musictag.models.tagger import MusicTagger
 
 DATA = Path(__file__).parent / "data"
@@ -279,6 +283,8 @@ def only_true_patches(rows):
     return rows[:1] if copies else rows
 
 
+# Layers that compute in another order than they are told.
+TWO_ORDERS = FrequencyMaxConv2D | PooledConv2D
 MUSICNN_BRANCHES = {
     "f74": "timbral_40",
     "f77": "timbral_70",
@@ -305,16 +311,19 @@ def layer_outputs(tagger, patches):
     """
     layers = {layer.name: layer.output for layer in tagger.backbone.layers}
     for layer in tagger.backbone.layers:
-        if isinstance(layer, keras.layers.BatchNormalization | FrequencyMaxConv2D):
+        if isinstance(layer, keras.layers.BatchNormalization | TWO_ORDERS):
             layers[f"{layer.name}.input"] = layer.input
     outputs = keras.Model(tagger.backbone.input, layers).predict_on_batch(patches)
     for layer in tagger.backbone.layers:
-        if isinstance(layer, FrequencyMaxConv2D):  # its steps in their usual order
+        if isinstance(layer, TWO_ORDERS):  # its steps in their usual order
             convolved = layer.conv(outputs[f"{layer.name}.input"])
             rectified = keras.ops.relu(convolved)
-            outputs[f"{layer.name}_conv"] = convolved
-            outputs[f"{layer.name}_norm.input"] = rectified
-            outputs[f"{layer.name}_norm"] = layer.norm(rectified)
+            conv, norm = layer.conv.name, layer.norm.name
+            if isinstance(layer, FrequencyMaxConv2D):  # there each has a `conv`
+                conv, norm = f"{layer.name}_{conv}", f"{layer.name}_{norm}"
+            outputs[conv] = convolved
+            outputs[f"{norm}.input"] = rectified
+            outputs[norm] = layer.norm(rectified)
     embedding = keras.ops.convert_to_tensor(tagger.backbone.predict_on_batch(patches))
     outputs["logits"] = tagger.head.get_layer("logits")(embedding)
     outputs["scores"] = tagger.head(embedding)

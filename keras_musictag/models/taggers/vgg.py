@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from keras_musictag import audio
-from keras_musictag.layers import LogMelSpectrogram
+from keras_musictag.layers import LogMelSpectrogram, PooledConv2D
 from keras_musictag.models.tagger import MusicTagger
 
 # Of each block. The first window is 4 x 1 with strides of 2: overlapping in time,
@@ -89,12 +89,12 @@ def _backbone(shape, filters: int, dropout: float):
     x = layers.BatchNormalization(name="input_norm")(x)
     endpoints = {}
     for block, (size, strides) in enumerate(zip(POOLS, STRIDES, strict=True), 1):
-        x = layers.Conv2D(
-            filters, 3, padding="same", activation="relu", name=f"conv_{block}"
-        )(x)
-        # After the ReLU, and its scale may be negative: the order matters.
-        x = layers.BatchNormalization(name=f"norm_{block}")(x)
-        x = layers.MaxPooling2D(size, strides, name=f"pool_{block}")(x)
+        conv = layers.Conv2D(filters, 3, padding="same", name=f"conv_{block}")
+        norm = layers.BatchNormalization(name=f"norm_{block}")
+        conv.build(x.shape)  # here, where their variables have no prefix
+        norm.build((*x.shape[:-1], filters))
+        # The normalisation follows the ReLU, and its scale may be negative.
+        x = PooledConv2D(conv, norm, size, strides, name=f"pool_{block}")(x)
         endpoints[f"pool{block}"] = x
         if block < len(POOLS):
             x = layers.Dropout(dropout / 2, name=f"dropout_{block}")(x)
