@@ -211,6 +211,9 @@ def _read_preset(name, cache_dir, local_files_only: bool) -> Source:
         else:
             path = records.preset_weights(record)
         weights.load_weights(path, model.weights, expected=expected, skip=skip)
+        if record["weights"]["source"] == "bundled" and not skip:
+            # As a copy would be saved: some of these files have half precision.
+            expected = weights.fingerprint(weights.serialize(model.weights))
         model.origin = origin.of_preset(record, expected)
 
     return Source(record, fill)
