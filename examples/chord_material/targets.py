@@ -55,6 +55,8 @@ def believed(song: dict, believe: str) -> np.ndarray:
     frames = len(song["choices"])
     targets = np.ones((frames, CHOICE_CLASSES + len(NAMES)), "float32")
     targets[:, :CHOICE_CLASSES] = song["choices"]
+    # The ensemble was never taught sixths; its "none" says nothing.
+    targets[:, CHOICE_CLASSES + NAMES.index("thirteenth")] = 0
     if believe == "ensemble":
         return targets.astype("float16")
     others = {

@@ -35,7 +35,7 @@ PAGE = (
     *("index.html", "style.css", "app.js", "player.js"),
     *("worker.js", "audio.js", "recognizer.js", "tuning.js", "chords.js"),
 )
-CHORDS = "crnn_majmin_rendered"
+CHORDS = "chords_small"
 PACKAGE = "onnxruntime-web@1.30.0"
 INTEGRITY = (
     "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7Qm"

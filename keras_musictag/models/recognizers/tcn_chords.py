@@ -69,11 +69,12 @@ class TCNChordRecognizer(ChordRecognizer):
     ```python
     import keras_musictag as kmt
 
-    model = kmt.TCNChordRecognizer("majmin")
+    model = kmt.TCNChordRecognizer.from_pretrained("chords_small")
     print(model.recognize(kmt.audio.demo_path()).to_lab())
     ```
     """
 
+    default_preset = "chords_small"
     # A chord is taken to change half-way between the centres of two frames.
     boundary_shift = -0.5
 
