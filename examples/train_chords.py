@@ -275,8 +275,10 @@ def train(options) -> None:
     network = build_network()
     if options.initial:
         network.load_weights(options.initial)
+    # A short run must not end as an average with the weights it began with.
+    memory = min(0.995, 1 - 10 / options.steps)
     optimizer = keras.optimizers.AdamW(
-        options.rate, weight_decay=0.01, clipnorm=1.0, use_ema=True, ema_momentum=0.995
+        options.rate, weight_decay=0.01, clipnorm=1.0, use_ema=True, ema_momentum=memory
     )
     # oneDNN's convolutions beat XLA's on a processor.
     network.compile(optimizer, choices_loss, jit_compile=False)

@@ -44,7 +44,7 @@ def test_an_album_teaches_a_network(music, tmp_path):
     assert len(list(real.glob("*.npz"))) >= 1
     settings = ["--work", tmp_path / "work", "--out", out, "--material", "real"]
     done = run(
-        *("train_chords.py", *settings, "--steps", 40, "--rate", 4e-3),
+        *("train_chords.py", *settings, "--steps", 60, "--rate", 4e-3),
         *("--stage", "train", "export", "judge", "--albums", ALBUM),
     )
     said = json.loads(done.stdout[done.stdout.index("judge ") + 6 :])

@@ -36,7 +36,7 @@ BUILD = Path(__file__).resolve().parents[2] / "examples" / "web" / "build.py"
 # samples than out of libsndfile: docs/export.md has the differences of such clips.
 TOLERANCE = 2e-3
 KINDS = (".wav", ".flac", ".mp3", ".ogg")
-RECOGNIZER = "crnn_majmin_rendered"
+RECOGNIZER = "chords_small"
 RATE = 22050
 
 
