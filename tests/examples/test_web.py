@@ -181,9 +181,15 @@ def test_the_chord_follows_the_sound(page, cadence):
         page.locator("#chord").get_by_text(name, exact=True).wait_for()
         time = page.evaluate("document.getElementById('player').currentTime")
         assert time == pytest.approx(at, abs=0.05)
-        line, box = page.locator("#playhead").bounding_box(), lanes.bounding_box()
-        share = (line["x"] + 1 - box["x"]) / box["width"]
-        assert share == pytest.approx(at / 12.5, abs=0.01)
+        # The page draws it with its next picture.
+        page.wait_for_function(
+            """share => {
+              const [line, lanes] = ["playhead", "lanes"].map((name) =>
+                document.getElementById(name).getBoundingClientRect());
+              return Math.abs((line.x + 1 - lanes.x) / lanes.width - share) < 0.01;
+            }""",
+            arg=at / 12.5,
+        )
     # What is drawn there is one colour a chord; the same chord is the same one.
     colours = page.evaluate(
         """() => {
