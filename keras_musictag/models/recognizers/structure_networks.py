@@ -45,7 +45,8 @@ class ComposeChords(layers.Layer):
         asked, possible = questions(self.vocabulary)
         scores = ops.matmul(ops.log(ops.maximum(inputs, TINY)), asked)
         forbidden = np.where(possible, 0.0, IMPOSSIBLE).astype("float32")
-        return ops.softmax(scores + forbidden, axis=-1)
+        # PyTorch cannot add an array to what it differentiates.
+        return ops.softmax(ops.add(scores, forbidden), axis=-1)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], len(self.vocabulary))
