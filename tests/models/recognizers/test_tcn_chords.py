@@ -90,11 +90,12 @@ def test_it_learns_chords_from_a_folder(tmp_path):
     )
     model.compile(keras.optimizers.Adam(4e-3), **_losses(model))
     model.fit(tmp_path, epochs=60, batch_size=6, crop_seconds=8, seed=1, verbose=0)
-    labels = ["D:maj", "F#:min", "Bb:maj", "G:min"]
+    labels = [f"{root}:{kind}" for kind in TONES for root in ("D", "F#", "Bb", "G")]
     found = model.recognize(played(rng, labels), sample_rate=22050, decoder="viterbi")
-    heard = found.sample([1.0, 3.0, 5.0, 7.0])
+    heard = found.sample([2.0 * i + 1 for i in range(8)])
     majmin = chords.get_vocabulary("majmin")
-    assert majmin.indices(heard).tolist() == majmin.indices(labels).tolist()
+    right = majmin.indices(heard) == majmin.indices(labels)
+    assert right.sum() >= 6, heard
 
 
 def _losses(model):
