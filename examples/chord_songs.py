@@ -10,7 +10,7 @@ writes `21-0000.flac` (mono, 22,050 Hz) and `21-0000.lab` (start, end, chord in 
 notation, `N` where nothing pitched sounds) for each song, and `manifest.csv`. The same
 seed, options and installed soundfonts give the same songs.
 
-It needs `numpy`, `scipy` and `soundfile`, and of Debian's packages `fluidsynth`,
+It needs this package, `scipy` and `soundfile`, and of Debian's packages `fluidsynth`,
 `ffmpeg` and at least one of `fluid-soundfont-gm`,
 `musescore-general-soundfont-lossless`, `opl3-soundfont`, `fluidr3mono-gm-soundfont`;
 `guitarix-common` (responses of cabinets), `hydrogen-drumkits` (recorded drums, a

@@ -15,20 +15,18 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+from chord_material.features import (
+    LOWEST_HZ,
+    SAMPLE_RATE,
+    STORED_BINS,
+    STORED_FLOOR_DB,
+)
 
 import keras_musictag as kmt
 from keras_musictag import chords
 from keras_musictag.chords.structure import CHOICES
 from keras_musictag.replacing import replacing
 
-SAMPLE_RATE, HOP = 22050, 1024
-BINS_PER_OCTAVE, NET_BINS = 36, 252
-# More is stored than a network sees: its window slides to move a track by -6 to +5
-# semitones and by a bin. `BASE_BIN` is where it lies for a track as it is, C1 at the
-# bottom.
-STORED_BINS, BASE_BIN = 288, 16
-LOWEST_HZ = 32.703195662574829 * 2 ** (-BASE_BIN / BINS_PER_OCTAVE)
-FLOOR_DB = -100.0
 SUFFIXES = (".flac", ".mp3", ".ogg", ".opus", ".wav")
 SHORTEST, LONGEST = 40.0, 420.0  # seconds; shorter ones are noises of a game
 
@@ -52,7 +50,7 @@ class Listener:
         self.model.tuning = "auto" if tuning is None else tuning
         magnitudes = self.model.whole_track.track_magnitudes(track)
         level = 20 * np.log10(np.maximum(magnitudes, 1e-12))
-        return np.maximum(level - level.max(), FLOOR_DB).astype("float16")
+        return np.maximum(level - level.max(), STORED_FLOOR_DB).astype("float16")
 
 
 class Teachers:

@@ -40,22 +40,27 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from chord_material.features import (
+    BASE_BIN,
+    BINS_PER_OCTAVE,
+    BINS_PER_SEMITONE,
+    FLOOR_DB,
+    HOP,
+    LOWEST_HZ,
+    NET_BINS,
+    SAMPLE_RATE,
+    STORED_BINS,
+    STORED_FLOOR_DB,
+    equaliser,
+    evaluate,
+    net_input,
+    noise_floor,
+)
 from keras import ops
 
 from keras_musictag import chords
-from keras_musictag.metrics import chord_scores
 from keras_musictag.models.recognizers.crnn_chords import CRNNChordRecognizer
 from keras_musictag.models.recognizers.networks import strong_features, strong_head
-
-SAMPLE_RATE, HOP = 22050, 1024
-BINS_PER_OCTAVE, BINS_PER_SEMITONE = 36, 3
-NET_BINS = 252
-# More is stored than the network sees: its window slides to transpose a song by -6 to
-# +5 semitones and to detune it by a bin. `BASE_BIN` is where it lies for a song as it
-# is, C1 at the bottom.
-STORED_BINS, BASE_BIN = 288, 16
-LOWEST_HZ = 32.703195662574829 * 2 ** (-BASE_BIN / BINS_PER_OCTAVE)
-FLOOR_DB, STORED_FLOOR_DB = -80.0, -100.0
 
 # Six of the 40 groove families on the training side of the tool.
 HELD_OUT = ("ballad", "bebop", "house", "quickstep", "rhumba", "rock")
@@ -162,21 +167,6 @@ def load_songs(work: Path) -> tuple[list, list]:
 # === Augmentation ===
 
 
-def net_input(values: np.ndarray) -> np.ndarray:
-    """Cut the network's window of a song as it is; its loudest value becomes 0 dB."""
-    window = values[:, BASE_BIN : BASE_BIN + NET_BINS].astype("float32")
-    return np.maximum(window - window.max(), FLOOR_DB)
-
-
-def equaliser(rng) -> np.ndarray:
-    """A random smooth curve in dB: a tilt and three slow waves over the bins."""
-    x = np.linspace(0, 1, NET_BINS, dtype="float32")
-    curve = rng.uniform(-10, 10) * (x - 0.5)
-    for cycles in (0.5, 1, 2):
-        curve += rng.normal(0, 2.5) * np.cos(2 * np.pi * (cycles * x + rng.random()))
-    return curve
-
-
 def fade_out(window, targets, rng) -> np.ndarray:
     """Let the crop decay; as in the songs, 40 dB further down there is no chord."""
     start = rng.uniform(0.3, 0.95) * CROP
@@ -184,16 +174,6 @@ def fade_out(window, targets, rng) -> np.ndarray:
     fall = np.maximum(np.arange(CROP) - int(start), 0) * slope
     targets[fall > 40] = NO_CHORD, NO_BASS
     return window - fall[:, None]
-
-
-def noise_floor(window, rng) -> np.ndarray:
-    """Add the power of noise at -80 to -35 dB with a random tilt."""
-    tilt = rng.uniform(-10, 10) * np.linspace(-0.5, 0.5, NET_BINS, dtype="float32")
-    noise = (
-        rng.uniform(-80, -35) + tilt + 4 * rng.standard_normal(window.shape, "float32")
-    )
-    nepers = math.log(10) / 10
-    return np.logaddexp(window * nepers, noise * nepers) / nepers
 
 
 def draw(song, rng):
@@ -210,12 +190,12 @@ def draw(song, rng):
     window = window[at : at + CROP].astype("float32") - window.max()
     targets = transpose(targets[at : at + CROP], semitones)
     if rng.random() < 0.7:
-        window += equaliser(rng)
+        window += equaliser(rng, 10)
     window += rng.uniform(-8, 4)
     if rng.random() < 0.12:
         window = fade_out(window, targets, rng)
     if rng.random() < 0.5:
-        window = noise_floor(window, rng)
+        window = noise_floor(window, rng, -35)
     return np.clip(window, FLOOR_DB, 0).astype("float32"), targets
 
 
@@ -387,18 +367,6 @@ def make_recognizer(network, vocabulary: str) -> CRNNChordRecognizer:
             source = head if layer.name == "head" else layer.name
             layer.set_weights(network.get_layer(source).get_weights())
     return model
-
-
-def evaluate(model, folders) -> dict[str, float]:
-    """Score a recogniser on folders of audio and `.lab` files."""
-    labs = sorted(path for folder in folders for path in folder.glob("*.lab"))
-    files = [
-        next(p for p in lab.parent.glob(f"{lab.stem}.*") if p != lab) for lab in labs
-    ]
-    truth = {lab.stem: chords.ChordSequence.from_lab(lab) for lab in labs}
-    found = model.recognize(files, on_error="raise")
-    scores = chord_scores(truth, dict(zip(truth, found, strict=True)))
-    return {key: scores[key] for key in ("root", "majmin", "mirex", "tetrads", "seg")}
 
 
 def main() -> None:

@@ -2,29 +2,22 @@
 
 from dataclasses import dataclass
 
+from keras_musictag.chords import harte
+
 #: Semitones above the root. Tones from 12 on are ninths: they lie above the others.
 QUALITIES = {
-    "maj": (0, 4, 7),
-    "min": (0, 3, 7),
-    "dim": (0, 3, 6),
-    "aug": (0, 4, 8),
-    "sus2": (0, 2, 7),
-    "sus4": (0, 5, 7),
-    "5": (0, 7),
-    "7": (0, 4, 7, 10),
-    "maj7": (0, 4, 7, 11),
-    "min7": (0, 3, 7, 10),
-    "minmaj7": (0, 3, 7, 11),
-    "dim7": (0, 3, 6, 9),
-    "hdim7": (0, 3, 6, 10),
-    "maj6": (0, 4, 7, 9),
-    "min6": (0, 3, 7, 9),
+    quality: harte.QUALITIES[quality]
+    for quality in (
+        *("maj", "min", "dim", "aug", "sus2", "sus4", "5", "7", "maj7", "min7"),
+        *("minmaj7", "dim7", "hdim7", "maj6", "min6"),
+    )
+} | {
     "sus4(b7)": (0, 5, 7, 10),
     "maj(9)": (0, 4, 7, 14),
     "min(9)": (0, 3, 7, 14),
-    "9": (0, 4, 7, 10, 14),
-    "maj9": (0, 4, 7, 11, 14),
-    "min9": (0, 3, 7, 10, 14),
+    "9": harte.QUALITIES["9"],
+    "maj9": harte.QUALITIES["maj9"],
+    "min9": harte.QUALITIES["min9"],
     "maj6(9)": (0, 4, 7, 9, 14),
     "7(b9)": (0, 4, 7, 10, 13),
     "7(#9)": (0, 4, 7, 10, 15),
@@ -48,8 +41,6 @@ INVERSIONS = {
 }
 
 DEGREES = "1 b2 2 b3 3 4 b5 5 b6 6 b7 7".split()
-SHARPS = "C C# D D# E F F# G G# A A# B".split()
-FLATS = "C Db D Eb E F Gb G Ab A Bb B".split()
 
 
 @dataclass(frozen=True)
@@ -76,7 +67,8 @@ class Chord:
 
     def label(self, flats=False):
         """Harte's label, as `Bb:min7/b7`."""
-        name = f"{(FLATS if flats else SHARPS)[self.root]}:{self.quality}"
+        roots = harte.ROOTS_FLAT if flats else harte.ROOTS_SHARP
+        name = f"{roots[self.root]}:{self.quality}"
         return f"{name}/{DEGREES[self.bass]}" if self.bass else name
 
 

@@ -139,17 +139,15 @@ class CRNNChordRecognizer(ChordRecognizer):
             backbone=lambda coarse: _backbone(coarse, fine or coarse, settings),
             sample_rate=sample_rate,
             hop_length=settings["hop_length"],
-            context_frames=_context(settings, sample_rate),
+            context_frames=networks.context_frames(
+                settings["fmin"],
+                settings["bins_per_octave"],
+                sample_rate,
+                settings["hop_length"],
+            ),
             settings=settings,
             **options,
         )
-
-
-def _context(settings: dict, sample_rate: int) -> int:
-    """How many frames the filter of the lowest bin reaches to either side."""
-    longest = 1 / (2 ** (1 / settings["bins_per_octave"]) - 1) / settings["fmin"]
-    # Half of it, and two frames for the low-passes between the octaves.
-    return int(longest / 2 * sample_rate / settings["hop_length"]) + 3
 
 
 def _backbone(coarse: Vocabulary, fine: Vocabulary, settings: dict) -> keras.Model:

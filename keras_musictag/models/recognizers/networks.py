@@ -13,6 +13,22 @@ RANGE_DB = 80.0
 TINY = 1e-30
 
 
+def context_frames(
+    fmin: float, bins_per_octave: int, sample_rate: int, hop_length: int
+) -> int:
+    """Say how many frames the filter of the lowest bin reaches to either side.
+
+    Args:
+        fmin: Frequency of that bin, in Hz.
+        bins_per_octave: Bins in an octave.
+        sample_rate: In Hz.
+        hop_length: Samples between frames.
+    """
+    longest = 1 / (2 ** (1 / bins_per_octave) - 1) / fmin
+    # Half of it, and two frames for the low-passes between the octaves.
+    return int(longest / 2 * sample_rate / hop_length) + 3
+
+
 @keras.saving.register_keras_serializable(package="keras_musictag")
 class ToPatches(layers.Layer):
     """Cut sequences into patches of a fixed length, the last one filled with zeros.

@@ -16,6 +16,7 @@ from keras_musictag.models.recognizers.networks import (
     KeepValid,
     LikeInput,
     StepMask,
+    context_frames,
 )
 from keras_musictag.models.recognizers.structure_losses import (
     choice_losses,
@@ -99,8 +100,6 @@ class TCNChordRecognizer(ChordRecognizer):
             "dilations": list(dilations),
             "dropout": dropout,
         }
-        # Half of the longest filter, and the low-passes between the octaves.
-        longest = 1 / (2 ** (1 / BINS_PER_OCTAVE) - 1) / C1_HZ
         super().__init__(
             vocabulary,
             frontend=lambda rate: CQT(
@@ -114,7 +113,9 @@ class TCNChordRecognizer(ChordRecognizer):
             backbone=lambda chords: _backbone(chords, settings),
             sample_rate=sample_rate,
             hop_length=hop_length,
-            context_frames=int(longest / 2 * sample_rate / hop_length) + 3,
+            context_frames=context_frames(
+                C1_HZ, BINS_PER_OCTAVE, sample_rate, hop_length
+            ),
             tuning=tuning,
             settings=settings,
             **options,

@@ -7,7 +7,6 @@ import pytest
 from keras_musictag import chords
 from keras_musictag.chords.structure import CHOICES
 from keras_musictag.errors import ConfigError
-from keras_musictag.metrics import chord_scores
 from keras_musictag.models.recognizers.tcn_chords import TCNChordRecognizer
 
 SMALL = {"channels": (4, 4), "units": 8, "dilations": (1, 4)}
@@ -88,7 +87,8 @@ def test_it_learns_chords_from_a_folder(tmp_path):
     model = TCNChordRecognizer(
         "majmin", channels=(8, 16), units=32, dilations=(1, 2), dropout=0.0
     )
-    model.compile(keras.optimizers.Adam(4e-3), **_losses(model))
+    settings = {**model.default_compile(), "optimizer": keras.optimizers.Adam(4e-3)}
+    model.compile(**settings)
     model.fit(tmp_path, epochs=60, batch_size=6, crop_seconds=8, seed=1, verbose=0)
     labels = [f"{root}:{kind}" for kind in TONES for root in ("D", "F#", "Bb", "G")]
     found = model.recognize(played(rng, labels), sample_rate=22050, decoder="viterbi")
@@ -96,27 +96,6 @@ def test_it_learns_chords_from_a_folder(tmp_path):
     majmin = chords.get_vocabulary("majmin")
     right = majmin.indices(heard) == majmin.indices(labels)
     assert right.sum() >= 6, heard
-
-
-def _losses(model):
-    settings = model.default_compile()
-    return {key: settings[key] for key in ("loss", "metrics")}
-
-
-# On songs of another generator, with grooves and a soundfont that were not trained on.
-LEAST = {"root": 0.91, "majmin": 0.93, "sevenths": 0.87, "tetrads": 0.83}
-
-
-@pytest.mark.slow
-def test_the_preset_recognises_rendered_songs(corpus):
-    model = TCNChordRecognizer.from_pretrained()
-    labs = sorted((corpus / "chords").glob("*.lab"))
-    assert labs, "the corpus has no songs"
-    truth = {lab.stem: chords.ChordSequence.from_lab(lab) for lab in labs}
-    found = model.recognize([lab.with_suffix(".ogg") for lab in labs])
-    scores = chord_scores(truth, dict(zip(truth, found, strict=True)))
-    for comparison, score in LEAST.items():
-        assert scores[comparison] >= score, comparison
 
 
 def test_the_preset_hears_no_chord_in_silence_and_noise():
