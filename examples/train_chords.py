@@ -19,8 +19,8 @@ schedule for 4,000; and `--initial ... --steps 1000 --rate 1.2e-3 --seed 9`. Unt
 last one the weights of seventh and thirteenth in the loss were .4 and .2, and what the
 ensemble says about thirteenths counted. Songs had seeds 21 (500), 22 (250) and, from
 the second run on, 23 (150), the first two from earlier states of `chord_songs.py`; of
-each album there were 1.2 hours, of those held out half an hour. So another run gives other
-weights.
+each album there were 1.2 hours, of those held out half an hour. So another run gives
+other weights.
 
 A run that was killed goes on where it was, and gives the same weights. `--material`,
 `--believe` and `--plain` are what the ablations vary; `--stage judge` says how far the
