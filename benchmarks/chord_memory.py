@@ -74,7 +74,8 @@ def main() -> None:
         )
         ways = {"now": env}
         if options.before:
-            ways["before"] = {**env, "PYTHONPATH": options.before}
+            path = os.path.abspath(options.before)
+            ways["before"] = {**env, "PYTHONPATH": path}
         print(f"| {options.minutes} minutes | state | processor s | peak MB | chords |")
         print("| --- | --- | ---: | ---: | --- |")
         for preset in options.preset:

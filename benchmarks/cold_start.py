@@ -16,7 +16,8 @@ import sys
 import tempfile
 import time
 
-MAIN = "from keras_musictag.cli import main; main()"
+# Python puts the folder that it is started in first, before PYTHONPATH.
+MAIN = "import sys; sys.path.remove(''); from keras_musictag.cli import main; main()"
 COMMANDS = {
     "tag": ("tag",),
     "chords": ("chords",),
@@ -44,10 +45,11 @@ def make_engines(env: dict[str, str], presets=PRESETS) -> None:
     for preset in presets:
         code = "from keras_musictag.engines import files; print(files.engine_path"
         ask = [sys.executable, "-c", f"{code}({preset!r}))"]
-        path = subprocess.check_output(ask, env=env, text=True)
+        away = {"env": env, "cwd": tempfile.gettempdir()}  # as for MAIN
+        path = subprocess.check_output(ask, **away, text=True).strip()
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        make = ["-m", "keras_musictag.cli.engines", preset, path.strip()]
-        subprocess.run([sys.executable, *make], env=env, check=True)
+        make = ["-m", "keras_musictag.cli.engines", preset, path]
+        subprocess.run([sys.executable, *make], **away, check=True)
 
 
 def main() -> None:
@@ -64,7 +66,8 @@ def main() -> None:
             "keras": {**env, "KMT_ENGINE": "keras"},
         }
         if options.before:
-            ways["before"] = {**ways["keras"], "PYTHONPATH": options.before}
+            path = os.path.abspath(options.before)
+            ways["before"] = {**ways["keras"], "PYTHONPATH": path}
         make_engines(ways["engine"])
         print("| command | " + " | ".join(f"{w}, s | MB" for w in ways) + " |")
         print("| --- |" + " ---: | ---: |" * len(ways))

@@ -108,8 +108,10 @@ def decode(
     if decoder == "argmax" and steps == 1:
         path = values.argmax(axis=1)
         return path if lengths is None else np.repeat(path, lengths)
-    values = values + values.dtype.type(TINY)
-    scores = np.log(values, out=values)  # of a long track this is much memory
+    # Of a long track this is much memory: nothing is copied but what is the caller's.
+    own = None if np.may_share_memory(values, probabilities) else values
+    values = np.add(values, values.dtype.type(TINY), out=own)
+    scores = np.log(values, out=values)
     if decoder == "penalty":
         cost = PENALTY if penalty is None else float(penalty)
         begun = None if first is None else vocabulary.labels.index(first)

@@ -18,6 +18,7 @@ from keras_musictag.engines.sessions import Network, damaged, import_graphs
 from keras_musictag.engines.storage import WEIGHTS, Description
 from keras_musictag.engines.structure_blocks import Net, answers, array_names
 from keras_musictag.engines.whole_track import Segment, WholeTrack
+from keras_musictag.environment import cores
 from keras_musictag.presets import records
 from keras_musictag.presets.weights import read_arrays
 from keras_musictag.recognition import TrackRecognition
@@ -28,6 +29,8 @@ from keras_musictag.tracks.inference import TrackOutput
 # network, or the weights of several.
 FRONTEND, TUNED_FRONTEND = "frontend.onnx", "tuned_frontend.onnx"
 NETWORK = "network.onnx"
+# Blocks of a track that are transformed at a time: decoding gives no more.
+MOST_ABREAST = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +44,7 @@ class ChordModel(Description):
         frame: The shapes of its filters at any tuning, a `Frame`; `None` in older ones.
         preset: Whose weights in the package those of its networks are; `None` if they
             are in the folder.
+        reach: As in `ChordRecognizer`; older ones know none.
     """
 
     vocabulary: Any
@@ -58,6 +62,7 @@ class ChordModel(Description):
     fingerprint: str
     preset: str | None = None
     frame: dict | None = None
+    reach: int | None = None
 
 
 class EngineTrack(WholeTrack):
@@ -77,6 +82,7 @@ class EngineTrack(WholeTrack):
             model.decibels,
             model.tuning,
             model.block_frames,
+            model.reach,
         )
         given = {**model.filters, "fmins": tuple(model.filters["fmins"])}
         self.settings = Settings(**given)
@@ -84,8 +90,13 @@ class EngineTrack(WholeTrack):
             lambda: Frame.from_config(model.frame or frame_of(self.settings))
         )
         self.filters = functools.lru_cache(maxsize=4)(self._filters)
+        # The many small operators of a transform gain nothing by more threads.
+        self.abreast = min(cores(), MOST_ABREAST)
         self.open = functools.cache(
-            lambda name: Network(folder / name, whole=name == NETWORK)
+            lambda name: Network(
+                *(folder / name, name == NETWORK),
+                threads=None if name == NETWORK else 1,
+            )
         )
         self.follows = not (folder / FRONTEND).is_file()
         self.nets: list[Net] = []

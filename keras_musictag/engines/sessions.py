@@ -32,7 +32,7 @@ def damaged(folder, error: Exception) -> PresetError:
 
 
 class Network:
-    """A network that was written to a file; it computes on all cores.
+    """A network that was written to a file.
 
     Calling it takes arrays in the order of the inputs.
 
@@ -40,15 +40,17 @@ class Network:
         path: The `.onnx` file.
         whole: Whether it sees whole tracks: then the memory of a call goes back to the
             system, where others keep it for the next one.
+        threads: How many compute an operator; `None` for all cores.
 
     Raises:
         PresetError: If it cannot be opened.
     """
 
-    def __init__(self, path, whole: bool = False):
+    def __init__(self, path, whole: bool = False, threads: int | None = None):
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3
         options.enable_cpu_mem_arena = not whole
         # A thread that waits in a loop takes a core from who decodes the next track.

@@ -1,9 +1,8 @@
-"""Whole tracks: magnitudes block by block, then a network over all frames at once.
+"""Whole tracks: magnitudes block by block, then a network over all frames.
 
 NumPy only: Keras recognisers and their engines share it.
 """
 
-import collections
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -16,10 +15,13 @@ from keras_musictag.chords.chordogram import Chordogram, silent_outputs
 from keras_musictag.recognition import check_length
 from keras_musictag.tracks import sources
 from keras_musictag.tracks.inference import Chunk, TrackOutput, join_tracks
-from keras_musictag.tracks.slabs import Slabs
+from keras_musictag.tracks.slabs import Slabs, Spool, joined
 
 BLOCK_FRAMES = 128
 BLOCKS_AHEAD = 4
+# Of a piece that a network of finite reach computes at once; even, since steps may hold
+# two frames.
+PIECE_FRAMES = 2048
 # Magnitudes up to here are the floor of the decibels: every bin would be "loudest".
 SILENCE = 1e-5
 
@@ -33,11 +35,15 @@ class WholeTrack:
         vocabulary, sample_rate, hop_length, context_frames, decibels, tuning: As in
             `ChordRecognizer`.
         block_frames: Frames of a block.
+        reach: As in `ChordRecognizer`.
 
     Attributes:
         plan: The `audio.ChunkPlan` of the blocks.
         tuning: As in `ChordRecognizer`; may be changed.
     """
+
+    # How many calls of `magnitudes` there may be at a time.
+    abreast = 1
 
     def __init__(
         self,
@@ -48,8 +54,9 @@ class WholeTrack:
         decibels: bool = True,
         tuning: str | float = 0.0,
         block_frames: int = BLOCK_FRAMES,
+        reach: int | None = None,
     ):
-        self.vocabulary = vocabulary
+        self.vocabulary, self.reach = vocabulary, reach
         self.sample_rate, self.hop_length = sample_rate, hop_length
         self.context, self.block_frames = context_frames, block_frames
         self.decibels, self.tuning = decibels, tuning
@@ -136,10 +143,11 @@ class WholeTrack:
 
         def cut(track):
             blocks = audio.blocks(track, self.sample_rate, sample_rate=sample_rate)
-            tuning, blocks = self._tune(blocks)
-            counted = sources.Counted(blocks)
-            for chunk in sources.cut_with_span(counted, self.plan):
-                yield chunk._replace(tuning=tuning)
+            with Spool() as spool:
+                tuning, blocks = self._tune(blocks, spool)
+                counted = sources.Counted(blocks)
+                for chunk in sources.cut_with_span(counted, self.plan):
+                    yield chunk._replace(tuning=tuning)
             check_length(counted.samples, self.hop_length, self.sample_rate)
             return counted.samples
 
@@ -152,8 +160,10 @@ class WholeTrack:
             values = output.outputs["magnitudes"][: self.count_frames(output.length)]
             return output._replace(outputs={"magnitudes": values})
 
-        joined = join_tracks(tracks, cut, magnitudes, BLOCKS_AHEAD, self.warm_up)
-        return map(trimmed, joined)
+        outputs = join_tracks(
+            tracks, cut, magnitudes, BLOCKS_AHEAD, self.warm_up, self.abreast
+        )
+        return map(trimmed, outputs)
 
     def track_magnitudes(self, source, sample_rate: int | None = None) -> np.ndarray:
         """Compute the magnitudes of one track, as training needs them.
@@ -174,14 +184,12 @@ class WholeTrack:
             raise output.error
         return output.outputs["magnitudes"]
 
-    def _tune(self, blocks: Iterable[np.ndarray]):
+    def _tune(self, blocks: Iterable[np.ndarray], spool: Spool):
         """Return the tuning of a track in semitones, and its samples again."""
         if not self.hears_tuning:
             return float(self.tuning), blocks
-        slabs = Slabs()
-        kept = collections.deque(map(slabs.copy, blocks))
-        del slabs  # it holds the last one
-        return hear_tuning(kept, self.sample_rate, str(self.tuning)), drain(kept)
+        kept = spool.keep(blocks)
+        return hear_tuning(kept, self.sample_rate, str(self.tuning)), spool.drain()
 
     # === The two steps ===
 
@@ -211,10 +219,33 @@ class WholeTrack:
         Returns:
             As `predict`; for silence certainly no chord.
         """
-        outputs = self.predict(magnitudes)
+        outputs = self._predict_in_pieces(magnitudes)
         if magnitudes.max() <= SILENCE:
             return silent_outputs(outputs, self.vocabulary)
         return outputs
+
+    def _predict_in_pieces(self, magnitudes: np.ndarray) -> dict[str, np.ndarray]:
+        """Do what `predict` does; piece by piece where no frame hears a whole track."""
+        frames, reach = len(magnitudes), self.reach
+        if reach is None or frames <= PIECE_FRAMES + 2 * reach:
+            return self.predict(magnitudes)
+        # What 0 dB is in the track, each piece hears from frames that lie too far from
+        # those that count to be heard otherwise.
+        loudest = magnitudes.max(axis=(0, 1), keepdims=True)
+        loudest = np.broadcast_to(loudest, (2, *magnitudes.shape[1:]))
+        whole: dict[str, np.ndarray] = {}
+        for start in range(0, frames, PIECE_FRAMES):
+            first, end = max(0, start - reach), start + PIECE_FRAMES
+            piece = [magnitudes[first : end + reach], loudest]
+            before = start - first
+            if start:  # the end of the track would hear what follows it
+                piece, before = piece[::-1], before + len(loudest)
+            for name, values in self.predict(np.concatenate(piece)).items():
+                if name not in whole:
+                    whole[name] = np.empty((frames, *values.shape[1:]), values.dtype)
+                place = whole[name][start:end]
+                place[...] = values[before : before + len(place)]
+        return whole
 
 
 class Segment:
@@ -261,14 +292,8 @@ class Segment:
         """
         whole = self.whole_track
         check_length(samples, whole.hop_length, whole.sample_rate)
-        magnitudes = np.concatenate(self.blocks)
+        magnitudes = joined(self.blocks)
         if whole.hears_tuning:
             magnitudes = whole.track_magnitudes(magnitudes[:samples])
         magnitudes = magnitudes[: whole.count_frames(samples)]
         return self.to_chordogram(whole.outputs(magnitudes), samples)
-
-
-def drain(blocks: collections.deque) -> Iterator[np.ndarray]:
-    """Yield blocks that nobody needs afterwards."""
-    while blocks:
-        yield blocks.popleft()

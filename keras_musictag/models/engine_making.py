@@ -70,6 +70,7 @@ def _write_chords(model, folder: Path, preset: str | None) -> None:
         fingerprint(model, "scores")["sha256"],
         preset if nets is not None else None,
         chords.frame_of(model.frontend.settings),
+        whole.reach,
     ).write(folder)
     # Keras exports only what was called.
     silence = np.zeros((1, whole.plan.chunk_samples), "float32")

@@ -40,8 +40,9 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
     `recognize` and `chordogram` take tracks of any length. The front-end
     goes over a track in blocks of one size, with the audio around them, so that an
     hour needs little memory and one compiled graph; the network then sees the whole
-    track at once. Where shapes are compiled (JAX, XLA) the track is filled up to one
-    of few lengths, and masks keep the filling out of every result.
+    track at once, or long pieces of it if it hears no further (`reach`). Where shapes
+    are compiled (JAX, XLA) these are filled up to one of few lengths, and masks keep
+    the filling out of every result.
 
     Args:
         vocabulary: The chord classes in output order: a `chords.Vocabulary`, a
@@ -68,6 +69,8 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
             alone, which cannot tell a track that is flat by more than half a bin from
             a sharp one.
         block_frames: Frames of a block of the front-end.
+        reach: How many frames to either side the network hears, even; long tracks are
+            then computed in pieces. `None` if it hears the whole track.
         calibration: What makes confidences of the mean probabilities of chords: by the
             name of a vocabulary a slope above 0 and an offset, fitted to the weights
             (`chords.confidence`). `None` for the mean probabilities themselves.
@@ -107,6 +110,7 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
         decibels: bool = True,
         tuning: str | float = 0.0,
         block_frames: int = BLOCK_FRAMES,
+        reach: int | None = None,
         calibration: dict | None = None,
         runner: type[KerasTrack] = KerasTrack,
         settings: dict | None = None,
@@ -141,6 +145,7 @@ class ChordRecognizer(TrackRecognition, PretrainedModel, abstract=True):
             decibels,
             tuning,
             block_frames,
+            reach,
         )
 
     @property

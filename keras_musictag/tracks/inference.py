@@ -1,16 +1,18 @@
 """From tracks to chunk scores: decode ahead, fill batches across tracks."""
 
+import collections
 import contextlib
 import dataclasses
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_musictag.errors import MissingExtraError, MusicTagError
-from keras_musictag.tracks.slabs import Slabs
+from keras_musictag.tracks.slabs import Slabs, joined
 
 # What may be wrong with one track without being wrong with the others.
 TRACK_ERRORS = (MusicTagError, MissingExtraError)
@@ -117,6 +119,7 @@ def join_tracks(
     forward: Callable[[Chunk], dict[str, np.ndarray]],
     depth: int,
     warm_up: Callable[[], object] = lambda: None,
+    abreast: int = 1,
 ) -> Iterator[TrackOutput]:
     """Compute something for each chunk, and join it to one array per track.
 
@@ -125,19 +128,58 @@ def join_tracks(
         forward: Maps a chunk to named arrays `(frames, ...)`.
         depth: How many chunks are decoded ahead.
         warm_up: Called once, while the first track is decoded.
+        abreast: How many chunks of a track may be computed at a time; above 1,
+            `forward` is called by threads.
 
     Yields:
         One `TrackOutput` per track, its arrays joined along the frames.
     """
     parts = _Parts()
-    with Producer(tracks, cut, depth) as events:
+    with Producer(tracks, cut, depth) as events, _Abreast(forward, abreast) as queue:
         warm_up()
         for event in events:
             if isinstance(event, Item):
-                parts.add(event.value.start, forward(event.value))
+                for start, values in queue.put(event.value):
+                    parts.add(start, values)
                 continue
+            for start, values in queue.rest():
+                parts.add(start, values)
             # Nobody here keeps what is yielded: of a long track it is much memory.
             yield parts.taken(event)
+
+
+class _Abreast:
+    """Computes chunks by so many threads, and gives them back in order."""
+
+    def __init__(self, forward: Callable[[Chunk], dict[str, np.ndarray]], count: int):
+        self.forward, self.count = forward, count
+        self.pool = ThreadPoolExecutor(count) if count > 1 else None
+        self.waiting: collections.deque[tuple[int, Future]] = collections.deque()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        if self.pool is not None:
+            self.pool.shutdown(cancel_futures=True)
+
+    def put(self, chunk: Chunk) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        """Take a chunk; yield the starts and values of those that had to be ready."""
+        if self.pool is None:
+            yield chunk.start, self.forward(chunk)
+            return
+        self.waiting.append((chunk.start, self.pool.submit(self.forward, chunk)))
+        if len(self.waiting) > self.count:
+            yield self._first()
+
+    def rest(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        """Yield those of all chunks that are left."""
+        while self.waiting:
+            yield self._first()
+
+    def _first(self) -> tuple[int, dict[str, np.ndarray]]:
+        start, future = self.waiting.popleft()
+        return start, future.result()
 
 
 class _Parts:
@@ -165,10 +207,11 @@ class _Parts:
         if end.error is not None:
             self.clear()
         starts = np.asarray(self.starts, dtype="int64")
-        joined = {name: np.concatenate(parts) for name, parts in self.parts.items()}
+        del self.slabs  # it holds the last part
+        values = {name: joined(parts) for name, parts in self.parts.items()}
         self.clear()
         position, track, length, error = end
-        return TrackOutput(position, track, length or 0, starts, joined, error)
+        return TrackOutput(position, track, length or 0, starts, values, error)
 
 
 @dataclasses.dataclass

@@ -117,6 +117,7 @@ class TCNChordRecognizer(ChordRecognizer):
                 C1_HZ, BINS_PER_OCTAVE, sample_rate, hop_length
             ),
             tuning=tuning,
+            reach=_reach(dilations),
             settings=settings,
             **options,
         )
@@ -135,6 +136,14 @@ class TCNChordRecognizer(ChordRecognizer):
             int arrays `(labels,)` by output; -1 where a label does not say.
         """
         return {**super().chord_targets(labels), **choice_targets(labels)}
+
+
+def _reach(dilations) -> int:
+    """Say how many frames to either side `choice_logits` hears."""
+    steps = 1 + sum(dilations)  # of two frames: by "fine", by the blocks
+    # The first convolution sees two frames more on either side of the first of a step;
+    # one for the second of it; even.
+    return 2 * steps + 4
 
 
 def _backbone(vocabulary: Vocabulary, settings: dict) -> keras.Model:

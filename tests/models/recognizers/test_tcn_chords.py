@@ -6,6 +6,7 @@ import pytest
 
 from keras_musictag import chords
 from keras_musictag.chords.structure import CHOICES
+from keras_musictag.engines import whole_track
 from keras_musictag.errors import ConfigError
 from keras_musictag.models.recognizers.tcn_chords import TCNChordRecognizer
 
@@ -14,20 +15,61 @@ ROOTS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 TONES = {"maj": (0, 4, 7), "min": (0, 3, 7)}
 
 
-@pytest.mark.parametrize("frames", [40, 41])
-def test_filling_changes_no_frame(frames):
+def noisy(rng):
+    """A network whose offsets are not zero, or filling could hide behind them."""
     model = TCNChordRecognizer(**SMALL)
-    rng = np.random.default_rng(0)
     for weight in model.backbone.weights:
-        # Offsets that are not zero, or filling could hide behind them.
         noise = rng.uniform(0, 0.3, weight.shape).astype("float32")
         weight.assign(keras.ops.convert_to_numpy(weight.value) + noise)
+    return model
+
+
+@pytest.mark.parametrize("frames", [40, 41])
+def test_filling_changes_no_frame(frames):
+    rng = np.random.default_rng(0)
+    model = noisy(rng)
     magnitudes = rng.uniform(0.001, 1, (frames, 252)).astype("float32")
     alone = model.whole_track.predict(magnitudes, fixed=False)
     filled = model.whole_track.predict(magnitudes, fixed=True)
     for name in ("chord", *CHOICES):
         np.testing.assert_allclose(filled[name], alone[name], atol=1e-5)
         assert alone[name].std() > 1e-3
+
+
+@pytest.mark.parametrize("frames", [79, 80, 81, 127, 128, 129, 300])
+@pytest.mark.parametrize("loudest", [0, 90, -1])
+def test_pieces_of_a_long_track_are_those_of_the_whole(frames, loudest, monkeypatch):
+    monkeypatch.setattr(whole_track, "PIECE_FRAMES", 48)
+    rng = np.random.default_rng(0)
+    model = noisy(rng)
+    magnitudes = rng.uniform(0.001, 0.1, (frames, 252)).astype("float32")
+    magnitudes[min(loudest, frames - 1), 100] = 1.0
+    whole = model.whole_track.predict(magnitudes)
+    called, predict = [], model.whole_track.predict
+    monkeypatch.setattr(
+        model.whole_track, "predict", lambda x: called.append(len(x)) or predict(x)
+    )
+    pieces = model.whole_track.outputs(magnitudes)
+    assert len(called) == (1 if frames <= 80 else -(-frames // 48))
+    for name in ("chord", *CHOICES):
+        np.testing.assert_allclose(pieces[name], whole[name], atol=1e-5)
+
+
+def test_a_frame_hears_as_far_as_is_said():
+    rng = np.random.default_rng(0)
+    model = noisy(rng)
+    reach = model.whole_track.reach
+    magnitudes = rng.uniform(0.001, 0.1, (101, 252)).astype("float32")
+    magnitudes[0, 0] = 1.0
+    other = magnitudes.copy()
+    other[50] = rng.uniform(0.001, 0.1, 252)
+    changed = np.abs(
+        model.whole_track.predict(other)["triad"]
+        - model.whole_track.predict(magnitudes)["triad"]
+    ).max(axis=1)
+    heard = np.flatnonzero(changed > 1e-7)
+    assert reach == 16  # of two frames each: 1 + 1 + 4 steps; and the first kernel
+    assert heard[0] == 50 - reach + 2 and heard[-1] == 50 + reach - 1
 
 
 def test_config_round_trip():
