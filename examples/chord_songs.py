@@ -8,7 +8,9 @@ chords from which the notes were made: nothing is annotated by ear.
 
 writes `21-0000.flac` (mono, 22,050 Hz) and `21-0000.lab` (start, end, chord in Harte's
 notation, `N` where nothing pitched sounds) for each song, and `manifest.csv`. The same
-seed, options and installed soundfonts give the same songs.
+seed, options and installed soundfonts give the same songs. With `--style studies` one
+instrument holds chords of all qualities, with nothing before them from which they could
+be guessed.
 
 It needs this package, `scipy` and `soundfile`, and of Debian's packages `fluidsynth`,
 `ffmpeg` and at least one of `fluid-soundfont-gm`,
@@ -34,7 +36,8 @@ from chord_material.band import Band
 from chord_material.producing import Producer
 
 RATE = 22050
-RICH_SHARE = 0.35
+#: How many songs of a style have rare chord qualities.
+RICH_SHARES = {"mixed": 0.35, "pop": 0.0, "rich": 1.0, "studies": 1.0}
 
 
 def decay(pitched, last, rate):
@@ -95,9 +98,8 @@ def faded(rng, mix, rows, rate=RATE):
 def make_song(index, options):
     """Writes one song and returns its row of the manifest."""
     rng = np.random.default_rng([options.seed, index])
-    share = {"mixed": RICH_SHARE, "pop": 0.0, "rich": 1.0}[options.style]
-    rich = bool(rng.random() < share)
-    song = compose(rng, options.seconds, rich)
+    rich = bool(rng.random() < RICH_SHARES[options.style])
+    song = compose(rng, options.seconds, rich, study=options.style == "studies")
     song.parts = Band(rng, song, synth.installed(options.soundfont)).parts()
     producer = Producer(rng, song, RATE)
     mix, pitched = producer.mixed()
@@ -114,7 +116,7 @@ def make_song(index, options):
         "file": f"{stem}.flac",
         "seed": options.seed,
         "index": index,
-        "style": "rich" if rich else "pop",
+        "style": "study" if song.study else "rich" if rich else "pop",
         "genre": song.harmony.genre,
         "level": song.harmony.level,
         "tempo": round(song.tempo, 1),
@@ -156,7 +158,7 @@ def parse(arguments):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="folder to write into")
     parser.add_argument("--seconds", type=float, default=45.0, help="length of a song")
-    parser.add_argument("--style", choices=["mixed", "pop", "rich"], default="mixed")
+    parser.add_argument("--style", choices=[*RICH_SHARES], default="mixed")
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument(
         "--soundfont",

@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .accompaniment import Note
-from .chords import choose
+from .chords import INVERSIONS, QUALITIES, Chord, choose
 from .harmony import Harmony, Slot
+
+#: How frequent qualities are in studies; others have 1.
+STUDIED = {"maj": 5.0, "min": 5.0, "dim": 3.0, "7": 2.0, "min7": 2.0, "maj7": 2.0}
 
 
 @dataclass
@@ -47,6 +50,7 @@ class Song:
     offset: float = 0.0
     swing: float = 0.5
     clock: np.ndarray | None = None
+    study: bool = False  # one instrument holds chords that know nothing of each other
 
     def seconds_at(self, beat):
         """Time of a beat in seconds (below 0: before the recording begins)."""
@@ -60,25 +64,41 @@ class Song:
         return np.interp(whole + part, steps, self.clock) + self.offset
 
 
-def compose(rng, seconds, rich):
+def compose(rng, seconds, rich, study=False):
     """A song of some seconds; nobody plays it yet.
 
     Args:
         rng: NumPy's random generator.
         seconds: Length of the recording.
         rich: Whether rare chord qualities are frequent.
+        study: Whether chords of all qualities follow each other by chance.
     """
     tempo = float(np.exp(rng.normal(np.log(108), 0.27)).clip(60, 190))
     metre = int(choose(rng, {4: 74, 3: 14, 2: 5, 6: 7}))
     beat = 60 / tempo
     harmony = Harmony(rng, rich)
     count = int(np.ceil(seconds / beat)) + 4 * metre
-    song = Song(seconds, tempo, metre, harmony, harmony.song(count, metre, beat))
+    slots = _study(rng, count, beat) if study else harmony.song(count, metre, beat)
+    song = Song(seconds, tempo, metre, harmony, slots, study=study)
     _clock(rng, song, count)
     _silences(rng, song, beat)
     if harmony.genre in ("jazz", "blues") and rng.random() < 0.6 or rng.random() < 0.12:
         song.swing = float(rng.uniform(0.55, 0.68))
     return song
+
+
+def _study(rng, count, beat):
+    """Slots of some beats in all, a second or so each."""
+    weights = {quality: STUDIED.get(quality, 1.0) for quality in QUALITIES}
+    slots, start = [], 0
+    while start < count:
+        quality, bass = choose(rng, weights), 0
+        if rng.random() < 0.25:
+            bass = choose(rng, INVERSIONS.get(quality, {0: 1}))
+        beats = max(1, round(float(np.exp(rng.normal(0.3, 0.5))) / beat))
+        slots.append(Slot(start, beats, Chord(int(rng.integers(12)), quality, bass)))
+        start += beats
+    return slots
 
 
 def _clock(rng, song, count):

@@ -117,6 +117,8 @@ class Band:
     def parts(self):
         """All parts of the song."""
         rng = self.rng
+        if self.song.study:
+            return [self._study()]
         if self.riffs:
             found = [self._power() for _ in range(int(rng.integers(1, 3)))]
         elif self.solo:
@@ -219,6 +221,16 @@ class Band:
         part = self._part("comp" if role == "solo" else role, notes, table)
         part.late = any(c.kind in ("offbeats", "backbeats") for c in ways)
         return part
+
+    def _study(self):
+        """One instrument of any kind that holds each chord."""
+        rng = self.rng
+        table = str(rng.choice(["comp", "guitar", "pad", "solo"]))
+        voicer, _ = self._voicer("comp" if table == "guitar" else table, low=True)
+        gesture = choose(rng, {"block": 4, "roll": 1})
+        comp = Comping(rng, self.song.metre, voicer, "hold", gesture, self.beat)
+        notes = [note for slot in self._slots("comp") for note in comp.play(slot)]
+        return self._part("comp", notes, table)
 
     def _strums(self, slots):
         """The recorded guitar, strummed in eighths or so."""
