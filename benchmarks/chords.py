@@ -54,7 +54,7 @@ ENGINE = "engine:"  # and where it lies
 
 
 def recogniser(who):
-    """Returns a function from a path to the number of segments; one from many; versions.
+    """Returns functions from a path, from many, to numbers of segments; and versions.
 
     The one from many is `None` where there is none.
     """

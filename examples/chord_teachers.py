@@ -80,13 +80,13 @@ class Teachers:
         said = _heard(self.ensemble, path)
         choices = np.concatenate([said[name] for name in CHOICES], axis=1)
         return {
-            "choices": _at(choices, frames, 2).astype("float16"),
-            "crema": _at(_heard(self.crema, path)["chord"], frames, 0.5).astype(
+            "choices": at_frames(choices, frames, 2).astype("float16"),
+            "crema": at_frames(_heard(self.crema, path)["chord"], frames, 0.5).astype(
                 "float16"
             ),
-            "rendered": _at(_heard(self.rendered, path)["chord"], frames, 1).astype(
-                "float16"
-            ),
+            "rendered": at_frames(
+                _heard(self.rendered, path)["chord"], frames, 1
+            ).astype("float16"),
         }
 
 
@@ -97,7 +97,7 @@ def _heard(whole_track, path) -> dict[str, np.ndarray]:
     return output.outputs
 
 
-def _at(values: np.ndarray, frames: int, rate: float) -> np.ndarray:
+def at_frames(values: np.ndarray, frames: int, rate: float) -> np.ndarray:
     """Take the nearest of frames that are `rate` times as dense."""
     index = np.round(np.arange(frames) * rate).astype(int)
     return values[np.minimum(index, len(values) - 1)]

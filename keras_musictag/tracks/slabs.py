@@ -133,8 +133,9 @@ class Spool:
             return False
         try:
             if self.file is None:
-                self.file = tempfile.TemporaryFile(buffering=0)
-            whole = self.file.write(block) == block.nbytes
+                # Closed when the spool ends.
+                self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+            whole = self.file.write(block.tobytes()) == block.nbytes
         except OSError:
             whole = False
         self.has_room = whole
