@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import threading
+import time
 import urllib.request
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -179,8 +180,8 @@ def test_the_chord_follows_the_sound(page, cadence):
         width = lanes.bounding_box()["width"]
         lanes.click(position={"x": at / 12.5 * width, "y": 9})
         page.locator("#chord").get_by_text(name, exact=True).wait_for()
-        time = page.evaluate("document.getElementById('player').currentTime")
-        assert time == pytest.approx(at, abs=0.05)
+        now = page.evaluate("document.getElementById('player').currentTime")
+        assert now == pytest.approx(at, abs=0.05)
         # The page draws it with its next picture.
         page.wait_for_function(
             """share => {
@@ -202,6 +203,16 @@ def test_the_chord_follows_the_sound(page, cadence):
         }"""
     )
     assert colours[:3] == colours[3:] and len(set(colours)) == 3
+
+
+def test_chords_take_a_tenth_of_the_song(page, cadence):
+    song = np.tile(cadence, 10)
+    give(page, name="song.wav", data=wav(song, RATE), says="Listening for chords")
+    began = time.perf_counter()
+    page.locator("#status").get_by_text("Done:").wait_for(timeout=120_000)
+    rate = len(song) / RATE / (time.perf_counter() - began)
+    print(f"chords at {rate:.0f} times real time")
+    assert rate > 10
 
 
 def test_music_that_is_out_of_tune(address, chromium, recognizer, cadence):
