@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_musictag.errors import AudioError
-from keras_musictag.tracks.inference import Chunk, score_tracks
+from keras_musictag.tracks.inference import Chunk, join_tracks, score_tracks
 
 
 def run(tracks, batch_size=4, fixed_shape=False):
@@ -109,3 +109,48 @@ def test_other_errors_of_the_decoder_reach_the_caller():
 
     with pytest.raises(RuntimeError, match="not about audio"):
         list(score_tracks([0], cut, lambda b: {"x": b}, 2, False))
+
+
+@pytest.mark.parametrize("abreast", [1, 3])
+def test_chunks_abreast_come_back_in_order(abreast):
+    together, most, lock = 0, 0, threading.Lock()
+
+    def cut(track):
+        for k in range(abs(track)):
+            yield Chunk(k, np.array([track, k], "float32"))
+        if track < 0:
+            raise AudioError("Bad.", received=track, advice="None.")
+        return 10 * track
+
+    def forward(chunk):
+        nonlocal together, most
+        with lock:
+            together += 1
+            most = max(most, together)
+        time.sleep(0.02 if chunk.start % 2 == 0 else 0.001)  # the first ends last
+        with lock:
+            together -= 1
+        return {"samples": chunk.samples[None]}
+
+    good, bad, other = join_tracks([7, -5, 4], cut, forward, 4, abreast=abreast)
+    assert most == abreast
+    for output, count in ((good, 7), (other, 4)):
+        np.testing.assert_array_equal(output.starts, np.arange(count))
+        expected = np.stack([np.full(count, count), np.arange(count)], axis=1)
+        np.testing.assert_array_equal(output.outputs["samples"], expected)
+    assert isinstance(bad.error, AudioError) and bad.outputs == {}
+
+
+def test_an_error_of_a_chunk_abreast_is_the_callers():
+    def cut(track):
+        yield from (Chunk(k, np.zeros(2, "float32")) for k in range(track))
+        return track
+
+    def forward(chunk):
+        if chunk.start == 2:
+            raise FloatingPointError("at the third")
+        return {"samples": chunk.samples[None]}
+
+    outputs = join_tracks([9, 9], cut, forward, 4, abreast=2)
+    with pytest.raises(FloatingPointError, match="third"):
+        next(outputs)
