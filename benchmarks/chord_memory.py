@@ -57,7 +57,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=int, default=60)
     parser.add_argument("--preset", nargs="+", default=PRESETS)
-    parser.add_argument("--before", help="a checkout of an earlier state")
+    parser.add_argument(
+        "--before", type=os.path.abspath, help="a checkout of an earlier state"
+    )
     options = parser.parse_args()
     most = 0.0
     with tempfile.TemporaryDirectory() as folder:
@@ -74,8 +76,7 @@ def main() -> None:
         )
         ways = {"now": env}
         if options.before:
-            path = os.path.abspath(options.before)
-            ways["before"] = {**env, "PYTHONPATH": path}
+            ways["before"] = {**env, "PYTHONPATH": options.before}
         print(f"| {options.minutes} minutes | state | processor s | peak MB | chords |")
         print("| --- | --- | ---: | ---: | --- |")
         for preset in options.preset:

@@ -57,7 +57,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--file", help="the demo clip of ten seconds if not given")
-    parser.add_argument("--before", help="a checkout of an earlier state")
+    parser.add_argument(
+        "--before", type=os.path.abspath, help="a checkout of an earlier state"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as cache:
         env = {**os.environ, "KMT_CACHE": cache}
@@ -66,8 +68,7 @@ def main() -> None:
             "keras": {**env, "KMT_ENGINE": "keras"},
         }
         if options.before:
-            path = os.path.abspath(options.before)
-            ways["before"] = {**ways["keras"], "PYTHONPATH": path}
+            ways["before"] = {**ways["keras"], "PYTHONPATH": options.before}
         make_engines(ways["engine"])
         print("| command | " + " | ".join(f"{w}, s | MB" for w in ways) + " |")
         print("| --- |" + " ---: | ---: |" * len(ways))

@@ -166,7 +166,7 @@ def plan(options, files, cold_clip, pythons, graph):
     for state, path in {"": None, " before": options.before}.items():
         if state and not path:
             continue
-        place = ["env", f"PYTHONPATH={path.absolute()}"] if path else []
+        place = ["env", *([f"PYTHONPATH={path.absolute()}"] if path else [])]
         for name in (*options.backends, ENGINE):
             fast = name == ENGINE
             backend, its_job = "" if fast else name, job | {"engine": fast}
@@ -175,7 +175,7 @@ def plan(options, files, cold_clip, pythons, graph):
                 runs[name + state, what] = ([*place, *command], backend)
             # By the variable: earlier states do not know the option.
             mode = "KMT_ENGINE=ready" if fast else "KMT_ENGINE=keras"
-            runs[name + state, "cold"] = (["env", mode, *place[1:], *ours], backend)
+            runs[name + state, "cold"] = ([*place, mode, *ours], backend)
     return runs
 
 

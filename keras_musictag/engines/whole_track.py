@@ -293,6 +293,7 @@ class Segment:
         whole = self.whole_track
         check_length(samples, whole.hop_length, whole.sample_rate)
         magnitudes = joined(self.blocks)
+        self.blocks.append(magnitudes)  # who asks again gets the same answer
         if whole.hears_tuning:
             magnitudes = whole.track_magnitudes(magnitudes[:samples])
         magnitudes = magnitudes[: whole.count_frames(samples)]

@@ -135,14 +135,14 @@ def join_tracks(
         One `TrackOutput` per track, its arrays joined along the frames.
     """
     parts = _Parts()
-    with Producer(tracks, cut, depth) as events, _Abreast(forward, abreast) as queue:
+    with Producer(tracks, cut, depth) as events, _Abreast(forward, abreast) as chunks:
         warm_up()
         for event in events:
             if isinstance(event, Item):
-                for start, values in queue.put(event.value):
+                for start, values in chunks.put(event.value):
                     parts.add(start, values)
                 continue
-            for start, values in queue.rest():
+            for start, values in chunks.rest():
                 parts.add(start, values)
             # Nobody here keeps what is yielded: of a long track it is much memory.
             yield parts.taken(event)

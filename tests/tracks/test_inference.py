@@ -10,16 +10,18 @@ from keras_musictag.errors import AudioError
 from keras_musictag.tracks.inference import Chunk, join_tracks, score_tracks
 
 
+def cut(track):
+    """Chunks of a track given as their number, below 0 for a bad one."""
+    for k in range(abs(track)):
+        yield Chunk(k, np.array([track, k], "float32"))
+    if track < 0:
+        raise AudioError("Bad.", received=track, advice="None.")
+    return 10 * track
+
+
 def run(tracks, batch_size=4, fixed_shape=False):
     """Score tracks given as `(number of chunks)` or an error; log batch sizes."""
     sizes = []
-
-    def cut(track):
-        for k in range(abs(track)):
-            yield Chunk(k, np.array([track, k], "float32"))
-        if track < 0:
-            raise AudioError("Bad.", received=track, advice="None.")
-        return 10 * track
 
     def forward(batch):
         sizes.append(len(batch))
@@ -115,13 +117,6 @@ def test_other_errors_of_the_decoder_reach_the_caller():
 def test_chunks_abreast_come_back_in_order(abreast):
     together, most, lock = 0, 0, threading.Lock()
 
-    def cut(track):
-        for k in range(abs(track)):
-            yield Chunk(k, np.array([track, k], "float32"))
-        if track < 0:
-            raise AudioError("Bad.", received=track, advice="None.")
-        return 10 * track
-
     def forward(chunk):
         nonlocal together, most
         with lock:
@@ -142,10 +137,6 @@ def test_chunks_abreast_come_back_in_order(abreast):
 
 
 def test_an_error_of_a_chunk_abreast_is_the_callers():
-    def cut(track):
-        yield from (Chunk(k, np.zeros(2, "float32")) for k in range(track))
-        return track
-
     def forward(chunk):
         if chunk.start == 2:
             raise FloatingPointError("at the third")

@@ -141,8 +141,8 @@ class TCNChordRecognizer(ChordRecognizer):
 def _reach(dilations) -> int:
     """Say how many frames to either side `choice_logits` hears."""
     steps = 1 + sum(dilations)  # of two frames: by "fine", by the blocks
-    # The first convolution sees two frames more on either side of the first of a step;
-    # one for the second of it; even.
+    # Two frames more by the first convolution, one from the second frame of a step to
+    # the first; even.
     return 2 * steps + 4
 
 
