@@ -7,17 +7,20 @@ chords from which the notes were made: nothing is annotated by ear.
     python examples/chord_songs.py --count 400 --seed 21 --out songs
 
 writes `21-0000.flac` (mono, 22,050 Hz) and `21-0000.lab` (start, end, chord in Harte's
-notation, `N` where nothing pitched sounds) for each song, and `manifest.csv`. The same
-seed, options and installed soundfonts give the same songs. With `--style studies` one
-instrument holds chords of all qualities, with nothing before them from which they could
-be guessed.
+notation, `N` where nothing pitched sounds) for each song, for those that are in a key
+`21-0000.key` (start, end, key, as `KeySequence.from_lab` reads them), and
+`manifest.csv`. The same seed, options and installed soundfonts give the same songs.
+With `--style studies` one instrument holds chords, of all qualities with nothing before
+them from which they could be guessed, or as a key has them, some very short; with
+`--style grooves` MMA accompanies the songs.
 
 It needs this package, `scipy` and `soundfile`, and of Debian's packages `fluidsynth`,
 `ffmpeg` and at least one of `fluid-soundfont-gm`,
-`musescore-general-soundfont-lossless`, `opl3-soundfont`, `fluidr3mono-gm-soundfont`;
-`guitarix-common` (responses of cabinets), `hydrogen-drumkits` (recorded drums, a
-strummed guitar), `sonic-pi-samples` (drum loops) and `espeak-ng` (spoken breaks) are
-used where they are installed.
+`musescore-general-soundfont-lossless`, `opl3-soundfont`, `fluidr3mono-gm-soundfont`.
+Where they are installed, these are used too: `guitarix-common` (responses of cabinets),
+`hydrogen-drumkits` (recorded drums, a strummed guitar), `sonic-pi-samples` (drum
+loops), `espeak-ng` (spoken breaks) and `lmms-common` with `pip install pysfizz`
+(recorded instruments as SFZ). `--style grooves` needs `mma` and `pip install mido`.
 """
 
 import argparse
@@ -30,14 +33,51 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from chord_material import synth
+from chord_material import grooves, sfz, synth
 from chord_material.arranging import compose
 from chord_material.band import Band
+from chord_material.chords import QUALITIES
 from chord_material.producing import Producer
+
+from keras_musictag.chords import harte
+from keras_musictag.keys import KeySequence
 
 RATE = 22050
 #: How many songs of a style have rare chord qualities.
-RICH_SHARES = {"mixed": 0.35, "pop": 0.0, "rich": 1.0, "studies": 1.0}
+RICH_SHARES = {"mixed": 0.35, "pop": 0.0, "rich": 1.0, "studies": 1.0, "grooves": 0.4}
+
+
+def key_rows(song, rows):
+    """(start, end, key) rows of the song, as `C:min`; none where no chord says it.
+
+    Args:
+        song: The `arranging.Song`.
+        rows: Its rows of chords.
+    """
+    harmony, thirds = song.harmony, {3: 0.0, 4: 0.0}
+    for slot in song.slots:
+        if slot.chord and (slot.chord.root - slot.shift) % 12 == harmony.tonic:
+            for third in {3, 4} & set(QUALITIES[slot.chord.quality]):
+                thirds[third] += slot.beats
+    # Chords by chance have no key, and fifths alone no mode.
+    if song.study or harmony.genre == "random" or thirds[3] == thirds[4]:
+        return []
+    mode = "min" if thirds[3] > thirds[4] else "maj"
+    roots = harte.ROOTS_FLAT if harmony.flats else harte.ROOTS_SHARP
+    sounding = [row for row in rows if row[2] != "N"]
+    first, last = sounding[0][0], sounding[-1][1]
+    found = []
+    for slot in song.slots:
+        start = max(float(song.seconds_at(slot.start)), first)
+        end = min(float(song.seconds_at(slot.end)), last)
+        key = f"{roots[(harmony.tonic + slot.shift) % 12]}:{mode}"
+        if end - start < 1e-4:
+            continue
+        if found and found[-1][2] == key:
+            found[-1] = (found[-1][0], end, key)
+        else:
+            found.append((start, end, key))
+    return found
 
 
 def decay(pitched, last, rate):
@@ -99,7 +139,7 @@ def make_song(index, options):
     """Writes one song and returns its row of the manifest."""
     rng = np.random.default_rng([options.seed, index])
     rich = bool(rng.random() < RICH_SHARES[options.style])
-    song = compose(rng, options.seconds, rich, study=options.style == "studies")
+    song = compose(rng, options.seconds, rich, options.style)
     song.parts = Band(rng, song, synth.installed(options.soundfont)).parts()
     producer = Producer(rng, song, RATE)
     mix, pitched = producer.mixed()
@@ -112,6 +152,10 @@ def make_song(index, options):
     soundfile.write(options.out / f"{stem}.flac", sound, RATE)
     lines = [f"{start:.6f}\t{end:.6f}\t{label}\n" for start, end, label in rows]
     (options.out / f"{stem}.lab").write_text("".join(lines))
+    keys = key_rows(song, rows)
+    if keys:
+        *intervals, labels = zip(*keys, strict=True)
+        KeySequence(np.transpose(intervals), labels).to_lab(options.out / f"{stem}.key")
     return {
         "file": f"{stem}.flac",
         "seed": options.seed,
@@ -127,6 +171,7 @@ def make_song(index, options):
         "soundfont": " ".join(
             sorted({p.font for p in song.parts if p.font in synth.BANKS})
         ),
+        "groove": song.groove,
         "breaks": " ".join(song.breaks.values()),
         "chords": sum(label != "N" for *_, label in rows),
     } | producer.done
@@ -167,12 +212,19 @@ def parse(arguments):
         default=[],
         help="one more General MIDI bank to draw from (may be repeated)",
     )
+    parser.add_argument(
+        "--sfz",
+        type=Path,
+        action="append",
+        default=[],
+        help="an SFZ instrument to draw from (may be repeated; needs pysfizz)",
+    )
     options = parser.parse_args(arguments)
-    for path in options.soundfont:
+    for path in options.soundfont + options.sfz:
         if path.stem.lower() in synth.RESERVED:
             parser.error(f"{path.name} is reserved for test material")
         if not path.exists():
-            parser.error(f"--soundfont: there is no file {path}")
+            parser.error(f"there is no file {path}")
     if options.seconds < 15:
         parser.error(f"--seconds must be at least 15. Received: {options.seconds:g}")
     return options
@@ -183,6 +235,8 @@ def main(arguments=None):
     options = parse(arguments)
     try:
         synth.library()
+        for path in options.sfz:
+            sfz.add(path)
     except OSError as error:
         sys.exit(str(error))
     if not synth.installed(options.soundfont):
@@ -191,16 +245,21 @@ def main(arguments=None):
         )
     if shutil.which("ffmpeg") is None:
         sys.exit("ffmpeg is not installed. On Debian: apt-get install ffmpeg")
+    if options.style == "grooves" and not grooves.installed():
+        sys.exit("MMA is not installed. On Debian: apt-get install mma")
     options.out.mkdir(parents=True, exist_ok=True)
     numbers = range(options.first, options.first + options.count)
     rows = []
     with multiprocessing.Pool(options.workers) as pool:
         job = functools.partial(make_song, options=options)
-        for row in pool.imap_unordered(job, numbers):
-            rows.append(row)
-            print(f"{len(rows)}/{options.count} {row['file']}", flush=True)
-            if len(rows) % 20 == 0:
-                write_manifest(options.out / "manifest.csv", rows)
+        try:
+            for row in pool.imap_unordered(job, numbers):
+                rows.append(row)
+                print(f"{len(rows)}/{options.count} {row['file']}", flush=True)
+                if len(rows) % 20 == 0:
+                    write_manifest(options.out / "manifest.csv", rows)
+        except OSError as error:
+            sys.exit(str(error))
     write_manifest(options.out / "manifest.csv", rows)
     return 0
 

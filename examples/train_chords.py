@@ -49,7 +49,17 @@ from chord_material.features import (
     net_input,
     noise_floor,
 )
-from chord_material.targets import CREMA, NAMES, believed, one_hot, part, transpose
+from chord_material.targets import (
+    CREMA,
+    KEY_SAID,
+    KEYS_AT,
+    NAMES,
+    believed,
+    one_hot,
+    part,
+    transpose,
+    weigh_changes,
+)
 from chord_teachers import Listener
 from keras import ops
 
@@ -57,6 +67,7 @@ import keras_musictag as kmt
 from keras_musictag import chords
 from keras_musictag.chords.composing import compose
 from keras_musictag.chords.structure import CHOICES
+from keras_musictag.keys import KeySequence
 from keras_musictag.models.recognizers.tcn_chords import CHOICE_CLASSES, choice_logits
 
 PRESET = "chords_small"
@@ -75,7 +86,9 @@ CUT_TRACKS = ("legends_of_the_north", "sad", "love_theme", "menu", "frontiers")
 
 BATCH, CROP = 16, 432  # crops of 20 s
 STEPS_PER_EPOCH, WARM_UP = 100, 200
-SMOOTHING = 0.05
+SMOOTHING = 0.02
+# What frames next to a change count: labels say exactly when it is, teachers do not.
+EXACT_CHANGES, HEARD_CHANGES = 2.0, 0.0
 LOSS_WEIGHTS = {
     **{"triad": 1.0, "bass": 0.4, "seventh": 0.7},
     **{"ninth": 0.1, "eleventh": 0.1, "thirteenth": 1.0},
@@ -115,7 +128,17 @@ def make_features(folders, work: Path) -> None:
                 decibels=values,
                 segments=np.clip(at, 0, None).astype("int16"),
                 labels=np.array(song.labels),
+                keys=_keys(lab.with_suffix(".key"), times),
             )
+
+
+def _keys(path: Path, times) -> np.ndarray:
+    """Return the number of the key at each time; -1 where nobody says it."""
+    numbers = np.full(len(times), -1, "int8")
+    if path.exists():
+        for region in KeySequence.from_lab(path):
+            numbers[(times >= region.start) & (times < region.end)] = region.number
+    return numbers
 
 
 def load_rendered(folder: Path) -> list[tuple]:
@@ -124,7 +147,12 @@ def load_rendered(folder: Path) -> list[tuple]:
     for path in sorted(folder.glob("*.npz")):
         with np.load(path) as data:
             rows = one_hot([str(label) for label in data["labels"]])
-            songs.append((data["decibels"], rows[data["segments"]].astype("float16")))
+            rows = rows[data["segments"]]
+            (known,) = np.nonzero(data["keys"] >= 0)
+            rows[known, KEYS_AT + data["keys"][known]] = 1
+            rows[known, KEY_SAID] = 1
+            weigh_changes(rows, EXACT_CHANGES)
+            songs.append((data["decibels"], rows.astype("float16")))
     return songs
 
 
@@ -136,7 +164,9 @@ def load_real(folder: Path, believe: str) -> list[tuple]:
             album, track = str(data["album"]), Path(str(data["track"])).stem
             if album in (*TEST_ALBUMS, CHOICE_ALBUM) or track in CUT_TRACKS:
                 continue
-            songs.append((data["decibels"], believed(data, believe)))
+            rows = believed(data, believe)
+            weigh_changes(rows, HEARD_CHANGES)
+            songs.append((data["decibels"], rows))
     return songs
 
 
@@ -144,7 +174,7 @@ def load_real(folder: Path, believe: str) -> list[tuple]:
 
 
 def draw(song, rng, augmented: bool):
-    """Return a crop: decibels `(432, 252)` and targets `(432, 106)`."""
+    """Return a crop: decibels `(432, 252)` and targets `(432, 131)`."""
     values, targets = song
     last = max(0, len(values) - CROP)
     at = int(rng.integers(0, last + 1))
@@ -251,9 +281,8 @@ class Course(keras.callbacks.Callback):
         print(f"step {self.step} loss {loss}", flush=True)
 
 
-def train(options) -> None:
-    """Train with AdamW; the weights are an average over the last steps."""
-    keras.utils.set_random_seed(options.seed)
+def load_sources(options) -> list[list]:
+    """Return the lists of songs of which each batch has as many crops."""
     sources = []
     if options.material != "real":
         sources.append(load_rendered(options.work / "rendered"))
@@ -262,18 +291,18 @@ def train(options) -> None:
     for songs in sources:
         hours = sum(len(values) for values, _ in songs) * HOP / SAMPLE_RATE / 3600
         print(f"{len(songs)} songs, {hours:.1f} hours", flush=True)
-    keras.config.set_dtype_policy(options.precision)
-    network = build_network()
-    if options.initial:
-        network.load_weights(options.initial)
+    return sources
+
+
+def fit(network, loss, crops, options) -> None:
+    """Train with AdamW; the weights are an average over the last steps."""
     # A short run must not end as an average with the weights it began with.
-    memory = min(0.995, 1 - 10 / options.steps)
+    memory = min(0.995, max(0.0, 1 - 10 / options.steps))
     optimizer = keras.optimizers.AdamW(
         options.rate, weight_decay=0.01, clipnorm=1.0, use_ema=True, ema_momentum=memory
     )
     # oneDNN's convolutions beat XLA's on a processor.
-    network.compile(optimizer, choices_loss, jit_compile=False)
-    crops = Crops(sources, options)
+    network.compile(optimizer, loss, jit_compile=False)
     backup = keras.callbacks.BackupAndRestore(options.out / "backup")
     resumed = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: setattr(crops, "epoch", epoch)
@@ -284,6 +313,17 @@ def train(options) -> None:
         callbacks=[backup, resumed, Course(options)],
         verbose=0,
     )
+
+
+def train(options) -> None:
+    """Train the network and keep its weights."""
+    keras.utils.set_random_seed(options.seed)
+    sources = load_sources(options)
+    keras.config.set_dtype_policy(options.precision)
+    network = build_network()
+    if options.initial:
+        network.load_weights(options.initial)
+    fit(network, choices_loss, Crops(sources, options), options)
     network.save_weights(options.out / "network.weights.h5")
 
 

@@ -1,9 +1,11 @@
 """A song from a seed: tempo, form, and where nothing pitched sounds."""
 
+import bisect
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from . import grooves
 from .accompaniment import Note
 from .chords import INVERSIONS, QUALITIES, Chord, choose
 from .harmony import Harmony, Slot
@@ -16,8 +18,9 @@ STUDIED = {"maj": 5.0, "min": 5.0, "dim": 3.0, "7": 2.0, "min7": 2.0, "maj7": 2.
 class Part:
     """What one instrument plays.
 
-    `font` is a soundfont's name, or one of `waves`, `voice`, `strums`, `kit`, `loop`;
-    `program` is General MIDI's number, or the name of a wave, a kit or a loop.
+    `font` is a soundfont's name, or one of `waves`, `voice`, `strums`, `sfz`, `kit`,
+    `loop`; `program` is General MIDI's number, or the name of a wave, an SFZ
+    instrument, a kit or a loop.
     """
 
     role: str
@@ -51,6 +54,13 @@ class Song:
     swing: float = 0.5
     clock: np.ndarray | None = None
     study: bool = False  # one instrument holds chords that know nothing of each other
+    grooves: bool = False  # MMA accompanies
+    groove: str = ""  # which of them
+
+    def slot_at(self, beat):
+        """The slot that sounds at a beat."""
+        starts = [slot.start for slot in self.slots]
+        return self.slots[max(bisect.bisect(starts, beat + 1e-6) - 1, 0)]
 
     def seconds_at(self, beat):
         """Time of a beat in seconds (below 0: before the recording begins)."""
@@ -64,39 +74,59 @@ class Song:
         return np.interp(whole + part, steps, self.clock) + self.offset
 
 
-def compose(rng, seconds, rich, study=False):
+def compose(rng, seconds, rich, style="mixed"):
     """A song of some seconds; nobody plays it yet.
 
     Args:
         rng: NumPy's random generator.
         seconds: Length of the recording.
         rich: Whether rare chord qualities are frequent.
-        study: Whether chords of all qualities follow each other by chance.
+        style: `"studies"` for chords that follow each other by chance, `"grooves"` for
+            songs that MMA accompanies; others are songs of the band.
     """
+    study, by_mma = style == "studies", style == "grooves"
     tempo = float(np.exp(rng.normal(np.log(108), 0.27)).clip(60, 190))
-    metre = int(choose(rng, {4: 74, 3: 14, 2: 5, 6: 7}))
+    metres = {4: 74, 3: 14, 2: 5, 6: 7}
+    if by_mma:
+        metres = {m: w for m, w in metres.items() if m in grooves.installed()}
+    metre = int(choose(rng, metres))
     beat = 60 / tempo
     harmony = Harmony(rng, rich)
     count = int(np.ceil(seconds / beat)) + 4 * metre
-    slots = _study(rng, count, beat) if study else harmony.song(count, metre, beat)
-    song = Song(seconds, tempo, metre, harmony, slots, study=study)
+    if study:
+        slots = _study(rng, harmony, count, beat)
+    else:
+        slots = harmony.song(count, metre, beat)
+    song = Song(seconds, tempo, metre, harmony, slots, study=study, grooves=by_mma)
     _clock(rng, song, count)
     _silences(rng, song, beat)
-    if harmony.genre in ("jazz", "blues") and rng.random() < 0.6 or rng.random() < 0.12:
+    swings = harmony.genre in ("jazz", "blues") and rng.random() < 0.6
+    if (swings or rng.random() < 0.12) and not by_mma:  # MMA swings by itself
         song.swing = float(rng.uniform(0.55, 0.68))
     return song
 
 
-def _study(rng, count, beat):
-    """Slots of some beats in all, a second or so each."""
+def _study(rng, harmony, count, beat):
+    """Slots of some beats in all: a second or so each, or as short as a quarter.
+
+    The chords come by chance from all qualities, or from the progressions of a key.
+    """
     weights = {quality: STUDIED.get(quality, 1.0) for quality in QUALITIES}
+    usual = choose(rng, {1.35: 5, 0.7: 2, 0.35: 2})  # seconds
+    grid = 1 if usual > 1 else 2  # chords of half a beat
+    chords = harmony.progression(8) if rng.random() < 0.3 else []
     slots, start = [], 0
     while start < count:
-        quality, bass = choose(rng, weights), 0
-        if rng.random() < 0.25:
-            bass = choose(rng, INVERSIONS.get(quality, {0: 1}))
-        beats = max(1, round(float(np.exp(rng.normal(0.3, 0.5))) / beat))
-        slots.append(Slot(start, beats, Chord(int(rng.integers(12)), quality, bass)))
+        if chords:
+            chord = chords[len(slots) % len(chords)]
+        else:
+            quality, bass = choose(rng, weights), 0
+            if rng.random() < 0.25:
+                bass = choose(rng, INVERSIONS.get(quality, {0: 1}))
+            chord = Chord(int(rng.integers(12)), quality, bass)
+        seconds = usual * float(np.exp(rng.normal(0, 0.5 if usual > 1 else 0.3)))
+        beats = max(1, round(grid * seconds / beat)) / grid
+        slots.append(Slot(start, beats, chord))
         start += beats
     return slots
 
@@ -147,5 +177,6 @@ def _insert(song, index, beats, kind):
     start = song.slots[index].start if index else 0.0
     for slot in song.slots[index:]:
         slot.start += beats
-    song.slots.insert(index, Slot(start, beats, None, song.slots[index].section))
+    section, shift = song.slots[index].section, song.slots[index].shift
+    song.slots.insert(index, Slot(start, beats, None, section, shift))
     song.breaks[start] = kind

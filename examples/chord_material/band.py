@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import drums, guitars, kits, synth, waves
+from . import drums, grooves, guitars, kits, sfz, synth, waves
 from .accompaniment import BASSES, Bass, Comping, Note, Voicer, random_comping
 from .arranging import Part
 from .chords import QUALITIES, Chord, choose
@@ -97,6 +97,7 @@ class Band:
         self.rng, self.song, self.beat = rng, song, 60 / song.tempo
         self.main_font, self.fonts = choose(rng, fonts), fonts
         self.electronic = rng.random() < 0.12
+        self.sfz_share = 0.2 if song.study else 0.07
         self.ensemble = self._ensemble()
         self.riffs = song.harmony.genre == "riff"
         self.solo = not self.riffs and rng.random() < 0.13
@@ -119,6 +120,8 @@ class Band:
         rng = self.rng
         if self.song.study:
             return [self._study()]
+        if self.song.grooves:
+            return self._groove()
         if self.riffs:
             found = [self._power() for _ in range(int(rng.integers(1, 3)))]
         elif self.solo:
@@ -144,6 +147,8 @@ class Band:
         rng = self.rng
         if role in waves.BY_ROLE and rng.random() < (0.6 if self.electronic else 0.08):
             return "waves", str(rng.choice(waves.BY_ROLE[role]))
+        if role in sfz.installed() and rng.random() < self.sfz_share:
+            return "sfz", str(rng.choice(sfz.installed()[role]))
         font = self.main_font if rng.random() < 0.55 else choose(rng, self.fonts)
         programs = PROGRAMS[table or role]
         if table in (None, role):
@@ -231,6 +236,54 @@ class Band:
         comp = Comping(rng, self.song.metre, voicer, "hold", gesture, self.beat)
         notes = [note for slot in self._slots("comp") for note in comp.play(slot)]
         return self._part("comp", notes, table)
+
+    def _groove(self):
+        """What MMA plays, with the chord's bass, perhaps a melody and other drums."""
+        rng, song = self.rng, self.song
+        for groove in rng.permutation(grooves.installed()[song.metre]):
+            played = grooves.accompany(rng, song.slots, str(groove), song.metre)
+            if played:
+                break
+        else:
+            raise RuntimeError("MMA can play none of its grooves.")
+        song.groove = str(groove)
+        found = [
+            self._played(role, program, notes)
+            for role, program, notes in played
+            if role != "drums"
+        ]
+        if not any(part.role == "bass" for part in found) and rng.random() < 0.8:
+            found.append(self._bass())
+        if grooves.thin(played, song.slots) > 0.1 or rng.random() < 0.1:
+            found.append(self._chords("pad", low=False))
+        if rng.random() < 0.5:
+            found.append(self._lead())
+        beaten = [notes for role, _, notes in played if role == "drums"]
+        if self.has_drums and beaten and rng.random() < 0.7:
+            notes = [note for notes in beaten for note in notes]
+            found.append(self._part("drums", self._audible(notes)))
+            found[-1].bank = 128
+        elif self.has_drums or "drums" in song.breaks.values():
+            found.append(self._drums())
+        return found
+
+    def _played(self, role, program, notes):
+        """A part of MMA's, by its own instrument or another."""
+        kept = [note for note in notes if self.song.slot_at(note.start).chord]
+        instrument = None
+        if self.rng.random() < 0.6:
+            font = self.main_font
+            instrument = font, synth.A_FIFTH_HIGH.get((font, program), program)
+        return self._part(role, kept, instrument=instrument)
+
+    def _audible(self, notes):
+        """Notes of drums where nothing forbids them."""
+        kept = []
+        for note in notes:
+            slot = self.song.slot_at(note.start)
+            if slot.chord or self.song.breaks.get(slot.start) == "drums":
+                kept.append(note)
+        return kept
 
     def _strums(self, slots):
         """The recorded guitar, strummed in eighths or so."""

@@ -156,12 +156,16 @@ def loops(genre):
 
 @dataclass
 class Slot:
-    """A chord (None: nothing pitched) from a beat on, for some beats."""
+    """A chord (None: nothing pitched) from a beat on, for some beats.
+
+    `shift` is by how many semitones the key has moved since the beginning.
+    """
 
     start: float
     beats: float
     chord: Chord | None
     section: int = 0
+    shift: int = 0
 
     @property
     def end(self):
@@ -195,6 +199,7 @@ class Harmony:
             rng.choice([0, 0.1, 0.2, 0.4], p=[0.28, 0.3, 0.28, 0.14])
         )
         self.habits = {}
+        self.usual = float(choose(rng, {1.9: 85, 0.8: 15}))  # seconds of a chord
         self.minor = self.genre in ("minor", "walk-minor") or (
             self.genre in ("film", "modal") and rng.random() < 0.5
         )
@@ -299,8 +304,11 @@ class Harmony:
         options = {metre: 4.0, 2 * metre: 1.6, 4 * metre: 0.5}
         if metre % 2 == 0:
             options[metre // 2] = 2.2
+        if self.usual < 1:
+            options[1] = 2.0
         return {
-            beats: w * math.exp(-(math.log(beats * beat_seconds / 1.9) ** 2) / 0.9)
+            beats: w
+            * math.exp(-(math.log(beats * beat_seconds / self.usual) ** 2) / 0.9)
             for beats, w in options.items()
         }
 
@@ -356,7 +364,7 @@ class Harmony:
         while at < beats:
             for letter in form:
                 for length, chord in parts["ABC".index(letter)]:
-                    slots.append(Slot(at, length, chord.moved(shift), number))
+                    slots.append(Slot(at, length, chord.moved(shift), number, shift))
                     at += length
                 number += 1
                 if change and rng.random() < 0.3:

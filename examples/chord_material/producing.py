@@ -8,12 +8,12 @@ import numpy as np
 import soundfile
 from scipy import signal
 
-from . import effects, guitars, kits, singing, synth, waves
+from . import effects, guitars, kits, sfz, singing, synth, waves
 from .chords import choose
 
 GUITARS = range(24, 32)
 #: What plays without a soundfont.
-OWN = ("voice", "waves", "strums", "kit", "loop")
+OWN = ("voice", "waves", "strums", "kit", "loop", "sfz")
 
 
 class Producer:
@@ -117,6 +117,8 @@ class Producer:
             return singing.choir(rng, notes, self.samples, self.rate, cents)
         if part.font == "waves":
             return waves.play(rng, part.program, notes, self.samples, self.rate, cents)
+        if part.font == "sfz":
+            return sfz.play(part.program, notes, self.samples, self.rate, cents)
         if part.font == "strums":
             return guitars.strummed(rng, notes, self.samples, self.rate, cents)
         if part.font == "kit":
