@@ -30,7 +30,7 @@ INSTRUMENTS = {
     ),
     "mixture": ([("church_organ04", 45, 0)], "ampeg_release=0.4"),
     "piano": ([("piano02", 48, 0)], "ampeg_release=0.3"),
-    "dry piano": ([("piano01", 60, 0)], "ampeg_release=0.15"),
+    "dry piano": ([("piano01", 60, 5)], "ampeg_release=0.15"),
     "strings": (
         [("violin_fingered01", 67, 14)],
         f"{LOOP} loop_start=26000 loop_end=66000 ampeg_attack=0.12 ampeg_release=0.3",
