@@ -52,8 +52,9 @@ BY_ROLE = {
     "bass": ["slap bass"],
 }
 BLOCK = 64
-TAIL = 1.0  # seconds after the end of a note, in which it must have died away
-SUSTAINED, TRIES = 6.0, 10  # seconds of a note, and how often it is played at most
+# A note is tried for so many seconds, so often at most, and so long apart.
+SUSTAINED, STRUCK, TRIES, READING = 6.0, 0.3, 12, 0.25
+LONGEST_TAIL, SILENT = 8.0, 1e-4  # seconds, and what nobody hears
 
 
 @functools.cache
@@ -106,7 +107,7 @@ def _text(name):
 
 @functools.lru_cache(maxsize=8)
 def _device(name, rate):
-    """A synthesiser with an instrument, and the keys that it has.
+    """A synthesiser with an instrument, and how long its notes die away, in seconds.
 
     It has threads of its own: a process that was forked from one that has it hangs.
     """
@@ -118,27 +119,45 @@ def _device(name, rate):
         path.write_text(_text(name))
     device = pysfizz.Synth(rate, BLOCK)
     device.load_sfz_file(path)
-    keys = device.playable_keys
+    tails = [_tail(device, key) for key in _recorded_keys(device)]
     # It says nothing where it cannot read a recording, and plays silence.
-    if not any(_warmed(device, key) for key in keys[::6]):
+    if not any(tails):
         raise OSError(f"sfizz can play nothing of {path}")
-    return device, keys
+    return device, max(tails)
 
 
-def _warmed(device, key):
+def _recorded_keys(device):
+    """For each recording the key that is nearest to its own pitch."""
+    nearest = {}
+    for key in device.playable_keys:
+        for info in device.get_note_info(key):
+            own = info["pitch_keycenter"]
+            nearest[own] = min(nearest.get(own, key), key, key=lambda k: abs(k - own))
+    return nearest.values()
+
+
+def _tail(device, key):
     """Play a key until it sounds as before: recordings are read in the background.
 
     Returns:
-        Whether it sounds.
+        Seconds in which it dies away, since what does not is heard in the next note; 0
+        if it does not sound.
     """
     last = None
     for _ in range(TRIES):
-        sound = device.render_note(key, 100, SUSTAINED, SUSTAINED + TAIL)
+        sound = device.render_note(key, 100, SUSTAINED, SUSTAINED + LONGEST_TAIL)
         if last is not None and np.array_equal(sound, last):
             break
         last = sound
-        time.sleep(0.01)
-    return bool(sound.any())
+        time.sleep(READING)
+    if not sound.any():
+        return 0
+    # At its beginning a note is loudest.
+    loud = np.abs(device.render_note(key, 100, STRUCK, STRUCK + LONGEST_TAIL)).max(
+        axis=0
+    )
+    (heard,) = np.nonzero(loud > SILENT)
+    return 0.1 + max(0.0, heard[-1] / device.get_sample_rate() - STRUCK)
 
 
 def play(name, notes, samples, rate, cents):
@@ -156,7 +175,8 @@ def play(name, notes, samples, rate, cents):
     """
     # What is rendered at a lower rate is higher where it is heard.
     own = round(rate / 2 ** (cents / 1200))
-    device, keys = _device(name, own)
+    device, tail = _device(name, own)
+    keys = device.playable_keys
     found = np.zeros(samples + BLOCK, np.float32)
     for start, end, pitch, velocity in notes:
         first = max(int(start), 0)
@@ -164,7 +184,7 @@ def play(name, notes, samples, rate, cents):
             continue
         seconds = max(end - first, 0.04 * rate) / own
         sound = device.render_note(
-            _nearest(pitch, keys), velocity, seconds, seconds + TAIL
+            _nearest(pitch, keys), velocity, seconds, seconds + tail
         )
         sound = sound.mean(axis=0)[: samples - first]
         found[first : first + len(sound)] += sound

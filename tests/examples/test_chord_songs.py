@@ -133,6 +133,9 @@ def test_sfz_instruments_sound_the_pitch_that_is_asked_for():
                 wanted = 440 * 2 ** ((pitch + cents / 100 - 69) / 12)
                 off = cents_off(sound[RATE // 20 : RATE], wanted)
                 assert abs(off) < 8, (name, pitch, cents)
+        # No note rings into the next: what is played again is as before.
+        again = sfz.play(name, notes, 2 * RATE, RATE, cents)
+        np.testing.assert_allclose(again, sound, rtol=0, atol=1e-3)
 
 
 def cents_off(sound, wanted):
