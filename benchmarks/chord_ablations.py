@@ -34,7 +34,14 @@ from keras_musictag.models.recognizers.tcn_chords import (
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
 import train_chords as recipe
-from chord_material.features import FLOOR_DB, HOP, NET_BINS, SAMPLE_RATE, net_input
+from chord_material.features import (
+    FLOOR_DB,
+    HOP,
+    NET_BINS,
+    SAMPLE_RATE,
+    net_input,
+    sound_of,
+)
 from chord_material.targets import KEY_SAID, KEYS_AT, NAMES, part
 from chord_teachers import Listener
 
@@ -168,9 +175,8 @@ class Songs:
         listener = Listener()
         self.truth, self.features = {}, {}
         for lab in sorted(folder.glob("*.lab")):
-            sound = next(p for p in folder.glob(f"{lab.stem}.*") if p.suffix in SOUNDS)
             self.truth[lab.stem] = ChordSequence.from_lab(lab)
-            self.features[lab.stem] = listener.decibels(str(sound))
+            self.features[lab.stem] = listener.decibels(str(sound_of(lab)))
 
     def scores(self, network) -> dict[str, float]:
         """Return majmin and tetrads, pooled over the time that they judge."""
@@ -187,9 +193,6 @@ class Songs:
             found[stem] = chordogram.decode()
         pooled = chord_scores(self.truth, found).pooled
         return {name: float(pooled[name]) for name in ("majmin", "tetrads")}
-
-
-SOUNDS = (".ogg", ".wav", ".flac", ".mp3")
 
 
 # === All of them ===

@@ -20,6 +20,7 @@ from chord_material.features import (
     SAMPLE_RATE,
     STORED_BINS,
     STORED_FLOOR_DB,
+    SUFFIXES,
 )
 
 import keras_musictag as kmt
@@ -27,7 +28,6 @@ from keras_musictag import chords
 from keras_musictag.chords.structure import CHOICES
 from keras_musictag.replacing import replacing
 
-SUFFIXES = (".flac", ".mp3", ".ogg", ".opus", ".wav")
 SHORTEST, LONGEST = 40.0, 420.0  # seconds; shorter ones are noises of a game
 
 

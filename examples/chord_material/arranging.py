@@ -1,6 +1,5 @@
 """A song from a seed: tempo, form, and where nothing pitched sounds."""
 
-import bisect
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,7 +7,7 @@ import numpy as np
 from . import grooves
 from .accompaniment import Note
 from .chords import INVERSIONS, QUALITIES, Chord, choose
-from .harmony import Harmony, Slot
+from .harmony import Harmony, Slot, place
 
 #: How frequent qualities are in studies; others have 1.
 STUDIED = {"maj": 5.0, "min": 5.0, "dim": 3.0, "7": 2.0, "min7": 2.0, "maj7": 2.0}
@@ -59,8 +58,7 @@ class Song:
 
     def slot_at(self, beat):
         """The slot that sounds at a beat."""
-        starts = [slot.start for slot in self.slots]
-        return self.slots[max(bisect.bisect(starts, beat + 1e-6) - 1, 0)]
+        return self.slots[place(self.slots, beat + 1e-6)]
 
     def seconds_at(self, beat):
         """Time of a beat in seconds (below 0: before the recording begins)."""

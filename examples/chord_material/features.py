@@ -1,6 +1,7 @@
 """What the trainings of chord networks share: features, their noise, and scores."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +16,13 @@ BINS_PER_OCTAVE, BINS_PER_SEMITONE, NET_BINS = 36, 3, 252
 STORED_BINS, BASE_BIN = 288, 16
 LOWEST_HZ = 32.703195662574829 * 2 ** (-BASE_BIN / BINS_PER_OCTAVE)
 FLOOR_DB, STORED_FLOOR_DB = -80.0, -100.0
+SUFFIXES = (".flac", ".mp3", ".ogg", ".opus", ".wav")
+
+
+def sound_of(lab: Path) -> Path:
+    """Return the sound beside a file of labels; a file of keys may be there too."""
+    sounds = (lab.with_suffix(suffix) for suffix in SUFFIXES)
+    return next(path for path in sounds if path.exists())
 
 
 def net_input(values: np.ndarray) -> np.ndarray:
@@ -45,9 +53,7 @@ def noise_floor(window, rng, loudest: float) -> np.ndarray:
 def evaluate(model, folders) -> dict[str, float]:
     """Score a recogniser on folders of audio and `.lab` files."""
     labs = sorted(path for folder in folders for path in folder.glob("*.lab"))
-    files = [
-        next(p for p in lab.parent.glob(f"{lab.stem}.*") if p != lab) for lab in labs
-    ]
+    files = [sound_of(lab) for lab in labs]
     truth = {lab.stem: chords.ChordSequence.from_lab(lab) for lab in labs}
     found = model.recognize(files, on_error="raise")
     scores = chord_scores(truth, dict(zip(truth, found, strict=True)))

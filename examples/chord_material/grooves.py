@@ -8,9 +8,8 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-import numpy as np
-
 from .accompaniment import Note
+from .harmony import place
 
 LIBRARY = Path("/usr/share/mma/lib")
 #: Styles whose names hold one of these are reserved for test material.
@@ -168,8 +167,8 @@ def _read(track):
 
 
 def _slot_at(beat, slots):
-    starts = [slot.start for slot in slots]
-    return max(int(np.searchsorted(starts, beat + EARLY, side="right")) - 1, 0)
+    """The number of the slot that a note belongs to, which may come early."""
+    return place(slots, beat + EARLY)
 
 
 def _fitted(notes, slots):

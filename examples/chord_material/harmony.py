@@ -7,6 +7,7 @@ most moves, IV comes before I oftener than V); of jazz, falling fifths (Broze an
 Shanahan, Music Perception 31, 2013).
 """
 
+import bisect
 import math
 import re
 from dataclasses import dataclass
@@ -171,6 +172,11 @@ class Slot:
     def end(self):
         """The beat at which it ends."""
         return self.start + self.beats
+
+
+def place(slots, beat):
+    """The number of the slot that sounds at a beat."""
+    return max(bisect.bisect(slots, beat, key=lambda slot: slot.start) - 1, 0)
 
 
 class Harmony:

@@ -1,6 +1,5 @@
 """What the chord recipes teach: moved labels are labels of the moved chord."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +8,26 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def examples():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(EXAMPLES)
+        yield
+
+
 @pytest.fixture(scope="module")
 def targets():
-    sys.path.insert(0, str(EXAMPLES))
-    try:
-        from chord_material import targets
-    finally:
-        sys.path.remove(str(EXAMPLES))
+    from chord_material import targets
+
     return targets
+
+
+def test_the_sound_of_labels_is_no_file_of_keys(tmp_path):
+    from chord_material.features import sound_of
+
+    for suffix in (".key", ".lab", ".ogg"):
+        (tmp_path / f"song{suffix}").touch()
+    assert sound_of(tmp_path / "song.lab") == tmp_path / "song.ogg"
 
 
 @pytest.mark.parametrize(
