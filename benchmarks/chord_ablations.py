@@ -73,8 +73,8 @@ def build(variant: str) -> keras.Model:
         steps = network.get_layer("norm").output
         keys = layers.Dense(2 * len(KEYS), name="key_head")(steps)
         keys = LikeInput(len(KEYS), name="key_frames")([keys, decibels])
-        both = layers.Concatenate(name="chords_and_key")([network.output, keys])
-        return keras.Model(decibels, in_float32(both))
+        both = layers.Concatenate(dtype="float32")([network.output, in_float32(keys)])
+        return keras.Model(decibels, both)
     return network
 
 
