@@ -92,6 +92,9 @@ def opened(address, chromium, about=None):
         "console",
         lambda line: complaints.append(line.text) if line.type == "error" else None,
     )
+    # Who begins to listen just before a key is pressed may be too late: Chromium then
+    # opens a dialog of its own, and no event comes.
+    page.on("filechooser", lambda chooser: None)
     page.goto(address)
     page.get_by_text("Ready.").wait_for(timeout=60_000)
     yield page
