@@ -5,6 +5,7 @@ from keras import layers, ops
 
 from keras_musictag.checks import check_positive_int
 from keras_musictag.errors import ConfigError
+from keras_musictag.layers.attention import attend, split_heads
 
 
 @keras.saving.register_keras_serializable(package="keras_musictag")
@@ -122,17 +123,13 @@ class PreNormTransformerBlock(layers.Layer):
 
     def _attend(self, x, first, training):
         positions, channels = ops.shape(x)[1], x.shape[-1]
-        each = (-1, positions, self.num_heads, channels // self.num_heads)
-        query, key, value = (
-            ops.reshape(part, each)
-            for part in ops.split(self.query_key_value(x), 3, axis=-1)
-        )
+        query, key, value = split_heads(self.query_key_value(x), self.num_heads)
         if first is not None:
             query, positions = query[:, :first], first
         if training and self.attention_dropout:
             heads = self._attend_with_dropout(query, key, value)
         else:
-            heads = ops.dot_product_attention(query, key, value)
+            heads = attend(query, key, value)
         return ops.reshape(heads, (-1, positions, channels))
 
     def _attend_with_dropout(self, query, key, value):

@@ -6,6 +6,7 @@ from keras import layers, ops
 
 from keras_musictag.checks import check_positive_int
 from keras_musictag.errors import ConfigError
+from keras_musictag.layers.attention import attend, split_heads
 
 BASE = 10000.0
 EPSILON = 1e-24  # of norms: for zeros only
@@ -100,14 +101,10 @@ class RotaryTransformerBlock(layers.Layer):
     def _attend(self, x):
         """Attention within each of the sequences `(sequences, positions, channels)`."""
         positions, channels = ops.shape(x)[1], x.shape[-1]
-        each = (-1, positions, self.heads, self.head_dim)
-        query, key, value = (
-            ops.reshape(part, each)
-            for part in ops.split(self.query_key_value(x), 3, axis=-1)
-        )
+        query, key, value = split_heads(self.query_key_value(x), self.heads)
         turn = _angles(positions, self.head_dim)
         query, key = (_turned(part, *turn) for part in (query, key))
-        heads = ops.dot_product_attention(query, key, value)
+        heads = attend(query, key, value)
         heads = heads * ops.expand_dims(self.gates(x), -1)
         return self.merge(ops.reshape(heads, (-1, positions, channels)))
 

@@ -51,7 +51,7 @@ def _jax(model, x, loss):
         return loss(y), y
 
     trainable = [v.value for v in model.trainable_variables]
-    differentiate = jax.grad(value, argnums=(0, 1), has_aux=True)
+    differentiate = jax.jit(jax.grad(value, argnums=(0, 1), has_aux=True))
     (rest, of_x), y = differentiate(trainable, jax.numpy.asarray(x))
     return y, of_x, rest
 

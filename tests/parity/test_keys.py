@@ -13,6 +13,7 @@ from keras_musictag.chords import camelot
 from keras_musictag.conversion import convert_checkpoint
 from keras_musictag.errors import ConfigError, PresetError
 from keras_musictag.models.key_recognizers.skey import to_decibels
+from tests.forward import forward
 
 # The same spectrogram in, and the whole way from the audio. Measured: 2.9e-6 of a logit
 # and 5.2e-5 of a probability.
@@ -48,7 +49,7 @@ def track(corpus, name):
 
 def logits(model, spectrogram):
     """Of a spectrogram as the originals have it, bins first."""
-    return ops.convert_to_numpy(model.backbone(spectrogram.T[None]))[0]
+    return ops.convert_to_numpy(forward(model.backbone, spectrogram.T[None]))[0]
 
 
 def softmax(x):
@@ -82,7 +83,7 @@ def test_skeys_stages_are_those_of_the_original(skey, reference):
     stored = np.load(reference / "skey" / "stages_crop.npz")
     names = {f"block{i}": f"stage_{i}_add" for i in range(7)}
     layers = [skey.backbone.get_layer(name).output for name in names.values()]
-    stages = keras.Model(skey.backbone.input, layers)(stored["input"].T[None])
+    stages = forward(keras.Model(skey.backbone.input, layers), stored["input"].T[None])
     for name, ours in zip(names, stages, strict=True):
         expected = stored[name]
         found = ops.convert_to_numpy(ours)[0].transpose(2, 1, 0)[: len(expected)]
@@ -98,7 +99,7 @@ def test_skeys_keys_are_those_of_the_original(skey, reference, corpus):
     for name in chosen(list(clips)):
         path, expected = track(corpus, name), outputs[f"{name}__probabilities"]
         samples, _ = audio.load(path, skey.sample_rate)
-        whole = ops.convert_to_numpy(skey(samples[None]))[0]
+        whole = ops.convert_to_numpy(forward(skey, samples[None]))[0]
         np.testing.assert_allclose(whole, expected, atol=CHAIN)
         found = skey.recognize(path)
         assert found.key.camelot == place(labels[int(expected.argmax())]), name
@@ -130,11 +131,11 @@ def test_keynet_hears_what_the_original_hears(keynet, reference, corpus):
     labels = json.loads((folder / "labels.json").read_text("utf-8"))
     for name in chosen(list(clips)):
         samples, _ = audio.load(track(corpus, name), keynet.sample_rate)
-        spectrogram = ops.convert_to_numpy(keynet.frontend(samples[None]))[0].T
+        spectrogram = ops.convert_to_numpy(forward(keynet.frontend, samples[None]))[0].T
         own = clips[name]["decoded_rate"] == keynet.sample_rate
         atol = SPECTROGRAM if own else RESAMPLED
         np.testing.assert_allclose(spectrogram, inputs[name], atol=atol)
-        whole = ops.convert_to_numpy(keynet(samples[None]))[0]
+        whole = ops.convert_to_numpy(forward(keynet, samples[None]))[0]
         np.testing.assert_allclose(whole, softmax(outputs[name]), atol=CHAIN)
         best = labels[int(outputs[name].argmax())]
         assert keynet.recognize(samples).notated("camelot") == best["camelot"]

@@ -21,6 +21,8 @@ from keras_musictag.models.taggers.auto_pool import AutoPoolTagger
 sys.path.insert(0, str(Path(__file__).parent))
 from gradients import gradients
 
+from tests.forward import forward
+
 DATA = Path(__file__).parent / "data" / "peeters"
 OUTPUT, GRADIENT = 1e-4, 1e-3
 NETWORKS = {"mel": "lms", "sinc": "sinc", "conv1d": "conv1d", "tcn": "tcn"}
@@ -306,7 +308,7 @@ def test_networks(network):
             "embedding_64": "pool",
         }.items()
     }
-    found = keras.Model(model.backbone.input, inner)(x, training=False)
+    found = forward(keras.Model(model.backbone.input, inner), x, training=False)
     for stage, tensor in found.items():
         value = ops.convert_to_numpy(tensor)
         wanted = stored.get(stage)
