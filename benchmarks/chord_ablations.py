@@ -153,15 +153,8 @@ def said(network, decibels) -> dict[str, np.ndarray]:
 def agreement(network, work: Path) -> float:
     """Return for how much of the held-out albums triads are those of the ensemble."""
     same = of = 0
-    for path in sorted((work / "real").glob("*.npz")):
-        with np.load(path) as data:
-            if str(data["album"]) not in recipe.TEST_ALBUMS:
-                continue
-            teacher = data["choices"].astype("float32")
-            truth = recipe.majmin(
-                compose({name: teacher[:, part(name)] for name in NAMES}, "tetrads")
-            )
-            found = recipe.majmin(compose(said(network, data["decibels"]), "tetrads"))
+    for data, _, truth in recipe.heard(work, recipe.TEST_ALBUMS):
+        found = recipe.triads(said(network, data["decibels"]))
         known = truth >= 0
         same += (truth[known] == found[known]).sum()
         of += known.sum()

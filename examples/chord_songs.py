@@ -60,7 +60,7 @@ def key_rows(song, rows):
             for third in {3, 4} & set(QUALITIES[slot.chord.quality]):
                 thirds[third] += slot.beats
     # Chords by chance have no key, and fifths alone no mode.
-    if song.study or harmony.genre == "random" or thirds[3] == thirds[4]:
+    if song.style == "studies" or harmony.genre == "random" or thirds[3] == thirds[4]:
         return []
     mode = "min" if thirds[3] > thirds[4] else "maj"
     roots = harte.ROOTS_FLAT if harmony.flats else harte.ROOTS_SHARP
@@ -160,7 +160,7 @@ def make_song(index, options):
         "file": f"{stem}.flac",
         "seed": options.seed,
         "index": index,
-        "style": "study" if song.study else "rich" if rich else "pop",
+        "style": "study" if song.style == "studies" else "rich" if rich else "pop",
         "genre": song.harmony.genre,
         "level": song.harmony.level,
         "tempo": round(song.tempo, 1),

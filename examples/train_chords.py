@@ -360,26 +360,17 @@ def judge(model, options) -> dict[str, float]:
     neither major, minor nor `N` do not count.
     """
     rows = []
-    for path in sorted((options.work / "real").glob("*.npz")):
-        with np.load(path) as data:
-            if str(data["album"]) not in options.albums:
-                continue
-            said = data["choices"].astype("float32")
-            truth = path_of(compose({n: said[:, part(n)] for n in NAMES}, "tetrads"))
-            found = {
-                name: majmin(
-                    chords.reduce_probabilities(
-                        data[name].astype("float32"), CREMA, TETRADS
-                    )
+    for data, album, truth in heard(options.work, options.albums):
+        found = {
+            name: majmin(
+                chords.reduce_probabilities(
+                    data[name].astype("float32"), CREMA, TETRADS
                 )
-                for name in ("crema", "rendered")
-            }
-            outputs = model.whole_track.predict(
-                10 ** (net_input(data["decibels"]) / 20)
             )
-            found["ours"] = majmin(compose(outputs, "tetrads"))
-            album = str(data["album"])
-        truth = to_majmin(truth)
+            for name in ("crema", "rendered")
+        }
+        outputs = model.whole_track.predict(10 ** (net_input(data["decibels"]) / 20))
+        found["ours"] = triads(outputs)
         known = truth >= 0
         rows += [
             (album, name, float((path[known] == truth[known]).sum()), int(known.sum()))
@@ -399,19 +390,35 @@ def judge(model, options) -> dict[str, float]:
     return shares
 
 
-def path_of(probabilities) -> np.ndarray:
-    """The best path, in classes of `tetrads`."""
-    return chords.decode(probabilities, TETRADS, frame_period=HOP / SAMPLE_RATE)
+def heard(work: Path, albums):
+    """Iterate over the tracks of albums: what is stored, the album, its triads.
+
+    Args:
+        work: Of the command.
+        albums: Names.
+    """
+    for path in sorted((work / "real").glob("*.npz")):
+        with np.load(path) as data:
+            album = str(data["album"])
+            if album in albums:
+                choices = split_choices(data["choices"].astype("float32"))
+                yield data, album, triads(choices)
 
 
-def to_majmin(path: np.ndarray) -> np.ndarray:
-    """Turn classes of `tetrads` into those of `majmin`; -1 for none of them."""
-    return MAJMIN.indices(TETRADS.labels)[path]
+def split_choices(values) -> dict[str, np.ndarray]:
+    """Return the six choices that stand beside each other."""
+    return {name: values[:, part(name)] for name in NAMES}
+
+
+def triads(choices) -> np.ndarray:
+    """Return the best path through the six choices, as `majmin` does."""
+    return majmin(compose(choices, "tetrads"))
 
 
 def majmin(probabilities) -> np.ndarray:
-    """Decode, then reduce."""
-    return to_majmin(path_of(probabilities))
+    """Decode `tetrads` into classes of `majmin`; -1 for none of them."""
+    path = chords.decode(probabilities, TETRADS, frame_period=HOP / SAMPLE_RATE)
+    return MAJMIN.indices(TETRADS.labels)[path]
 
 
 def main() -> None:

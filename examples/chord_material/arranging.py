@@ -52,9 +52,8 @@ class Song:
     offset: float = 0.0
     swing: float = 0.5
     clock: np.ndarray | None = None
-    study: bool = False  # one instrument holds chords that know nothing of each other
-    grooves: bool = False  # MMA accompanies
-    groove: str = ""  # which of them
+    style: str = "mixed"  # of `compose`
+    groove: str = ""  # which one MMA plays
 
     def slot_at(self, beat):
         """The slot that sounds at a beat."""
@@ -79,10 +78,11 @@ def compose(rng, seconds, rich, style="mixed"):
         rng: NumPy's random generator.
         seconds: Length of the recording.
         rich: Whether rare chord qualities are frequent.
-        style: `"studies"` for chords that follow each other by chance, `"grooves"` for
-            songs that MMA accompanies; others are songs of the band.
+        style: `"studies"` for chords that follow each other by chance, held by one
+            instrument; `"grooves"` for songs that MMA accompanies; others are songs of
+            the band.
     """
-    study, by_mma = style == "studies", style == "grooves"
+    by_mma = style == "grooves"
     tempo = float(np.exp(rng.normal(np.log(108), 0.27)).clip(60, 190))
     metres = {4: 74, 3: 14, 2: 5, 6: 7}
     if by_mma:
@@ -91,11 +91,11 @@ def compose(rng, seconds, rich, style="mixed"):
     beat = 60 / tempo
     harmony = Harmony(rng, rich)
     count = int(np.ceil(seconds / beat)) + 4 * metre
-    if study:
+    if style == "studies":
         slots = _study(rng, harmony, count, beat)
     else:
         slots = harmony.song(count, metre, beat)
-    song = Song(seconds, tempo, metre, harmony, slots, study=study, grooves=by_mma)
+    song = Song(seconds, tempo, metre, harmony, slots, style=style)
     _clock(rng, song, count)
     _silences(rng, song, beat)
     swings = harmony.genre in ("jazz", "blues") and rng.random() < 0.6

@@ -97,7 +97,7 @@ class Band:
         self.rng, self.song, self.beat = rng, song, 60 / song.tempo
         self.main_font, self.fonts = choose(rng, fonts), fonts
         self.electronic = rng.random() < 0.12
-        self.sfz_share = 0.2 if song.study else 0.07
+        self.sfz_share = 0.2 if song.style == "studies" else 0.07
         self.ensemble = self._ensemble()
         self.riffs = song.harmony.genre == "riff"
         self.solo = not self.riffs and rng.random() < 0.13
@@ -118,9 +118,9 @@ class Band:
     def parts(self):
         """All parts of the song."""
         rng = self.rng
-        if self.song.study:
+        if self.song.style == "studies":
             return [self._study()]
-        if self.song.grooves:
+        if self.song.style == "grooves":
             return self._groove()
         if self.riffs:
             found = [self._power() for _ in range(int(rng.integers(1, 3)))]
