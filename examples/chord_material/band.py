@@ -154,7 +154,7 @@ class Band:
         if table in (None, role):
             programs = self.ensemble.get(role, programs)
         program = int(choose(rng, weights(programs)))
-        return font, synth.A_FIFTH_HIGH.get((font, program), program)
+        return font, synth.WITH_FIFTHS.get((font, program), program)
 
     def _part(self, role, notes, table=None, instrument=None):
         rng, spread = self.rng, {"lead": 5, "bass": 4}.get(role, 3.5)
@@ -273,7 +273,7 @@ class Band:
         instrument = None
         if self.rng.random() < 0.6:
             font = self.main_font
-            instrument = font, synth.A_FIFTH_HIGH.get((font, program), program)
+            instrument = font, synth.WITH_FIFTHS.get((font, program), program)
         return self._part(role, kept, instrument=instrument)
 
     def _audible(self, notes):

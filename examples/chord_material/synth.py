@@ -16,8 +16,9 @@ BANKS = {
     "red-zeppelin": "/usr/share/sounds/sf2/Red_Zeppelin_4_LV2.sf2",
 }
 WEIGHTS = {"fluid": 30, "musescore": 34, "opl3": 12, "fluid-mono": 8}
-#: Programs that sound a fifth above what is played, and the one to play instead.
-A_FIFTH_HIGH = {("opl3", 17): 16, ("opl3", 18): 16}
+#: Organs that sound a fifth with each note, and the one to play instead: they have
+#: partials at .5 and 1.5 times its frequency, the first of them none at the note.
+WITH_FIFTHS = {("opl3", 17): 16, ("opl3", 18): 16}
 #: Reserved for test material.
 RESERVED = ("timgm6mb", "sf_gmbank")
 BLOCK = 64  # FluidSynth starts notes at multiples of it
