@@ -235,7 +235,7 @@ def _trust(truth, one, other) -> dict:
     }
 
 
-def triads_of(sequence: ChordSequence) -> np.ndarray:
+def spans_of_triads(sequence: ChordSequence) -> np.ndarray:
     """Return intervals `(n, 2)` in seconds in each of which the triad is the same."""
     sequence = sequence.filled()
     names = [triad(label) for label in sequence.labels]
@@ -324,7 +324,7 @@ def _changes(folder, answers):
     for stem, truth in read_truth(folder).items():
         if stem not in answers:
             return None
-        right, heard = triads_of(truth), triads_of(answers[stem])
+        right, heard = spans_of_triads(truth), spans_of_triads(answers[stem])
         from_truth, _ = segment.deviation(right, heard, trim=True)
         row = {"median distance, s": from_truth}
         for window in WINDOWS:

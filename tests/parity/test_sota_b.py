@@ -4,7 +4,6 @@ The reference is the authors' code: thin models with stored weights, full-size o
 with weights from a recipe.
 """
 
-import sys
 from pathlib import Path
 
 import keras
@@ -16,11 +15,8 @@ from keras_musictag.conversion import sota
 from keras_musictag.models.taggers.harmonic_cnn import HarmonicCNNTagger
 from keras_musictag.models.taggers.sample_cnn import SampleCNNTagger
 from keras_musictag.models.taggers.self_attention import SelfAttentionTagger
-
-sys.path.insert(0, str(Path(__file__).parent))
-from sota_recipe import recipe_sums, recipe_weights
-
 from tests.forward import forward
+from tests.parity.sota_recipe import recipe_sums, recipe_weights
 
 DATA = Path(__file__).parent / "data"
 LABELS = [f"label {i}" for i in range(50)]
